@@ -1,0 +1,69 @@
+"""Prefect's side of `gallery setup`: work pool, global concurrency limit, result storage, deployments.
+
+Run from the project's folder: `python -m deployments.set_up`. Running it again changes nothing that ops may have
+changed in the UI (the limit's size), and brings the rest up to date.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.workers.process import ProcessWorker
+
+from gallery.runs import LIMIT_NAME
+from tasks.result_storage import BLOCK_NAME, LibraryResultStorage
+
+POOL = "gallery"
+# Ingests at once, over all workers, until ops change it: one that computes and one that is about to.
+DEFAULT_RUNS_AT_ONCE = 2
+
+
+def create_work_pool(client: SyncPrefectClient) -> None:
+    """Make the work pool, of type process, unless there is one (of whatever type ops prefer)."""
+    try:
+        client.create_work_pool(
+            WorkPoolCreate(
+                name=POOL,
+                type=ProcessWorker.type,
+                base_job_template=ProcessWorker.get_default_base_job_template(),
+            )
+        )
+    except ObjectAlreadyExists:
+        return
+
+
+def create_limit(client: SyncPrefectClient) -> None:
+    """Make the global concurrency limit of ingest runs, unless there is one."""
+    try:
+        client.read_global_concurrency_limit_by_name(LIMIT_NAME)
+    except ObjectNotFound:
+        client.create_global_concurrency_limit(
+            GlobalConcurrencyLimitCreate(name=LIMIT_NAME, limit=DEFAULT_RUNS_AT_ONCE)
+        )
+
+
+def save_result_storage() -> None:
+    """Save the block that cached results are stored through; it holds no address and no secret."""
+    LibraryResultStorage().save(BLOCK_NAME, overwrite=True)
+
+
+def deploy() -> None:
+    """Create or update the deployments of `prefect.yaml`."""
+    subprocess.run([sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"], check=True, stdout=sys.stderr)
+
+
+def main() -> None:
+    """Set everything up, in the order in which one needs the other."""
+    with get_client(sync_client=True) as client:
+        create_work_pool(client)
+        create_limit(client)
+    save_result_storage()
+    deploy()
+
+
+if __name__ == "__main__":
+    main()

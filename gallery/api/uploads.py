@@ -1,0 +1,184 @@
+"""Presign, sign again, complete, status."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Header, Request
+from sqlalchemy import Select, select
+
+from gallery import names
+from gallery.api.auth import Caller
+from gallery.api.schemas import (
+    AcceptedAnswer,
+    PresignAnswer,
+    PresignedFile,
+    PresignRequest,
+    ProblemItem,
+    StatusAnswer,
+)
+from gallery.api.services import Services, services_of
+from gallery.catalogue import uploads
+from gallery.catalogue.status import UploadStatus, read_status
+from gallery.catalogue.tables import EntryRow, UploadRow
+from gallery.errors import ConflictError, NotFoundError, RefusedRequest
+from gallery.models import OUTCOMES, UploadState
+
+router = APIRouter(prefix="/v1", tags=["uploads"])
+# A presigned request's life; `sign` gives fresh ones, for as long as the upload is open.
+PRESIGNED_FOR = timedelta(hours=12)
+OPEN_FOR = timedelta(days=7)
+
+
+@router.post("/galleries/{gallery_id}/uploads", status_code=201)
+def presign(
+    gallery_id: str,
+    body: PresignRequest,
+    request: Request,
+    caller: Caller,
+    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+) -> PresignAnswer:
+    """Open an upload and presign a POST for each of its files, limited to its key, size and type."""
+    services = services_of(request)
+    names.check_gallery_id(gallery_id)
+    upload_id = f"{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(8)}"
+    files = _declared(gallery_id, upload_id, body)
+    with services.transaction() as session:
+        known = uploads.find_by_idempotency_key(session, caller, idempotency_key) if idempotency_key else None
+        if known is None:
+            row = uploads.open_upload(
+                session,
+                upload_id=upload_id,
+                gallery_id=gallery_id,
+                files=files,
+                trigger="api",
+                requested_by=caller,
+                metadata=body.metadata,
+                expires_at=datetime.now(UTC) + OPEN_FOR,
+                idempotency_key=idempotency_key,
+            )
+        elif known.request_fingerprint == uploads.request_fingerprint(gallery_id, files, body.metadata):
+            row = known
+            files = _files_of(session.scalars(_entries(known.upload_id)))
+        else:
+            raise ConflictError("this Idempotency-Key was used for another request; use a new one")
+    return _answer(services, row.upload_id, files)
+
+
+@router.post("/uploads/{upload_id}/sign")
+def sign(upload_id: str, request: Request, _: Caller) -> PresignAnswer:
+    """Sign again what has not arrived: after the requests have expired, after a reload, after a day."""
+    services = services_of(request)
+    with services.transaction() as session:
+        row = session.get(UploadRow, upload_id)
+        if row is None:
+            raise NotFoundError(f"upload {upload_id} is not known")
+        if row.state != "open":
+            raise ConflictError(f"upload {upload_id} is {row.state}: it takes no more files")
+        files = _files_of(session.scalars(_entries(upload_id)))
+    arrived = {found.key for found in services.storage.list_staged(f"{row.gallery_id}/{upload_id}/")}
+    return _answer(services, upload_id, [file for file in files if file.key not in arrived])
+
+
+@router.post("/uploads/{upload_id}/complete", status_code=202)
+def complete(upload_id: str, request: Request, _: Caller) -> AcceptedAnswer:
+    """Accept an upload for ingest. Stored first, then answered; the run starts from what is stored."""
+    services = services_of(request)
+    with services.transaction() as session:
+        row = uploads.accept(session, upload_id)
+    services.starter.wake()
+    return accepted_answer(row)
+
+
+@router.get("/uploads/{upload_id}")
+def status(upload_id: str, request: Request, _: Caller) -> StatusAnswer:
+    """An upload's state, its entries counted by outcome, and its first 100 problems."""
+    services = services_of(request)
+    with services.transaction() as session:
+        return _status_answer(services, read_status(session, upload_id))
+
+
+def accepted_answer(row: UploadRow) -> AcceptedAnswer:
+    """The 202 of complete and webhook."""
+    return AcceptedAnswer(
+        upload_id=row.upload_id,
+        state=cast(UploadState, row.state),
+        status_url=f"/v1/uploads/{row.upload_id}",
+    )
+
+
+def check_no_duplicates(file_names: Iterable[str]) -> None:
+    """Raise `RefusedRequest` (`duplicate_file_name`) where two names are the same, or are in Unicode NFC."""
+    seen: dict[str, str] = {}
+    for name in file_names:
+        normal = names.check_file_name(name)
+        if normal in seen:
+            raise RefusedRequest(
+                "duplicate_file_name",
+                f"{seen[normal]!r} and {name!r} are the same file_name; each may stand once in an upload",
+            )
+        seen[normal] = name
+
+
+def _declared(gallery_id: str, upload_id: str, body: PresignRequest) -> list[uploads.DeclaredFile]:
+    check_no_duplicates(file.file_name for file in body.files)
+    declared = []
+    for file in body.files:
+        name = names.check_file_name(file.file_name)
+        key = names.staged_key(gallery_id, upload_id, name)
+        declared.append(uploads.DeclaredFile(name, key, file.size, file.content_type, file.metadata))
+    return declared
+
+
+def _entries(upload_id: str) -> Select[EntryRow]:
+    return select(EntryRow).where(EntryRow.upload_id == upload_id).order_by(EntryRow.number)
+
+
+def _files_of(rows: Iterable[EntryRow]) -> list[uploads.DeclaredFile]:
+    return [
+        uploads.DeclaredFile(row.file_name, row.staged_key, row.declared_size, row.content_type, row.meta)
+        for row in rows
+    ]
+
+
+def _answer(services: Services, upload_id: str, files: Sequence[uploads.DeclaredFile]) -> PresignAnswer:
+    expires_at = datetime.now(UTC) + PRESIGNED_FOR
+    presigned = []
+    for file in files:
+        url, fields = services.storage.presign_post(
+            file.key,
+            size=file.size or 0,
+            content_type=file.content_type or "application/octet-stream",
+            expires_seconds=int(PRESIGNED_FOR.total_seconds()),
+        )
+        presigned.append(
+            PresignedFile(file_name=file.file_name, key=file.key, method="POST", url=url, fields=fields, headers={})
+        )
+    return PresignAnswer(upload_id=upload_id, files=presigned, expires_at=expires_at.isoformat())
+
+
+def _status_answer(services: Services, status: UploadStatus) -> StatusAnswer:
+    counts = {outcome: status.counts[outcome] for outcome in OUTCOMES}
+    return StatusAnswer(
+        upload_id=status.upload_id,
+        gallery_id=status.gallery_id,
+        state=status.state,
+        flow_run_id=status.flow_run_id,
+        flow_run_url=services.flow_run_url(status.flow_run_id),
+        image_count=status.image_count,
+        counts={**counts, "pending": status.counts.pending},
+        problems=[
+            ProblemItem(
+                file_name=item.file_name,
+                outcome=item.outcome,
+                stage=item.stage,
+                reason=item.reason,
+                message=item.message,
+            )
+            for item in status.problems
+        ],
+        metadata=status.metadata,
+    )

@@ -1,0 +1,125 @@
+"""Attempts: who may write. The newest attempt of an upload alone; every older one is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from gallery.catalogue.tables import AttemptRow, EntryRow, GalleryRow, UploadRow
+from gallery.errors import ConflictError, NotFoundError, StaleAttempt
+from gallery.models import Attempt, Outcome, Problem, UploadState
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many entries of an upload have each outcome, and how many have none yet."""
+
+    by_outcome: dict[Outcome, int]
+    pending: int
+
+    def __getitem__(self, outcome: Outcome) -> int:
+        return self.by_outcome.get(outcome, 0)
+
+    @property
+    def total(self) -> int:
+        """All entries."""
+        return sum(self.by_outcome.values()) + self.pending
+
+
+def begin_attempt(
+    session: Session, *, gallery_id: str, upload_id: str | None, flow_run_id: UUID | None, force: bool = False
+) -> Attempt:
+    """Begin the next attempt of an upload (`None`: the gallery's latest accepted one).
+
+    From the commit on, every older attempt's writes are refused. Raises `NotFoundError` for an unknown gallery
+    or upload, `ConflictError` for an upload that was never completed.
+    """
+    query = select(UploadRow).where(UploadRow.gallery_id == gallery_id).with_for_update()
+    if upload_id is not None:
+        row = session.scalar(query.where(UploadRow.upload_id == upload_id))
+    else:
+        row = session.scalar(
+            query.where(UploadRow.accepted_seq.is_not(None)).order_by(UploadRow.accepted_seq.desc()).limit(1)
+        )
+    if row is None:
+        raise NotFoundError(_unknown(session, gallery_id, upload_id))
+    if row.accepted_seq is None:
+        raise ConflictError(f"upload {row.upload_id} is {row.state}: it was never completed, so nothing is ingested")
+    row.attempt += 1
+    row.state = "running"
+    row.flow_run_id = flow_run_id
+    row.finished_at = None
+    session.add(AttemptRow(upload_id=row.upload_id, attempt=row.attempt, flow_run_id=flow_run_id, state="running"))
+    return Attempt(row.upload_id, gallery_id, row.attempt, row.accepted_seq, row.image_count, force)
+
+
+def _unknown(session: Session, gallery_id: str, upload_id: str | None) -> str:
+    if session.get(GalleryRow, gallery_id) is None:
+        return f"gallery {gallery_id!r} is not known: nothing was ever uploaded for it"
+    if upload_id is None:
+        return f"gallery {gallery_id!r} has no completed upload"
+    return f"gallery {gallery_id!r} has no upload {upload_id!r}"
+
+
+def hold(session: Session, attempt: Attempt) -> None:
+    """Make sure that this attempt is the newest, and stays so until the transaction ends.
+
+    The share lock lets an attempt's own transactions run side by side and makes `begin_attempt` wait for them.
+    Raises `StaleAttempt`.
+    """
+    newest = session.scalar(
+        select(UploadRow.attempt).where(UploadRow.upload_id == attempt.upload_id).with_for_update(read=True)
+    )
+    if newest != attempt.number:
+        raise StaleAttempt(attempt.upload_id, attempt.number)
+
+
+def count_outcomes(session: Session, upload_id: str) -> Counts:
+    """Count an upload's entries by outcome."""
+    rows = session.execute(
+        select(EntryRow.outcome, func.count()).where(EntryRow.upload_id == upload_id).group_by(EntryRow.outcome)
+    )
+    counts = dict(rows.tuples().all())
+    pending = counts.pop(None, 0)
+    return Counts(counts, pending)  # type: ignore[arg-type]
+
+
+def list_problems(session: Session, upload_id: str, limit: int | None = None) -> list[Problem]:
+    """The rejected and failed entries of an upload, in order, at most `limit`."""
+    rows = session.scalars(
+        select(EntryRow)
+        .where(EntryRow.upload_id == upload_id, EntryRow.outcome.in_(("rejected", "failed")))
+        .order_by(EntryRow.number)
+        .limit(limit)
+    )
+    return [
+        Problem(row.number, row.file_name, row.outcome, row.stage, row.reason, row.message or "")  # type: ignore[arg-type]
+        for row in rows
+    ]
+
+
+def finish_attempt(session: Session, attempt: Attempt, state: UploadState, message: str) -> None:
+    """Write how an attempt ended, for the upload and for the history. Raises `StaleAttempt`."""
+    hold(session, attempt)
+    _end(session, attempt.upload_id, attempt.number, state, message)
+
+
+def end_run(session: Session, flow_run_id: UUID, state: UploadState, message: str) -> None:
+    """Write the end of a run that could not do so itself (cancelled, crashed). Does nothing once it has ended."""
+    row = session.scalar(select(UploadRow).where(UploadRow.flow_run_id == flow_run_id).with_for_update())
+    if row is not None and row.state in ("accepted", "running"):
+        _end(session, row.upload_id, row.attempt, state, message)
+
+
+def _end(session: Session, upload_id: str, attempt: int, state: UploadState, message: str) -> None:
+    session.execute(
+        update(UploadRow).where(UploadRow.upload_id == upload_id).values(state=state, finished_at=func.now())
+    )
+    session.execute(
+        update(AttemptRow)
+        .where(AttemptRow.upload_id == upload_id, AttemptRow.attempt == attempt)
+        .values(state=state, finished_at=func.now(), message=message)
+    )

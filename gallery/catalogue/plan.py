@@ -1,0 +1,123 @@
+"""The plan: what of an upload is still to do, and what is settled without a download."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import and_, select, update
+from sqlalchemy.orm import Session
+
+from gallery.catalogue.attempts import hold
+from gallery.catalogue.outcomes import record_problems, settle_known
+from gallery.catalogue.tables import EntryRow, ImageRow, VersionRow
+from gallery.errors import FailureReason, RejectionReason
+from gallery.models import Attempt, Entry, Problem
+from gallery.storage import StoredObject
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What outcomes are decided by: the recipe, the largest file in bytes, and the fingerprint of all limits."""
+
+    recipe_id: str
+    judged_by: str
+    max_file_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Entries to do, in order, with their pinned ETags; the problems that need no download to be seen."""
+
+    todo: tuple[Entry, ...]
+    problems: tuple[Problem, ...]
+    settled: int
+
+
+def make_plan(session: Session, attempt: Attempt, terms: Terms, staged: Mapping[str, StoredObject]) -> Plan:
+    """Decide for every entry, in one transaction, from one query and the listing `staged` (by key).
+
+    Raises `StaleAttempt` where a newer attempt has begun.
+    """
+    hold(session, attempt)
+    rows = session.execute(
+        select(EntryRow, ImageRow.last_seq, VersionRow)
+        .outerjoin(
+            ImageRow,
+            and_(ImageRow.gallery_id == attempt.gallery_id, ImageRow.file_name == EntryRow.file_name),
+        )
+        .outerjoin(VersionRow, VersionRow.version_id == ImageRow.current_version_id)
+        .where(EntryRow.upload_id == attempt.upload_id)
+        .order_by(EntryRow.number)
+    ).tuples()
+
+    todo: list[Entry] = []
+    known: list[Entry] = []
+    problems: list[Problem] = []
+    for row, last_seq, current in rows:
+        if _is_done(row, attempt, terms):
+            continue
+        found = staged.get(row.staged_key)
+        overtaken = last_seq is not None and last_seq > attempt.accepted_seq
+        if overtaken:
+            known.append(Entry(row.number, row.file_name, row.staged_key, row.etag or "", row.size or 0))
+        elif (problem := _problem(row, found, terms)) is not None:
+            problems.append(problem)
+        elif found is not None:
+            entry = Entry(row.number, row.file_name, row.staged_key, found.etag, found.size)
+            same = not attempt.force and current is not None and _same_object(entry, current, terms)
+            (known if same else todo).append(entry)
+
+    _pin(session, attempt, [*todo, *known])
+    settled = settle_known(session, attempt, terms.recipe_id, known)
+    todo += [entry for entry in known if entry.number not in settled]
+    record_problems(session, attempt, terms.judged_by, problems)
+    return Plan(tuple(sorted(todo, key=lambda entry: entry.number)), tuple(problems), len(settled))
+
+
+def _is_done(row: EntryRow, attempt: Attempt, terms: Terms) -> bool:
+    if row.outcome is None or row.outcome == "failed":
+        return False
+    if attempt.force and (row.attempt or 0) < attempt.number:
+        return False
+    # A rejection stands only for the limits and the processing version that made it.
+    return row.outcome != "rejected" or row.judged_by == terms.judged_by
+
+
+def _same_object(entry: Entry, current: VersionRow, terms: Terms) -> bool:
+    # Equal ETags prove equal content; unequal ones prove nothing (multipart uploads, KMS), SHA-256 decides then.
+    return (entry.etag, entry.size, terms.recipe_id) == (current.etag, current.size, current.recipe_id)
+
+
+def _problem(row: EntryRow, found: StoredObject | None, terms: Terms) -> Problem | None:
+    def failed(reason: FailureReason, message: str) -> Problem:
+        return Problem(row.number, row.file_name, "failed", "download", reason, message)
+
+    if found is None:
+        return failed("missing_object", "the file has not arrived in storage; send it again, then retry")
+    if row.declared_size is not None and row.declared_size != found.size:
+        return failed(
+            "size_mismatch",
+            f"{found.size:,} bytes arrived where {row.declared_size:,} were announced; send it again, then retry",
+        )
+    if found.size > terms.max_file_bytes:
+        reason: RejectionReason = "too_many_bytes"
+        message = f"the file has {found.size:,} bytes; at most {terms.max_file_bytes:,} are accepted"
+        return Problem(row.number, row.file_name, "rejected", "download", reason, message)
+    return None
+
+
+def _pin(session: Session, attempt: Attempt, entries: list[Entry]) -> None:
+    if entries:
+        session.execute(
+            update(EntryRow),
+            [
+                {
+                    "upload_id": attempt.upload_id,
+                    "number": entry.number,
+                    "etag": entry.etag,
+                    "size": entry.size,
+                }
+                for entry in entries
+            ],
+        )

@@ -1,0 +1,232 @@
+"""The catalogue's tables, all in the schema `gallery`; times are `timestamptz`, sizes bytes and pixels."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID, uuid4
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Sequence,
+    String,
+    Text,
+    UniqueConstraint,
+    func,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from gallery.models import OUTCOMES
+
+SCHEMA = "gallery"
+# Named by rule, so that a migration can name what it alters.
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(schema=SCHEMA, naming_convention=NAMING)
+    type_annotation_map: ClassVar = {
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        int: BigInteger,
+        str: Text,
+    }
+
+
+# Orders uploads by acceptance; a number is drawn once for an upload and kept through all its retries.
+ACCEPTED_SEQ = Sequence("accepted_seq", metadata=Base.metadata)
+
+
+class GalleryRow(Base):
+    """A photographer's set of images for one event."""
+
+    __tablename__ = "galleries"
+
+    gallery_id: Mapped[str] = mapped_column(String(63), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class UploadRow(Base):
+    """One batch of files for one gallery: what starts a flow run.
+
+    `accepted_seq` is given once, at acceptance, and orders uploads for good. `attempt` is the newest attempt:
+    whoever writes for an upload holds a share lock on this row and compares it.
+    """
+
+    __tablename__ = "uploads"
+    __table_args__ = (
+        UniqueConstraint("accepted_seq"),
+        UniqueConstraint("requested_by", "idempotency_key"),
+        Index("ix_uploads_gallery_id_accepted_seq", "gallery_id", "accepted_seq"),
+        # What the reconciler asks for, every few seconds.
+        Index(
+            "ix_uploads_due_start",
+            "start_after",
+            postgresql_where="state = 'accepted' AND flow_run_id IS NULL",
+        ),
+    )
+
+    upload_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    gallery_id: Mapped[str] = mapped_column(ForeignKey("gallery.galleries.gallery_id"))
+    state: Mapped[str]
+    trigger: Mapped[str]
+    requested_by: Mapped[str]
+    idempotency_key: Mapped[str | None]
+    request_fingerprint: Mapped[str | None]
+    files_fingerprint: Mapped[str]
+    meta: Mapped[dict[str, Any]] = mapped_column("metadata", server_default="{}")
+    image_count: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime | None]
+    accepted_seq: Mapped[int | None]
+    accepted_at: Mapped[datetime | None]
+    start_after: Mapped[datetime | None]
+    start_tries: Mapped[int] = mapped_column(Integer, server_default="0")
+    flow_run_id: Mapped[UUID | None]
+    attempt: Mapped[int] = mapped_column(Integer, server_default="0")
+    finished_at: Mapped[datetime | None]
+
+
+class EntryRow(Base):
+    """One file of an upload. `etag` and `size` are what the newest plan pinned; `outcome` null is pending.
+
+    `attempt` is the attempt that wrote the outcome; `judged_by` names the limits and the processing version
+    of a rejection, which stands for these only.
+    """
+
+    __tablename__ = "entries"
+    __table_args__ = (
+        UniqueConstraint("upload_id", "file_name"),
+        CheckConstraint(f"outcome IN {OUTCOMES}", name="outcome"),
+    )
+
+    upload_id: Mapped[str] = mapped_column(ForeignKey("gallery.uploads.upload_id"), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    file_name: Mapped[str]
+    staged_key: Mapped[str]
+    declared_size: Mapped[int | None]
+    content_type: Mapped[str | None]
+    meta: Mapped[dict[str, Any]] = mapped_column("metadata", server_default="{}")
+    etag: Mapped[str | None]
+    size: Mapped[int | None]
+    outcome: Mapped[str | None]
+    stage: Mapped[str | None]
+    reason: Mapped[str | None]
+    message: Mapped[str | None]
+    judged_by: Mapped[str | None]
+    attempt: Mapped[int | None] = mapped_column(Integer)
+    image_id: Mapped[UUID | None] = mapped_column(ForeignKey("gallery.images.image_id"))
+    finished_at: Mapped[datetime | None]
+
+
+class ImageRow(Base):
+    """An identity, (gallery_id, file_name). `last_seq` is the newest accepted_seq that settled here."""
+
+    __tablename__ = "images"
+    __table_args__ = (UniqueConstraint("gallery_id", "file_name"),)
+
+    image_id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    gallery_id: Mapped[str] = mapped_column(ForeignKey("gallery.galleries.gallery_id"))
+    file_name: Mapped[str]
+    last_seq: Mapped[int] = mapped_column(server_default="0")
+    current_version_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("gallery.versions.version_id", use_alter=True, deferrable=True, initially="DEFERRED")
+    )
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class VersionRow(Base):
+    """One content of an image under one recipe; never changed, only superseded."""
+
+    __tablename__ = "versions"
+    __table_args__ = (
+        ForeignKeyConstraint(["upload_id", "entry_number"], ["gallery.entries.upload_id", "gallery.entries.number"]),
+        Index("ix_versions_image_id", "image_id"),
+        Index("ix_versions_upload_id_entry_number", "upload_id", "entry_number"),
+        Index("ix_versions_original_key", "original_key"),
+    )
+
+    version_id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    image_id: Mapped[UUID] = mapped_column(ForeignKey("gallery.images.image_id"))
+    upload_id: Mapped[str]
+    entry_number: Mapped[int] = mapped_column(Integer)
+    sha256: Mapped[str] = mapped_column(String(64))
+    etag: Mapped[str]
+    size: Mapped[int]
+    recipe_id: Mapped[str] = mapped_column(String(64))
+    original_key: Mapped[str]
+    source_format: Mapped[str]
+    width: Mapped[int] = mapped_column(Integer)
+    height: Mapped[int] = mapped_column(Integer)
+    meta: Mapped[dict[str, Any]] = mapped_column("metadata", server_default="{}")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    superseded_at: Mapped[datetime | None]
+
+
+class RenditionRow(Base):
+    """The file that one style made of one version, in the library bucket."""
+
+    __tablename__ = "renditions"
+    __table_args__ = (Index("ix_renditions_key", "key"),)
+
+    version_id: Mapped[UUID] = mapped_column(
+        ForeignKey("gallery.versions.version_id", ondelete="CASCADE"), primary_key=True
+    )
+    style: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str]
+    width: Mapped[int] = mapped_column(Integer)
+    height: Mapped[int] = mapped_column(Integer)
+    bytes: Mapped[int]
+    content_type: Mapped[str]
+
+
+class OutboxRow(Base):
+    """An object to delete, written in the transaction that made it superfluous, done once it is gone.
+
+    `etag` set: delete only while the object still has it. `due_at`: not before.
+    """
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        Index("ix_outbox_due", "due_at", postgresql_where="done_at IS NULL"),
+        Index("ix_outbox_upload_id_entry_number", "upload_id", "entry_number"),
+    )
+
+    outbox_id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    bucket: Mapped[str]
+    key: Mapped[str]
+    etag: Mapped[str | None]
+    upload_id: Mapped[str]
+    entry_number: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    due_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    done_at: Mapped[datetime | None]
+
+
+class AttemptRow(Base):
+    """One execution of an upload's flow run, kept for the run history."""
+
+    __tablename__ = "attempts"
+
+    upload_id: Mapped[str] = mapped_column(ForeignKey("gallery.uploads.upload_id"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer, primary_key=True)
+    flow_run_id: Mapped[UUID | None]
+    state: Mapped[str]
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    finished_at: Mapped[datetime | None]
+    message: Mapped[str | None]

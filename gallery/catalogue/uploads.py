@@ -1,0 +1,198 @@
+"""An upload from its first mention to its start: opened, accepted once, handed to Prefect once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from gallery.catalogue.tables import ACCEPTED_SEQ, EntryRow, GalleryRow, UploadRow
+from gallery.errors import ConflictError, NotFoundError
+from gallery.models import Trigger
+
+# A start that did not get through is tried again after 2, 4, 8 ... seconds, at most this many.
+LONGEST_START_DELAY = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredFile:
+    """A file as a caller announced it; names and keys are already checked. `size` in bytes."""
+
+    file_name: str
+    key: str
+    size: int | None = None
+    content_type: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """An accepted upload that has no flow run yet."""
+
+    upload_id: str
+    gallery_id: str
+    image_count: int
+
+
+def files_fingerprint(gallery_id: str, files: Sequence[DeclaredFile]) -> str:
+    """Equal for the same files of the same gallery, in whatever order they are named."""
+    return _digest([gallery_id, sorted((file.key, file.file_name) for file in files)])
+
+
+def request_fingerprint(gallery_id: str, files: Sequence[DeclaredFile], metadata: dict[str, Any]) -> str:
+    """Equal for the same presign request; the keys are ours and differ from one request to the next."""
+    named = [[file.file_name, file.size, file.content_type, file.metadata] for file in files]
+    return _digest([gallery_id, named, metadata])
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def find_by_idempotency_key(session: Session, requested_by: str, key: str) -> UploadRow | None:
+    """The upload that this caller opened under this key. Waits for a concurrent call with the same key."""
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{requested_by}\n{key}", 0))))
+    return session.scalar(
+        select(UploadRow).where(UploadRow.requested_by == requested_by, UploadRow.idempotency_key == key)
+    )
+
+
+def open_upload(
+    session: Session,
+    *,
+    upload_id: str,
+    gallery_id: str,
+    files: Sequence[DeclaredFile],
+    trigger: Trigger,
+    requested_by: str,
+    metadata: dict[str, Any],
+    expires_at: datetime | None,
+    idempotency_key: str | None = None,
+) -> UploadRow:
+    """Store a new upload in state `open` with its entries, numbered from 1 in the order given."""
+    session.execute(upsert(GalleryRow).values(gallery_id=gallery_id).on_conflict_do_nothing())
+    row = UploadRow(
+        upload_id=upload_id,
+        gallery_id=gallery_id,
+        state="open",
+        trigger=trigger,
+        requested_by=requested_by,
+        idempotency_key=idempotency_key,
+        request_fingerprint=request_fingerprint(gallery_id, files, metadata),
+        files_fingerprint=files_fingerprint(gallery_id, files),
+        meta=metadata,
+        image_count=len(files),
+        expires_at=expires_at,
+    )
+    session.add(row)
+    session.flush()
+    session.execute(
+        insert(EntryRow),
+        [
+            {
+                "upload_id": upload_id,
+                "number": number,
+                "file_name": file.file_name,
+                "staged_key": file.key,
+                "declared_size": file.size,
+                "content_type": file.content_type,
+                "meta": file.metadata,
+            }
+            for number, file in enumerate(files, 1)
+        ],
+    )
+    return row
+
+
+def accept(session: Session, upload_id: str) -> UploadRow:
+    """Accept an upload for ingest, once: the same call again changes nothing and returns the same row.
+
+    Raises `NotFoundError` for an unknown upload, `ConflictError` for one that has expired.
+    """
+    row = session.scalar(select(UploadRow).where(UploadRow.upload_id == upload_id).with_for_update())
+    if row is None:
+        raise NotFoundError(f"upload {upload_id} is not known")
+    if row.state == "expired":
+        raise ConflictError(f"upload {upload_id} has expired; start a new one")
+    if row.state == "open":
+        row.state = "accepted"
+        row.accepted_seq = session.scalar(select(ACCEPTED_SEQ.next_value()))
+        row.accepted_at = row.start_after = session.scalar(select(func.now()))
+    return row
+
+
+def accept_staged(
+    session: Session,
+    *,
+    upload_id: str,
+    gallery_id: str,
+    files: Sequence[DeclaredFile],
+    trigger: Trigger,
+    requested_by: str,
+    metadata: dict[str, Any],
+) -> UploadRow:
+    """Accept an upload whose files the caller has staged itself, once.
+
+    Raises `ConflictError` where the same `upload_id` is known with other files or for another gallery.
+    """
+    # Two calls at once for a new upload_id: the second waits here, then finds the first one's row.
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"upload\n{upload_id}", 0))))
+    known = session.get(UploadRow, upload_id)
+    if known is None:
+        open_upload(
+            session,
+            upload_id=upload_id,
+            gallery_id=gallery_id,
+            files=files,
+            trigger=trigger,
+            requested_by=requested_by,
+            metadata=metadata,
+            expires_at=None,
+        )
+    elif known.gallery_id != gallery_id or known.files_fingerprint != files_fingerprint(gallery_id, files):
+        raise ConflictError(f"upload {upload_id} is already known with other files or for another gallery")
+    return accept(session, upload_id)
+
+
+def claim_due_starts(session: Session, *, limit: int = 20, upload_id: str | None = None) -> list[StartRequest]:
+    """Take accepted uploads that have no run and are due; each comes up again, later, unless `started`.
+
+    Several callers may ask at once: nobody waits, and nobody gets what another has just taken.
+    """
+    query = (
+        select(UploadRow)
+        .where(
+            UploadRow.state == "accepted",
+            UploadRow.flow_run_id.is_(None),
+            UploadRow.start_after <= func.now(),
+        )
+        .order_by(UploadRow.accepted_seq)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    if upload_id is not None:
+        query = query.where(UploadRow.upload_id == upload_id)
+    requests = []
+    for row in session.scalars(query):
+        delay = min(timedelta(seconds=2 ** min(row.start_tries + 1, 10)), LONGEST_START_DELAY)
+        row.start_tries += 1
+        row.start_after = func.now() + delay
+        requests.append(StartRequest(row.upload_id, row.gallery_id, row.image_count))
+    return requests
+
+
+def started(session: Session, upload_id: str, flow_run_id: UUID) -> None:
+    """Note the run of an upload; a run that has begun meanwhile has written itself, and stays."""
+    session.execute(
+        update(UploadRow)
+        .where(UploadRow.upload_id == upload_id, UploadRow.flow_run_id.is_(None))
+        .values(flow_run_id=flow_run_id)
+    )

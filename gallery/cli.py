@@ -1,0 +1,217 @@
+"""The `gallery` command. stdout carries the result, stderr the progress; errors are one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from gallery.errors import ConfigurationError, GalleryError
+from gallery.settings import load_processing_settings, load_settings
+
+if TYPE_CHECKING:
+    from gallery.local.stack import LocalStack
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Takes whole photo galleries from S3 through download, process, save and cleanup.",
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+DEMO_IMAGES = 24
+
+
+@app.command()
+def demo(
+    images: Annotated[int, typer.Option(min=1, max=20_000, help="Images of the gallery that is made.")] = DEMO_IMAGES,
+    photos: Annotated[Path | None, typer.Option(help="A folder of photographs to send instead.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the local stack running.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send a gallery through everything, on embedded parts, and show what happened."""
+    from gallery.local.demo import run_demo
+
+    raise typer.Exit(run_demo(_stack(), images=images, photos=photos, keep=keep, as_json=as_json))
+
+
+@app.command()
+def up() -> None:
+    """Start the local stack: PostgreSQL, S3, Prefect server and worker, API."""
+    from gallery.local.set_up import set_up_stack
+
+    stack = _stack()
+    info = stack.start(progress=_say, set_up=set_up_stack(stack.project))
+    print(f"API        {info.api_url}\nPrefect UI {info.prefect_ui_url}\nkeys and more: gallery status --json")
+
+
+@app.command()
+def down() -> None:
+    """Stop the local stack; what it holds stays."""
+    _stack().stop(_say)
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Where the local stack is. Exit status 1 where it does not run."""
+    stack = _stack()
+    info = stack.info()
+    if info is None:
+        raise GalleryError("the local stack is not running: start it with `gallery up`")
+    if as_json:
+        print(json.dumps(info.as_json(), indent=2))
+        return
+    print(f"API        {info.api_url}\nPrefect UI {info.prefect_ui_url}\nS3         {info.s3_endpoint_url}")
+    for name, running in stack.running().items():
+        print(f"{name:<15}{f'runs, pid {info.pids[name]}' if running else 'does not run'}")
+
+
+@app.command()
+def ingest(
+    folder: Annotated[Path, typer.Argument(help="The folder of photographs.")],
+    gallery: Annotated[str, typer.Option(help="The gallery's id, a slug like summer-wedding.")],
+    as_json: AsJson = False,
+) -> None:
+    """Upload a folder through the API and follow its ingest.
+
+    GALLERY_API_URL and GALLERY_API_KEY say where; without them, the local stack. Exit status 0 only where every
+    image was saved, replaced or unchanged.
+    """
+    from gallery.client import GalleryClient
+    from gallery.ingest import ingest_folder
+    from gallery.progress import progress_on
+    from gallery.summary import print_summary
+
+    with GalleryClient(*_api()) as client, progress_on(quiet=as_json) as progress:
+        result = ingest_folder(client, folder, gallery, progress)
+    if as_json:
+        print(json.dumps(result.to_json()))
+    else:
+        print_summary(result, Console())
+    raise typer.Exit(result.exit_status)
+
+
+@app.command()
+def process(
+    files: Annotated[list[Path], typer.Argument(help="Image files.")],
+    out: Annotated[Path, typer.Option(help="The folder for the renditions.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """The process stage alone, with no server: for trying styles."""
+    from gallery.imaging.process import process_files
+    from gallery.imaging.recipe import Limits, load_recipe
+
+    settings = load_processing_settings()
+    limits, recipe = Limits.from_settings(settings), load_recipe(settings)
+    budget = settings.memory_budget
+    try:
+        for done in process_files(files, out, recipe, limits, processors=settings.processors, memory_budget=budget):
+            if as_json:
+                print(json.dumps(done.to_json()), flush=True)
+            elif done.outcome == "ok":
+                made = ", ".join(f"{item.style} {item.width} × {item.height}" for item in done.renditions)
+                print(f"{done.file}: {done.width} × {done.height} → {made}", flush=True)
+            else:
+                print(f"{done.file}: rejected, {done.reason}: {done.message}", flush=True)
+    except OSError as error:
+        raise GalleryError(f"cannot write to {out}: {error.strerror or error}") from error
+
+
+@app.command()
+def serve() -> None:
+    """Run the API alone, on GALLERY_API_HOST (default 127.0.0.1) and GALLERY_API_PORT (default 8000)."""
+    import uvicorn
+
+    from gallery.api.app import create_app
+
+    port = os.environ.get("GALLERY_API_PORT", "8000")
+    if not port.isdecimal():
+        raise ConfigurationError("GALLERY_API_PORT is wrong: must be a port's number")
+    host = os.environ.get("GALLERY_API_HOST", "127.0.0.1")
+    uvicorn.run(create_app(load_settings()), host=host, port=int(port), access_log=False, server_header=False)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the catalogue's tables to the newest version."""
+    from gallery.catalogue.connect import connect
+    from gallery.catalogue.migrate import migrate as upgrade
+
+    engine = connect(load_settings(), application="gallery-migrate", connections=1)
+    upgrade(engine)
+    engine.dispose()
+
+
+@app.command()
+def setup() -> None:
+    """Set up catalogue, buckets, and Prefect's pool, limit, result storage and deployments. Safe to repeat."""
+    from gallery.local.set_up import set_up_prefect
+    from gallery.storage import Storage
+
+    settings = load_settings()
+    migrate()
+    Storage(settings).create_buckets()
+    set_up_prefect(_project(), os.environ)
+
+
+def main() -> None:
+    """Run the command; a `GalleryError` becomes one line on stderr and exit status 2."""
+    # As for Ctrl-C: what a command has started, it ends.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app()
+    except GalleryError as error:
+        print(f"gallery: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("gallery: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def _project() -> Path:
+    """The folder with `prefect.yaml`: the checkout this package is in, else the current folder."""
+    for folder in (Path(__file__).resolve().parent.parent, Path.cwd()):
+        if (folder / "prefect.yaml").is_file():
+            return folder
+    raise ConfigurationError("no prefect.yaml here: run this in the project's folder")
+
+
+def _stack() -> LocalStack:
+    from gallery.local.stack import LocalStack
+
+    home = os.environ.get("GALLERY_HOME")
+    project = _project()
+    return LocalStack(Path(home) if home else project / ".gallery", project)
+
+
+def _api() -> tuple[str, str]:
+    url, key = os.environ.get("GALLERY_API_URL"), os.environ.get("GALLERY_API_KEY")
+    if url and key:
+        return url, key
+    if url or key:
+        raise ConfigurationError("GALLERY_API_URL and GALLERY_API_KEY belong together: set both, or neither")
+    info = _stack().info()
+    if info is None:
+        raise GalleryError(
+            "no API to talk to: start the local stack with `gallery up`, or set GALLERY_API_URL and GALLERY_API_KEY"
+        )
+    return info.api_url, info.api_key
+
+
+if __name__ == "__main__":
+    main()

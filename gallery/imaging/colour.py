@@ -1,0 +1,81 @@
+"""Colour: every mode and profile that a file may have, brought to sRGB in RGB or RGBA."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from io import BytesIO
+
+from PIL import Image, ImageCms
+
+from gallery.imaging.profiles import srgb_profile
+
+# As photo editors convert by default: colours within both gamuts stay, black stays black.
+_INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
+_FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
+_PROFILE_SPACES = {"RGB": "RGB ", "RGBA": "RGB ", "L": "GRAY", "CMYK": "CMYK"}
+MAX_PROFILE_BYTES = 16 * 1024 * 1024  # the largest printing profiles have a few MiB
+
+WORKING_MODES = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
+
+
+def to_working_mode(image: Image.Image) -> Image.Image:
+    """Bring `image` to a mode that can be resampled: L, LA, RGB, RGBA or CMYK, 8 bits, transparency as alpha."""
+    transparent = "transparency" in image.info
+    if image.mode in ("P", "PA"):
+        return image.convert("RGBA" if transparent or image.mode == "PA" else "RGB")
+    if image.mode in ("I", "I;16", "I;16B", "I;16L"):
+        # Scaled, not clipped: 65535 becomes 255.
+        return image.convert("I").point(lambda value: value * (1 / 257) + 0.5).convert("L")
+    if image.mode == "1":
+        return image.convert("L")
+    if transparent and image.mode in ("L", "RGB"):
+        return image.convert("LA" if image.mode == "L" else "RGBA")
+    return image if image.mode in WORKING_MODES else image.convert("RGB")
+
+
+def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str | None]:
+    """Convert `image` (in a working mode) to sRGB, RGB or RGBA, by its embedded ICC `profile`.
+
+    Without a profile, or with a broken one, RGB and grey count as sRGB and CMYK is converted by formula;
+    the second value then says so where colours may be off, else it is `None`.
+    """
+    if image.mode == "LA":
+        colour, note = to_srgb(image.getchannel("L"), profile)
+        colour.putalpha(image.getchannel("A"))
+        return colour, note
+    if profile is None:
+        note = "CMYK without a profile: colours are approximate" if image.mode == "CMYK" else None
+        return _by_formula(image), note
+    try:
+        transform = _transform(profile, image.mode)
+        return (_by_formula(image) if transform is None else transform.apply(image)), None
+    except (ImageCms.PyCMSError, ValueError, OSError) as error:
+        return _by_formula(image), f"ICC profile not usable ({error}): taken as sRGB"
+
+
+def _by_formula(image: Image.Image) -> Image.Image:
+    return image if image.mode in ("RGB", "RGBA") else image.convert("RGB")
+
+
+@lru_cache(maxsize=8)
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """The transform to sRGB, `None` where it would change nothing; a gallery shares one or two profiles."""
+    if len(profile) > MAX_PROFILE_BYTES:
+        raise ValueError(f"it has {len(profile)} bytes")
+    source = ImageCms.ImageCmsProfile(BytesIO(profile))
+    if source.profile.xcolor_space != _PROFILE_SPACES[mode]:
+        raise ValueError(f"it is for {source.profile.xcolor_space.strip()}, the picture is {mode}")
+    target = ImageCms.ImageCmsProfile(BytesIO(srgb_profile()))
+    output = "RGBA" if mode == "RGBA" else "RGB"
+    transform = ImageCms.buildTransform(source, target, mode, output, _INTENT, _FLAGS)
+    return None if mode in ("RGB", "RGBA") and _changes_nothing(transform, mode) else transform
+
+
+def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
+    """Most profiles are some edition of sRGB: found out by trying, on a cube of 17 x 17 x 17 colours."""
+    steps = [min(255, step * 16) for step in range(17)]
+    cube = Image.new("RGB", (17 * 17, 17))
+    cube.putdata([(r, g, b) for r in steps for g in steps for b in steps])
+    before = cube.convert(mode).tobytes()
+    after = transform.apply(cube.convert(mode)).tobytes()
+    return all(abs(x - y) <= 1 for x, y in zip(before, after, strict=True))

@@ -1,0 +1,163 @@
+"""What is made of every image: the styles, the watermark, the limits, and the fingerprints over them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from gallery.settings import ProcessingSettings
+
+# Raise it with every change of the code that changes pixels or metadata of renditions, or what is rejected:
+# cached results and rejections of the former version then no longer count.
+PROCESSING_VERSION = 1
+
+Fit = Literal["inside", "cover", "pad"]
+FileFormat = Literal["jpeg", "webp", "png", "avif"]
+Anchor = Literal["top-left", "top-right", "center", "bottom-left", "bottom-right"]
+Colour = tuple[int, int, int]
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """A named output. The box `width` x `height` is in pixels; an image is never scaled up to fill it.
+
+    `inside` keeps the whole picture within the box, `cover` crops it to the box's shape, `pad` lays it on
+    a box of `background`. `quality` is 1-100 and counts for lossy formats; `progressive` counts for JPEG.
+    """
+
+    name: str
+    width: int
+    height: int
+    fit: Fit = "inside"
+    format: FileFormat = "jpeg"
+    quality: int = 85
+    watermark: bool = False
+    progressive: bool = False
+    background: Colour = (255, 255, 255)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Everything that changes this style's pixels; what its format or fit ignores is left out."""
+        facts: dict[str, Any] = {
+            "name": self.name,
+            "box": [self.width, self.height],
+            "fit": self.fit,
+            "format": self.format,
+            "watermark": self.watermark,
+        }
+        if self.format != "png":
+            facts["quality"] = self.quality
+        if self.format == "jpeg":
+            facts["progressive"] = self.progressive
+        if self.format == "jpeg" or self.fit == "pad":
+            facts["background"] = list(self.background)
+        return facts
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """An image laid on renditions after the resize.
+
+    `image` is the file's bytes. `scale` is the mark's width, `margin` its distance from the edges, both as
+    parts of the rendition's shorter side; `smallest` is its least width in pixels; `opacity` is 0-1.
+    """
+
+    image: bytes = field(repr=False)
+    anchor: Anchor = "bottom-right"
+    scale: float = 0.24
+    margin: float = 0.03
+    opacity: float = 0.7
+    smallest: int = 72
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Everything that changes how the mark looks."""
+        return {
+            "image": hashlib.sha256(self.image).hexdigest(),
+            "anchor": self.anchor,
+            "scale": self.scale,
+            "margin": self.margin,
+            "opacity": self.opacity,
+            "smallest": self.smallest,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All styles, the watermark and the processing version together."""
+
+    styles: tuple[Style, ...]
+    watermark: Watermark | None = None
+
+    @property
+    def recipe_id(self) -> str:
+        """SHA-256 (64 hex digits) over all that changes pixels or metadata of a rendition, and nothing else.
+
+        The order of the styles does not, nor does a watermark that no style asks for.
+        """
+        marked = self.watermark is not None and any(style.watermark for style in self.styles)
+        return _sha256(
+            {
+                "version": PROCESSING_VERSION,
+                "styles": [style.fingerprint() for style in sorted(self.styles, key=lambda style: style.name)],
+                "watermark": self.watermark.fingerprint() if marked and self.watermark else None,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is refused before it is decoded: pixels (width x height), the file's bytes, and the bytes of
+    memory that decoding would take."""
+
+    max_pixels: int = 200_000_000
+    max_file_bytes: int = 200 * MIB
+    max_memory_bytes: int = 1024 * MIB
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits: a rejection stands only for the limits and processing version that made it."""
+        limits = [self.max_pixels, self.max_file_bytes, self.max_memory_bytes]
+        return _sha256({"version": PROCESSING_VERSION, "limits": limits})[:16]
+
+    @classmethod
+    def from_settings(cls, settings: ProcessingSettings) -> Limits:
+        """The limits of `GALLERY_MAX_PIXELS`, `GALLERY_MAX_FILE_BYTES` and `GALLERY_MEMORY_BUDGET`."""
+        return cls(settings.max_pixels, settings.max_file_bytes, settings.memory_budget)
+
+
+def default_watermark() -> Watermark:
+    """The mark that is shipped."""
+    return Watermark(resources.files("gallery.imaging").joinpath("watermark.png").read_bytes())
+
+
+def default_recipe() -> Recipe:
+    """The built-in styles: large and medium with the watermark, thumb without."""
+    return Recipe(
+        styles=(
+            Style("large", 2048, 2048, watermark=True),
+            Style("medium", 1024, 1024, watermark=True),
+            Style("thumb", 320, 320),
+        ),
+        watermark=default_watermark(),
+    )
+
+
+def load_recipe(settings: ProcessingSettings) -> Recipe:
+    """The recipe of `GALLERY_STYLES_FILE`, else the built-in one.
+
+    Raises `ConfigurationError` that names the file, the line and the mend.
+    """
+    if settings.styles_file is None:
+        return default_recipe()
+    from gallery.imaging.styles_file import read_styles_file  # noqa: PLC0415 - decoders do without it
+
+    return read_styles_file(settings.styles_file)
+
+
+def _sha256(facts: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,158 @@
+"""What a stack consists of: which parts are embedded, which are elsewhere, and everybody's addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gallery.errors import ConfigurationError
+from gallery.local import prefect_settings
+from gallery.local.api import api_part
+from gallery.local.credentials import Credentials
+from gallery.local.info import OTHER_AWS, OTHER_PREFECT, StackInfo
+from gallery.local.parts import Part, PartName
+from gallery.local.ports import HOST
+from gallery.local.postgres import Postgres
+from gallery.local.prefect_server import PrefectServer
+from gallery.local.s3 import REGION, S3Server
+from gallery.local.worker import worker_part
+
+UPLOADS_BUCKET, LIBRARY_BUCKET = "gallery-uploads", "gallery-library"
+
+
+def external_database_url(environment: Mapping[str, str]) -> str | None:
+    return _secret(environment, "GALLERY_DATABASE_URL")
+
+
+def external_s3_url(environment: Mapping[str, str]) -> str | None:
+    return environment.get("GALLERY_S3_ENDPOINT_URL") or environment.get("AWS_ENDPOINT_URL_S3") or None
+
+
+def external_prefect_url(environment: Mapping[str, str]) -> str | None:
+    return environment.get("PREFECT_API_URL") or None
+
+
+def embedded(parts: frozenset[PartName], environment: Mapping[str, str]) -> frozenset[PartName]:
+    """Those of `parts` that the environment does not say to be elsewhere."""
+    elsewhere: set[PartName] = set()
+    if external_s3_url(environment):
+        elsewhere.add("s3")
+    if external_prefect_url(environment):
+        elsewhere.add("prefect_server")
+    if external_database_url(environment) and "prefect_server" not in parts - elsewhere:
+        elsewhere.add("postgres")
+    return parts - elsewhere
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A stack as it should be, derived from its folder, its ports and the caller's environment."""
+
+    home: Path
+    project: Path
+    environment: Mapping[str, str]
+    credentials: Credentials
+    ports: Mapping[str, int]
+
+    @property
+    def postgres(self) -> Postgres:
+        return Postgres(self.home, self.ports["postgres"], self.credentials)
+
+    @property
+    def s3(self) -> S3Server:
+        return S3Server(self.home, self.ports["s3"], self.credentials)
+
+    @property
+    def prefect_server(self) -> PrefectServer:
+        return PrefectServer(self.home, self.ports["prefect_server"], self.postgres.prefect_url())
+
+    def part(self, name: PartName) -> Part:
+        """How to run part `name`. Raises `ConfigurationError` where it cannot be run here."""
+        environment = self.info({}).process_environment(self.environment)
+        match name:
+            case "postgres":
+                return self.postgres.part()
+            case "s3":
+                return self.s3.part()
+            case "prefect_server":
+                return self.prefect_server.part(environment)
+            case "worker":
+                return worker_part(environment, self.project, self.log("worker"))
+            case "api":
+                return api_part(environment, self.project, self.ports["api"])
+
+    def log(self, name: PartName) -> Path:
+        return self.home / "logs" / f"{name}.log"
+
+    def info(self, pids: Mapping[str, int]) -> StackInfo:
+        outer, own = self.environment, self.credentials
+        s3_url, prefect_url = external_s3_url(outer), external_prefect_url(outer)
+        api_url = prefect_url or self.prefect_server.api_url
+        return StackInfo(
+            api_url=f"http://{HOST}:{self.ports['api']}",
+            api_key=own.api_key,
+            webhook_secret=own.webhook_secret,
+            prefect_api_url=api_url,
+            prefect_ui_url=outer.get("PREFECT_UI_URL") or api_url.rstrip("/").removesuffix("/api"),
+            database_url=external_database_url(outer) or self.postgres.catalogue_url(),
+            analytics_database_url=None,
+            s3_endpoint_url=s3_url or self.s3.url,
+            s3_access_key=outer.get("AWS_ACCESS_KEY_ID") if s3_url else own.s3_access_key,
+            s3_secret_key=outer.get("AWS_SECRET_ACCESS_KEY") if s3_url else own.s3_secret_key,
+            uploads_bucket=outer.get("GALLERY_UPLOADS_BUCKET") or UPLOADS_BUCKET,
+            library_bucket=outer.get("GALLERY_LIBRARY_BUCKET") or LIBRARY_BUCKET,
+            pids=pids,
+            variables={**self._gallery_variables(), **self._aws_variables(), **self._prefect_variables()},
+            dropped=(() if s3_url else OTHER_AWS) + (() if prefect_url else OTHER_PREFECT),
+        )
+
+    def _gallery_variables(self) -> dict[str, str]:
+        outer, own = self.environment, self.credentials
+        return {
+            "GALLERY_HOME": str(self.home),
+            "GALLERY_SCRATCH_DIR": outer.get("GALLERY_SCRATCH_DIR") or str(self.home / "scratch"),
+            "GALLERY_DATABASE_URL": external_database_url(outer) or self.postgres.catalogue_url(),
+            "GALLERY_S3_ENDPOINT_URL": external_s3_url(outer) or self.s3.url,
+            "GALLERY_UPLOADS_BUCKET": outer.get("GALLERY_UPLOADS_BUCKET") or UPLOADS_BUCKET,
+            "GALLERY_LIBRARY_BUCKET": outer.get("GALLERY_LIBRARY_BUCKET") or LIBRARY_BUCKET,
+            # The caller's own keys and secrets go on being accepted beside the generated ones.
+            "GALLERY_API_KEYS": _joined(f"local:{own.api_key}", _secret(outer, "GALLERY_API_KEYS")),
+            "GALLERY_WEBHOOK_SECRETS": _joined(own.webhook_secret, _secret(outer, "GALLERY_WEBHOOK_SECRETS")),
+        }
+
+    def _aws_variables(self) -> dict[str, str]:
+        if external_s3_url(self.environment):
+            names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION")
+            return {name: self.environment[name] for name in names if name in self.environment}
+        return {
+            "AWS_ACCESS_KEY_ID": self.credentials.s3_access_key,
+            "AWS_SECRET_ACCESS_KEY": self.credentials.s3_secret_key,
+            "AWS_DEFAULT_REGION": REGION,
+        }
+
+    def _prefect_variables(self) -> dict[str, str]:
+        outer = self.environment
+        tuned = prefect_settings.values(prefect_settings.PRIVACY, prefect_settings.CLIENT_TUNED)
+        chosen = {name: outer.get(name) or value for name, value in tuned.items()}
+        if (url := external_prefect_url(outer)) is not None:
+            passed = ("PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_HOME", "PREFECT_PROFILE")
+            return {**chosen, **{name: outer[name] for name in passed if name in outer}, "PREFECT_API_URL": url}
+        return {**chosen, "PREFECT_API_URL": self.prefect_server.api_url, "PREFECT_HOME": str(self.home / "prefect")}
+
+
+def _joined(first: str, more: str | None) -> str:
+    return first if not more or first in more.split(",") else f"{first},{more}"
+
+
+def _secret(environment: Mapping[str, str], name: str) -> str | None:
+    """A variable that may also be given as a file, as in `gallery.settings`."""
+    if value := environment.get(name, "").strip():
+        return value
+    file = environment.get(f"{name}_FILE")
+    if not file:
+        return None
+    try:
+        return Path(file).read_text(encoding="utf-8").strip() or None
+    except OSError as error:
+        raise ConfigurationError(f"{name}_FILE: cannot read {file}: {error.strerror}") from error

@@ -1,0 +1,36 @@
+"""A Prefect worker that runs flows as subprocesses on this machine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from gallery.local.parts import Part
+
+POOL = "gallery"
+NAME = "local"
+
+
+def worker_part(environment: Mapping[str, str], project: Path, log: Path) -> Part:
+    """The worker on pool `gallery`, which must exist: else the worker would make one with defaults.
+
+    `environment` has the stack's addresses; flow runs inherit it.
+    """
+    command = ("-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--name", NAME)
+    return Part(
+        name="worker",
+        command=(sys.executable, *command),
+        # Unbuffered, for its readiness is read from its log; its own health check would take a port.
+        environment={**environment, "PYTHONUNBUFFERED": "1"},
+        folder=project,
+        is_ready=lambda: f"Worker '{NAME}' started!" in _read(log),
+        start_seconds=90.0,
+    )
+
+
+def _read(log: Path) -> str:
+    try:
+        return log.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""

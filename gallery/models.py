@@ -1,0 +1,141 @@
+"""The frozen values that pass between the stages, and the words for what became of things."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from gallery.errors import Reason
+
+Stage = Literal["download", "process", "save", "cleanup"]
+Outcome = Literal["saved", "replaced", "unchanged", "superseded", "rejected", "failed"]
+OUTCOMES: tuple[Outcome, ...] = ("saved", "replaced", "unchanged", "superseded", "rejected", "failed")
+# What the command line counts as success: the gallery shows this content.
+GOOD_OUTCOMES: frozenset[Outcome] = frozenset({"saved", "replaced", "unchanged"})
+
+UploadState = Literal[
+    "open",
+    "accepted",
+    "running",
+    "completed",
+    "completed_with_rejects",
+    "failed",
+    "cancelled",
+    "crashed",
+    "expired",
+]
+FINAL_STATES: frozenset[UploadState] = frozenset(
+    {"completed", "completed_with_rejects", "failed", "cancelled", "crashed", "expired"}
+)
+Trigger = Literal["api", "webhook", "s3_event", "ui", "cli", "schedule"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of an upload as the plan pinned it: `etag` and `size` (bytes) are those of the listing."""
+
+    number: int
+    file_name: str
+    staged_key: str
+    etag: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One execution of an upload's flow run, which alone may write outcomes while it is the newest one.
+
+    `accepted_seq` orders the upload among all; `force` redoes what has an outcome from before this attempt.
+    """
+
+    upload_id: str
+    gallery_id: str
+    number: int
+    accepted_seq: int
+    image_count: int
+    force: bool = False
+
+    @property
+    def prefix(self) -> str:
+        """Where this upload's objects are, in both buckets: `summer-wedding/20260620-3f9c/`."""
+        return f"{self.gallery_id}/{self.upload_id}/"
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadedImage:
+    """A staged file on this machine's disk. `path` is made from the entry's number, never from its name."""
+
+    entry: Entry
+    path: Path
+    sha256: str
+    seconds: float
+
+
+class Rendition(BaseModel):
+    """One style's file in the library bucket; sizes in pixels and bytes, `etag` as the store answered."""
+
+    model_config = ConfigDict(frozen=True)
+
+    style: str
+    key: str
+    width: int
+    height: int
+    bytes: int
+    content_type: str
+    etag: str
+
+
+class ProcessedImage(BaseModel):
+    """What process delivers, and what its cache keeps: keys and facts, never a path.
+
+    `width` and `height` are the source's in pixels, after its orientation was applied; `extension` is the
+    one that belongs to the bytes (`.jpg`), whatever the file was called.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    sha256: str
+    recipe_id: str
+    width: int
+    height: int
+    source_format: str
+    extension: str
+    metadata: Mapping[str, Any]
+    renditions: tuple[Rendition, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """An object that is due for deletion, with its outbox row. `etag`: delete only while it is still this."""
+
+    outbox_id: int
+    bucket: str
+    key: str
+    etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SaveReceipt:
+    """What the save's transaction committed for one entry, and what is now due for deletion."""
+
+    number: int
+    file_name: str
+    outcome: Outcome
+    deletions: tuple[Deletion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An entry that ended `rejected` or `failed`: at which stage, why, and in words for a person."""
+
+    number: int
+    file_name: str
+    outcome: Literal["rejected", "failed"]
+    stage: Stage
+    reason: Reason
+    message: str

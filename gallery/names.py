@@ -1,0 +1,67 @@
+"""The rules for every name that comes from outside; nothing else becomes a key or is stored.
+
+`gallery_id` and `upload_id` are slugs. A `file_name` is the path relative to the folder that was dropped,
+`card1/IMG_0001.JPG`; it is only ever part of an S3 key and a column, never of a local path.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from gallery.errors import RefusedRequest
+
+GALLERY_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+UPLOAD_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
+MAX_FILE_NAME_BYTES = 255
+
+
+def check_gallery_id(gallery_id: str) -> str:
+    """Return `gallery_id` if it is a slug of 1-63 characters, else raise `RefusedRequest`."""
+    if not GALLERY_ID.fullmatch(gallery_id):
+        raise RefusedRequest(
+            "invalid_gallery_id",
+            "gallery_id must be a slug: 1-63 lower-case letters, digits and hyphens, like summer-wedding",
+        )
+    return gallery_id
+
+
+def check_upload_id(upload_id: str) -> str:
+    """Return `upload_id` if it is 1-64 letters, digits, `.`, `_`, `-`, else raise `RefusedRequest`."""
+    if not UPLOAD_ID.fullmatch(upload_id):
+        raise RefusedRequest(
+            "invalid_upload_id",
+            "upload_id must be 1-64 letters, digits, dots, underscores and hyphens, and begin and end "
+            "with a letter or digit",
+        )
+    return upload_id
+
+
+def check_file_name(file_name: str) -> str:
+    """Return `file_name` in Unicode NFC, or raise `RefusedRequest` that says which rule it breaks."""
+
+    def refuse(rule: str) -> RefusedRequest:
+        return RefusedRequest("invalid_file_name", f"file_name {file_name[:80]!r} {rule}")
+
+    try:
+        name = unicodedata.normalize("NFC", file_name)
+        size = len(name.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise refuse("is not valid Unicode") from None
+    if not 1 <= size <= MAX_FILE_NAME_BYTES:
+        raise refuse(f"must be 1-{MAX_FILE_NAME_BYTES} bytes long in UTF-8")
+    if any(part in ("", ".", "..") for part in name.split("/")):
+        raise refuse("must have no empty, '.' or '..' part between its slashes")
+    if "\\" in name:
+        raise refuse("must use '/' between folders, not a backslash")
+    if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in name):
+        raise refuse("must have no control characters")
+    if "${" in name:
+        # S3 replaces ${filename} in a POST policy's key by what the browser says.
+        raise refuse("must not contain '${'")
+    return name
+
+
+def staged_key(gallery_id: str, upload_id: str, file_name: str) -> str:
+    """Key of a staged file in the uploads bucket."""
+    return f"{gallery_id}/{upload_id}/{file_name}"

@@ -1,0 +1,203 @@
+"""All settings, read from the environment when asked for, never at import.
+
+Every name has the prefix `GALLERY_`. A secret may instead be given as a file that holds it, with
+`_FILE` behind the name (the convention of container secrets): `GALLERY_API_KEYS_FILE=/run/secrets/keys`.
+AWS credentials and the region come from boto3's own chain.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from gallery.errors import ConfigurationError
+
+PREFIX = "GALLERY_"
+SECRETS = ("DATABASE_URL", "API_KEYS", "WEBHOOK_SECRETS", "CALLBACK_SECRET")
+MIB = 1024 * 1024
+
+
+def _byte_count(value: object) -> object:
+    """`512MiB`, `2GiB` or plain bytes."""
+    match = re.fullmatch(r"\s*(\d+)\s*(KiB|MiB|GiB)?\s*", value) if isinstance(value, str) else None
+    if match is None:
+        return value
+    return int(match[1]) * {None: 1, "KiB": 1024, "MiB": MIB, "GiB": 1024 * MIB}[match[2]]
+
+
+def _comma_list(value: object) -> object:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _http_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+(/[^\s]*)?", value):
+        raise ValueError("must be an address like https://s3.example.org")
+    return value.rstrip("/")
+
+
+ByteCount = Annotated[int, BeforeValidator(_byte_count), Field(gt=0)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+CommaList = Annotated[list[str], NoDecode, BeforeValidator(_comma_list)]
+SecretCommaList = Annotated[list[SecretStr], NoDecode, BeforeValidator(_comma_list)]
+
+
+S = TypeVar("S", bound="ProcessingSettings")
+
+
+class ProcessingSettings(BaseSettings):
+    """What the process stage alone needs: `gallery process` works with these and no server."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    styles_file: Path | None = Field(None, description="TOML file with the styles; else the built-in ones")
+    max_pixels: int = Field(200_000_000, gt=0, description="largest image, in pixels (width times height)")
+    max_file_bytes: ByteCount = Field(200 * MIB, description="largest file, in bytes or like 200MiB")
+    memory_budget: ByteCount = Field(
+        1024 * MIB, description="memory for decoded pixels of one run, in bytes or like 1GiB"
+    )
+    processors: int = Field(
+        default_factory=lambda: os.cpu_count() or 1, gt=0, description="decoder subprocesses of a run"
+    )
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        values: dict[str, object] = {}
+        for name in cls.model_fields:
+            key = PREFIX + name.upper()
+            if (value := environment.get(key, "").strip()) != "":
+                values[name] = value
+            elif name.upper() in SECRETS and (file := environment.get(key + "_FILE")):
+                try:
+                    values[name] = Path(file).read_text(encoding="utf-8").strip()
+                except OSError as error:
+                    raise ConfigurationError(f"{key}_FILE: cannot read {file}: {error.strerror}") from error
+        if (
+            "s3_endpoint_url" in cls.model_fields
+            and "s3_endpoint_url" not in values
+            and (url := environment.get("AWS_ENDPOINT_URL_S3"))
+        ):
+            values["s3_endpoint_url"] = url
+        return cls(**values)  # type: ignore[arg-type]
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # One reader of the environment, `from_environment`, so that tests can hand in their own.
+        return (init_settings,)
+
+
+class Settings(ProcessingSettings):
+    """All settings of one process. Build it with `load_settings`."""
+
+    database_url: SecretStr = Field(description="PostgreSQL of the catalogue: postgresql://user:password@host/database")
+    s3_endpoint_url: HttpUrl | None = Field(
+        None, description="S3 endpoint where it is not AWS; else AWS_ENDPOINT_URL_S3, else AWS itself"
+    )
+    s3_public_endpoint_url: HttpUrl | None = Field(
+        None, description="the endpoint as browsers reach it: presigned requests are signed for it"
+    )
+    uploads_bucket: str = Field(description="bucket that uploads are staged in", min_length=3, max_length=63)
+    library_bucket: str = Field(description="bucket of originals and renditions", min_length=3, max_length=63)
+
+    api_keys: SecretCommaList = Field(default=[], description="API keys as name:key,name:key")
+    webhook_secrets: SecretCommaList = Field(
+        default=[], description="Standard Webhooks secrets, whsec_...,whsec_...; several while rotating"
+    )
+    callback_url: HttpUrl | None = Field(None, description="where finished uploads are reported")
+    callback_secret: SecretStr | None = Field(None, description="signs callbacks; whsec_...")
+    cors_origins: CommaList = Field(default=[], description="origins whose pages may call the API")
+
+    connections: int = Field(8, gt=0, le=128, description="simultaneous S3 and database calls of a stage")
+    retries: int = Field(4, ge=0, le=20, description="retries of a stage after a transient error")
+    retry_delay_seconds: float = Field(
+        1.0, gt=0, le=600, description="pause before the first retry, in seconds; it doubles each time"
+    )
+    window: int = Field(64, gt=0, le=1000, description="images under way at once in a run")
+
+    scratch_dir: Path = Field(
+        default_factory=lambda: Path(tempfile.gettempdir()) / "gallery-scratch",
+        description="folder for files under way; every run uses a private folder in it",
+    )
+    staged_days: int = Field(14, ge=1, description="days that staged files are kept")
+    keep_replaced_days: int = Field(0, ge=0, description="days that replaced versions are kept")
+    home: Path = Field(Path(".gallery"), description="state of the local stack")
+
+    @field_validator("database_url")
+    @classmethod
+    def _psycopg(cls, value: SecretStr) -> SecretStr:
+        try:
+            url = make_url(value.get_secret_value())
+        except ArgumentError:
+            raise ValueError("must be like postgresql://user:password@host:5432/database") from None
+        if url.get_backend_name() != "postgresql":
+            raise ValueError("must be a PostgreSQL address: postgresql://user:password@host:5432/database")
+        return SecretStr(url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False))
+
+    @field_validator("api_keys")
+    @classmethod
+    def _named_keys(cls, value: list[SecretStr]) -> list[SecretStr]:
+        for item in value:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}:\S{16,}", item.get_secret_value()):
+                raise ValueError("must be name:key, the key at least 16 characters, several set off by commas")
+        return value
+
+    @field_validator("webhook_secrets", "callback_secret")
+    @classmethod
+    def _webhook_secret(cls, value: list[SecretStr] | SecretStr | None) -> Any:
+        for item in value if isinstance(value, list) else [value] if value else []:
+            if not re.fullmatch(r"whsec_[A-Za-z0-9+/]{32,}={0,2}", item.get_secret_value()):
+                raise ValueError("must be whsec_ and then at least 24 bytes in base64")
+        return value
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The catalogue's address with its password, for SQLAlchemy and psycopg 3."""
+        return self.database_url.get_secret_value()
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read and check all settings, from `environment` or the process's own.
+
+    Raises `ConfigurationError` that names every missing or wrong setting and what it should be.
+    """
+    return _load(Settings, environment)
+
+
+def load_processing_settings(environment: Mapping[str, str] | None = None) -> ProcessingSettings:
+    """As `load_settings`, for the process stage alone."""
+    return _load(ProcessingSettings, environment)
+
+
+def _load(kind: type[S], environment: Mapping[str, str] | None) -> S:
+    try:
+        return kind.from_environment(os.environ if environment is None else environment)
+    except ValidationError as error:
+        raise ConfigurationError("; ".join(_explain(kind, problem) for problem in error.errors())) from None
+
+
+def _explain(kind: type[ProcessingSettings], problem: Any) -> str:
+    name = str(problem["loc"][0])
+    variable = PREFIX + name.upper()
+    meaning = kind.model_fields[name].description
+    if problem["type"] == "missing":
+        also = f" (or {variable}_FILE)" if name.upper() in SECRETS else ""
+        return f"{variable}{also} is not set: {meaning}"
+    # Never echo the value: it may be a secret.
+    return f"{variable} is wrong: {problem['msg'].removeprefix('Value error, ')} ({meaning})"

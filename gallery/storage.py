@@ -1,0 +1,240 @@
+"""S3 through boto3: streams files to disk and back, copies, deletes, lists, presigns.
+
+Each error says whether the same call may succeed later: `TransientError` for a store that does not answer or
+refuses just now, `StagedFileError` for an object that is gone or no longer the pinned one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from urllib3.exceptions import HTTPError
+
+from gallery.errors import ConfigurationError, StagedFileError, TransientError
+from gallery.models import Deletion
+from gallery.settings import MIB, Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# Seconds, and calls in all. The stages retry with longer pauses; boto3 only bridges a hiccup.
+CONNECT_TIMEOUT = 5
+READ_TIMEOUT = 30
+CALLS = 3
+
+CHUNK = MIB
+DELETE_BATCH = (
+    1000  # objects a DeleteObjects call takes, https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+)
+
+GONE = frozenset({"NoSuchKey", "404", "NotFound"})
+CHANGED = frozenset({"PreconditionFailed", "412"})
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as a listing or HEAD shows it; `etag` without quotes, `size` in bytes."""
+
+    key: str
+    etag: str
+    size: int
+
+
+class Storage:
+    """The uploads and the library bucket. One per process: its client is thread-safe and keeps connections."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.uploads_bucket = settings.uploads_bucket
+        self.library_bucket = settings.library_bucket
+        self._client = _client(settings, settings.s3_endpoint_url)
+        public = settings.s3_public_endpoint_url
+        self._presigner = self._client if public is None else _client(settings, public)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+        self._presigner.close()
+
+    def list_staged(self, prefix: str) -> Iterator[StoredObject]:
+        """All objects of the uploads bucket below `prefix`."""
+        with _translated("list", prefix):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.uploads_bucket, Prefix=prefix)
+            for page in pages:
+                for item in page.get("Contents", []):
+                    yield StoredObject(item["Key"], item["ETag"].strip('"'), item["Size"])
+
+    def download(self, key: str, etag: str, path: Path) -> str:
+        """Stream the staged object to `path`, in constant memory, and return its SHA-256 in hex.
+
+        Raises `StagedFileError` where the object is gone or no longer has `etag`. Leaves no file behind when
+        it fails.
+        """
+        digest = hashlib.sha256()
+        try:
+            with _translated("download", key), path.open("xb") as file:
+                answer = self._client.get_object(Bucket=self.uploads_bucket, Key=key, IfMatch=_quoted(etag))
+                with closing(answer["Body"]) as body:
+                    for chunk in body.iter_chunks(CHUNK):
+                        digest.update(chunk)
+                        file.write(chunk)
+                    if file.tell() != answer["ContentLength"]:
+                        raise TransientError("storage_unavailable", f"download of {key} ended early")
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return digest.hexdigest()
+
+    def put(self, key: str, path: Path, content_type: str) -> str:
+        """Write a whole file to the library bucket, over whatever is there; returns its ETag."""
+        with _translated("upload", key), path.open("rb") as file:
+            answer = self._client.put_object(Bucket=self.library_bucket, Key=key, Body=file, ContentType=content_type)
+        return answer["ETag"].strip('"')
+
+    def read_bytes(self, key: str) -> bytes:
+        """A small object of the library bucket, whole. Raises `StagedFileError` where there is none."""
+        with _translated("read", key):
+            return self._client.get_object(Bucket=self.library_bucket, Key=key)["Body"].read()
+
+    def write_bytes(self, key: str, content: bytes) -> None:
+        """Write a small object to the library bucket."""
+        with _translated("write", key):
+            self._client.put_object(Bucket=self.library_bucket, Key=key, Body=content)
+
+    def copy_original(self, staged_key: str, etag: str, key: str, content_type: str) -> None:
+        """Copy a staged object into the library, inside the store, only while it still has `etag`.
+
+        Raises `StagedFileError` where it is gone or changed.
+        """
+        with _translated("copy", staged_key):
+            self._client.copy_object(
+                Bucket=self.library_bucket,
+                Key=key,
+                CopySource={"Bucket": self.uploads_bucket, "Key": staged_key},
+                CopySourceIfMatch=_quoted(etag),
+                ContentType=content_type,
+                MetadataDirective="REPLACE",
+            )
+
+    def head(self, bucket: str, key: str) -> StoredObject | None:
+        """The object's ETag and size, or `None` where there is none."""
+        with _translated("look up", key):
+            try:
+                answer = self._client.head_object(Bucket=bucket, Key=key)
+            except ClientError as error:
+                if _code(error) in GONE:
+                    return None
+                raise
+        return StoredObject(key, answer["ETag"].strip('"'), answer["ContentLength"])
+
+    def delete(self, deletions: Iterable[Deletion]) -> None:
+        """Delete objects; one that is gone already is as good. One with an `etag` stays if it has another now."""
+        by_bucket: dict[str, list[str]] = {}
+        for deletion in deletions:
+            if deletion.etag is not None:
+                found = self.head(deletion.bucket, deletion.key)
+                if found is None or found.etag != deletion.etag:
+                    continue
+            by_bucket.setdefault(deletion.bucket, []).append(deletion.key)
+        for bucket, keys in by_bucket.items():
+            for start in range(0, len(keys), DELETE_BATCH):
+                self._delete_batch(bucket, keys[start : start + DELETE_BATCH])
+
+    def _delete_batch(self, bucket: str, keys: list[str]) -> None:
+        with _translated("delete", keys[0]):
+            answer = self._client.delete_objects(
+                Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+            )
+        for error in answer.get("Errors", []):
+            if error.get("Code") not in GONE:
+                raise TransientError("storage_unavailable", f"delete of {error.get('Key')}: {error.get('Code')}")
+
+    def presign_post(
+        self, key: str, *, size: int, content_type: str, expires_seconds: int
+    ) -> tuple[str, dict[str, str]]:
+        """A POST that may create this key only, of exactly `size` bytes and this type; returns (url, fields)."""
+        answer = self._presigner.generate_presigned_post(
+            Bucket=self.uploads_bucket,
+            Key=key,
+            Fields={"Content-Type": content_type},
+            Conditions=[{"Content-Type": content_type}, ["content-length-range", size, size]],
+            ExpiresIn=expires_seconds,
+        )
+        return answer["url"], answer["fields"]
+
+    def reachable(self) -> None:
+        """Ask for both buckets. Raises `TransientError` where one does not answer or is not there."""
+        for bucket in (self.uploads_bucket, self.library_bucket):
+            with _translated("reach", bucket):
+                self._client.head_bucket(Bucket=bucket)
+
+    def create_buckets(self) -> None:
+        """Create what is missing of the two buckets."""
+        for bucket in (self.uploads_bucket, self.library_bucket):
+            with _translated("create bucket", bucket):
+                try:
+                    self._client.head_bucket(Bucket=bucket)
+                except ClientError as error:
+                    if _code(error) not in GONE | {"NoSuchBucket"}:
+                        raise
+                    self._client.create_bucket(Bucket=bucket, **_location(self._client.meta.region_name))
+
+
+def _client(settings: Settings, endpoint: str | None) -> S3Client:
+    try:
+        return boto3.Session().client(
+            "s3",
+            endpoint_url=endpoint,
+            config=Config(
+                connect_timeout=CONNECT_TIMEOUT,
+                read_timeout=READ_TIMEOUT,
+                retries={"mode": "standard", "total_max_attempts": CALLS},
+                # Every stage has its own threads, at most this many each.
+                max_pool_connections=4 * settings.connections,
+                signature_version="s3v4",
+                s3={"addressing_style": "path" if endpoint else "auto"},
+                # Trailing checksums are news to many S3 servers; TLS and Content-Length guard the transfer.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigurationError(f"cannot set up S3: {error}") from error
+
+
+@contextmanager
+def _translated(action: str, key: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        code = _code(error)
+        if code in GONE:
+            raise StagedFileError("missing_object", f"{action}: {key} is not in storage") from error
+        if code in CHANGED:
+            raise StagedFileError(
+                "changed_during_ingest", f"{action}: {key} was overwritten while it was being ingested"
+            ) from error
+        raise TransientError("storage_unavailable", f"{action} of {key}: storage answered {code}") from error
+    except (BotoCoreError, HTTPClientError, HTTPError) as error:
+        # The type alone: botocore's messages carry signed addresses.
+        raise TransientError("storage_unavailable", f"{action} of {key}: {type(error).__name__}") from error
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", "unknown"))
+
+
+def _quoted(etag: str) -> str:
+    return f'"{etag}"'
+
+
+def _location(region: str) -> dict[str, Any]:
+    # us-east-1 is the one region that must not be named.
+    return {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}

@@ -1,0 +1,97 @@
+"""What the stages of one run share: its attempt, connections, decoder pool and scratch folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import Engine
+
+from gallery.catalogue.attempts import begin_attempt
+from gallery.catalogue.connect import connect, transaction
+from gallery.catalogue.plan import Terms
+from gallery.imaging.pool import DecoderPool
+from gallery.imaging.recipe import Limits, Recipe, load_recipe
+from gallery.models import Attempt
+from gallery.settings import Settings
+from gallery.storage import Storage
+
+
+class Workspace:
+    """Everything a stage needs besides the image at hand. Safe to use from many threads.
+
+    Not a dataclass: Prefect searches those, field by field, in the arguments of every task run.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        attempt: Attempt,
+        recipe: Recipe,
+        limits: Limits,
+        engine: Engine,
+        storage: Storage,
+        decoders: DecoderPool,
+        scratch: Path,
+    ) -> None:
+        self.settings = settings
+        self.attempt = attempt
+        self.recipe = recipe
+        self.engine = engine
+        self.storage = storage
+        self.decoders = decoders
+        self.scratch = scratch
+        self.terms = Terms(recipe.recipe_id, limits.fingerprint, settings.max_file_bytes)
+
+    def source_path(self, number: int) -> Path:
+        """Where an entry's staged file is kept while it is under way; its own name plays no part."""
+        return self.scratch / f"{number}.source"
+
+    def library_prefix(self, number: int) -> str:
+        """Where an entry's objects go in the library bucket; it shares them with no other entry."""
+        return f"{self.attempt.prefix}{number}/"
+
+
+@contextmanager
+def open_workspace(
+    settings: Settings,
+    *,
+    gallery_id: str,
+    upload_id: str | None,
+    flow_run_id: UUID | None,
+    force: bool = False,
+) -> Iterator[Workspace]:
+    """Begin the upload's next attempt with all it needs, and take everything down again, whatever happens.
+
+    Raises `ConfigurationError` before anything starts, `NotFoundError` or `ConflictError` for an upload that
+    cannot be ingested, `TransientError` where the database does not answer.
+    """
+    recipe, limits = load_recipe(settings), Limits.from_settings(settings)
+    with ExitStack() as stack:
+        storage = Storage(settings)
+        stack.callback(storage.close)
+        engine = connect(settings, application="gallery-ingest")
+        stack.callback(engine.dispose)
+        with transaction(engine) as session:
+            attempt = begin_attempt(
+                session, gallery_id=gallery_id, upload_id=upload_id, flow_run_id=flow_run_id, force=force
+            )
+        scratch = _fresh_scratch(settings, attempt)
+        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        decoders = stack.enter_context(
+            DecoderPool(settings.processors, recipe, limits, memory_budget=settings.memory_budget)
+        )
+        yield Workspace(settings, attempt, recipe, limits, engine, storage, decoders, scratch)
+
+
+def _fresh_scratch(settings: Settings, attempt: Attempt) -> Path:
+    # The upload's folder as a whole: what a killed attempt left on this machine goes, too.
+    upload_scratch = settings.scratch_dir / attempt.upload_id
+    shutil.rmtree(upload_scratch, ignore_errors=True)
+    scratch = upload_scratch / str(attempt.number)
+    settings.scratch_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    scratch.mkdir(mode=0o700, parents=True)
+    return scratch

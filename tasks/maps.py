@@ -1,0 +1,168 @@
+"""Maps of the stages over a window of images, each in threads of its own kind, and what comes out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar, cast
+
+from prefect import Task, unmapped
+from prefect.futures import PrefectFuture
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from gallery import stages
+from gallery.errors import IngestError, RejectedImage, StaleAttempt
+from gallery.models import DownloadedImage, Entry, Problem, ProcessedImage, SaveReceipt, Stage
+from gallery.workspace import Workspace
+from tasks.cleanup import cleanup
+from tasks.download import download
+from tasks.policies import retry_options
+from tasks.process import process
+from tasks.result_storage import BLOCK_NAME, LibraryResultStorage
+from tasks.save import save
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Settled(Generic[R]):
+    """A stage of a window, done: each result with its entry, and a problem for each entry that has none."""
+
+    results: list[tuple[Entry, R]]
+    problems: list[Problem]
+
+
+class StageMap(Generic[R]):
+    """A stage that is under way over a window."""
+
+    def __init__(self, stage: Stage, entries: Sequence[Entry], futures: Sequence[PrefectFuture[R]]) -> None:
+        self.stage, self.entries, self.futures = stage, entries, futures
+
+    def settle(self) -> Settled[R]:
+        """Wait for all, and tell results from problems, by the futures themselves: the server's view lags.
+
+        Results leave here resolved, since an unresolved future would cost the next stage's task run a request.
+        Raises `StaleAttempt` where a newer attempt has taken over.
+        """
+        settled: Settled[R] = Settled([], [])
+        for entry, future in zip(self.entries, self.futures, strict=True):
+            result: Any = future.result(raise_on_failure=False)
+            if future.state.is_completed():
+                settled.results.append((entry, result))
+            elif isinstance(result, StaleAttempt):
+                raise result
+            else:
+                settled.problems.append(_problem(self.stage, entry, result))
+        return settled
+
+    def cached(self) -> set[int]:
+        """Numbers of the settled entries whose result came from the cache."""
+        pairs = zip(self.entries, self.futures, strict=True)
+        return {entry.number for entry, future in pairs if future.state.name == "Cached"}
+
+
+class StageMaps:
+    """Starts maps of the four stages, with the run's retry policy. Use it as a context manager.
+
+    Two bounds on threads: `connections` for what waits on the network, and twice `processors` for process, so
+    that one image's renditions are put away while the next is decoded.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        settings = workspace.settings
+        options = retry_options(settings)
+        self._workspace = workspace
+        self._network: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=settings.connections)
+        self._processors: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=2 * settings.processors)
+        self._download = download.with_options(**options)
+        # A loaded block: given by name, it would cost every task run two requests.
+        results = cast(LibraryResultStorage, LibraryResultStorage.load(BLOCK_NAME))
+        self._process = process.with_options(**options, result_storage=results, refresh_cache=workspace.attempt.force)
+        self._save = save.with_options(**options)
+        self._cleanup = cleanup.with_options(**options)
+        self._threads = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._threads.enter_context(self._network)
+        self._threads.enter_context(self._processors)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._threads.__exit__(kind, error, trace)
+
+    def download(self, entries: Sequence[Entry]) -> StageMap[DownloadedImage]:
+        """Begin to download a window."""
+        return self._start("download", self._network, self._download, entries, entry=entries)
+
+    def process(self, images: Sequence[DownloadedImage]) -> Settled[ProcessedImage]:
+        """Process a window's downloads, or take results from the cache where their renditions are still there."""
+        settled = self._run_process(self._process, images)
+        for image in images:
+            image.path.unlink(missing_ok=True)
+        return settled
+
+    def save(self, processed: Sequence[tuple[Entry, ProcessedImage]]) -> Settled[SaveReceipt]:
+        """Save what was processed."""
+        entries = [entry for entry, _ in processed]
+        images = [image for _, image in processed]
+        return self._start("save", self._network, self._save, entries, entry=entries, image=images).settle()
+
+    def cleanup(self, saved: Sequence[tuple[Entry, SaveReceipt]]) -> Settled[int]:
+        """Clean up after the saves that list something to delete, and after no other."""
+        due = [(entry, receipt) for entry, receipt in saved if receipt.deletions]
+        entries, receipts = [entry for entry, _ in due], [receipt for _, receipt in due]
+        return self._start("cleanup", self._network, self._cleanup, entries, receipt=receipts).settle()
+
+    def _run_process(
+        self, task: Task[..., ProcessedImage], images: Sequence[DownloadedImage]
+    ) -> Settled[ProcessedImage]:
+        entries = [image.entry for image in images]
+        under_way = self._start("process", self._processors, task, entries, image=images)
+        settled = under_way.settle()
+        cached = under_way.cached()
+        lost = {
+            entry.number
+            for entry, result in settled.results
+            if entry.number in cached and not stages.is_intact(self._workspace, result)
+        }
+        if not lost:
+            return settled
+        again = self._run_process(
+            task.with_options(refresh_cache=True), [image for image in images if image.entry.number in lost]
+        )
+        kept = [(entry, result) for entry, result in settled.results if entry.number not in lost]
+        return Settled(kept + again.results, settled.problems + again.problems)
+
+    def _start(
+        self,
+        stage: Stage,
+        threads: ThreadPoolTaskRunner[R],
+        task: Task[..., R],
+        entries: Sequence[Entry],
+        **mapped: Sequence[Any],
+    ) -> StageMap[R]:
+        if not entries:
+            return StageMap(stage, [], [])
+        # The same as task.map(...), in the threads of our choice.
+        parameters: dict[str, Any] = {"workspace": unmapped(self._workspace), **mapped}
+        return StageMap(stage, entries, cast(list[PrefectFuture[R]], threads.map(task, parameters)))
+
+
+def _problem(stage: Stage, entry: Entry, error: object) -> Problem:
+    if isinstance(error, IngestError):
+        rejected = isinstance(error, RejectedImage)
+        return Problem(
+            entry.number,
+            entry.file_name,
+            "rejected" if rejected else "failed",
+            stage,
+            error.reason,
+            str(error),
+        )
+    # A defect, or a full disk. By its type alone: what a foreign error says may be anything.
+    message = f"{type(error).__name__}: the run's log has the details"
+    return Problem(entry.number, entry.file_name, "failed", stage, "internal_error", message)

@@ -1,0 +1,23 @@
+"""Stage 2: a downloaded image to renditions in the library."""
+
+from __future__ import annotations
+
+from prefect import task
+
+from gallery import stages
+from gallery.models import DownloadedImage, ProcessedImage
+from gallery.workspace import Workspace
+from tasks.policies import CACHE_EXPIRATION, process_cache_key
+
+
+# JSON, not pickle: whoever can write to the bucket must not be able to run code in a worker.
+@task(
+    task_run_name="process {image.entry.file_name}",
+    persist_result=True,
+    result_serializer="json",
+    cache_key_fn=process_cache_key,
+    cache_expiration=CACHE_EXPIRATION,
+)
+def process(workspace: Workspace, image: DownloadedImage) -> ProcessedImage:
+    """Make all renditions of an image and put them into the library; cached by content, recipe, destination."""
+    return stages.process(workspace, image)
