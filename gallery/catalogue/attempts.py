@@ -82,7 +82,7 @@ def count_outcomes(session: Session, upload_id: str) -> Counts:
     rows = session.execute(
         select(EntryRow.outcome, func.count()).where(EntryRow.upload_id == upload_id).group_by(EntryRow.outcome)
     )
-    counts = dict(rows.tuples().all())
+    counts = dict(rows.all())
     pending = counts.pop(None, 0)
     return Counts(counts, pending)  # type: ignore[arg-type]
 

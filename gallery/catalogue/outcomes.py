@@ -49,7 +49,7 @@ def settle_known(
         .outerjoin(VersionRow, VersionRow.version_id == ImageRow.current_version_id)
         .where(mine)
         .execution_options(populate_existing=True)
-    ).tuples()
+    )
 
     by_number = {entry.number: entry for entry in entries}
     outcomes: list[tuple[int, Outcome, UUID]] = []

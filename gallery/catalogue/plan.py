@@ -49,7 +49,7 @@ def make_plan(session: Session, attempt: Attempt, terms: Terms, staged: Mapping[
         .outerjoin(VersionRow, VersionRow.version_id == ImageRow.current_version_id)
         .where(EntryRow.upload_id == attempt.upload_id)
         .order_by(EntryRow.number)
-    ).tuples()
+    )
 
     todo: list[Entry] = []
     known: list[Entry] = []

@@ -15,6 +15,7 @@ def api_part(environment: Mapping[str, str], project: Path, port: int) -> Part:
     """The API on `port` of 127.0.0.1; `environment` has the stack's addresses."""
     return Part(
         name="api",
+        port=port,
         command=(sys.executable, "-m", "gallery.cli", "serve"),
         environment={**environment, "GALLERY_API_HOST": HOST, "GALLERY_API_PORT": str(port)},
         folder=project,

@@ -47,6 +47,8 @@ class Part:
     """Working directory."""
     is_ready: Callable[[], bool]
     """Asked again and again until it says True; must return within seconds and not raise."""
+    port: int | None = None
+    """Of 127.0.0.1, that it listens on."""
     prepare: Callable[[], None] = field(default=lambda: None)
     """Called before every start: makes folders, initialises data."""
     finish: Callable[[], None] = field(default=lambda: None)

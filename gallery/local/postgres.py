@@ -76,6 +76,7 @@ class Postgres:
         account = postgres_account(self.data, binary)
         return Part(
             name="postgres",
+            port=self.port,
             command=(*account.prefix, str(binary), "-D", str(self.data), "-p", str(self.port), *options),
             environment=_environment(),
             folder=Path("/"),

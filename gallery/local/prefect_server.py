@@ -40,6 +40,7 @@ class PrefectServer:
         fixed = prefect_settings.server_fixed(HOST, self.port, self.home, self.database_url)
         return Part(
             name="prefect_server",
+            port=self.port,
             command=(sys.executable, *command),
             environment={
                 **tuned,

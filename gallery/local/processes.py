@@ -109,6 +109,19 @@ def _marked(token: str, part: str) -> Iterable[psutil.Process]:
                 yield process
 
 
+def listens(process: psutil.Process, port: int | None) -> bool:
+    """Whether it is `process` that listens on `port`, and not another program; True where that is hidden."""
+    try:
+        return port is None or any(
+            connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+            for connection in process.net_connections("tcp")
+        )
+    except psutil.AccessDenied:
+        return True  # PostgreSQL under another account, in a container; its password tells
+    except psutil.NoSuchProcess:
+        return False
+
+
 def end(processes: Sequence[psutil.Process], ending: Ending) -> None:
     """Ask the eldest of `processes` to end, wait, then end what is left, parents before children."""
     generations = _generations(processes)

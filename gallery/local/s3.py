@@ -39,6 +39,7 @@ class S3Server:
             )
         return Part(
             name="s3",
+            port=self.port,
             command=(sys.executable, "-m", "gallery.local.s3_server"),
             environment=self._environment(),
             folder=self._folder,
@@ -59,7 +60,7 @@ class S3Server:
     def _environment(self) -> dict[str, str]:
         return {
             # Where `gallery` can be imported from, installed or not.
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]),
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self._folder),  # it looks for AWS files there
             "TMPDIR": str(self._folder / "tmp"),

@@ -17,11 +17,11 @@ def set_up_prefect(project: Path, environment: Mapping[str, str]) -> None:
     _run([sys.executable, "-m", "deployments.set_up"], project, environment)
 
 
-def set_up_stack(project: Path) -> Callable[[StackInfo], None]:
+def set_up_stack(project: Path, environment: Mapping[str, str] = os.environ) -> Callable[[StackInfo], None]:
     """What `LocalStack.start` calls once the servers are there: all of `gallery setup`."""
 
     def set_up(info: StackInfo) -> None:
-        _run([sys.executable, "-m", "gallery.cli", "setup"], project, info.process_environment(os.environ))
+        _run([sys.executable, "-m", "gallery.cli", "setup"], project, info.process_environment(environment))
 
     return set_up
 

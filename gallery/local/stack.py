@@ -15,8 +15,8 @@ from gallery.local.files import make_private_folder
 from gallery.local.info import StackInfo
 from gallery.local.parts import ALL_PARTS, ENDINGS, TITLES, Part, PartName, with_needed
 from gallery.local.plan import Plan, embedded
-from gallery.local.ports import VARIABLES, choose_port
-from gallery.local.processes import PART_VARIABLE, TOKEN_VARIABLE, Record, end, family, find, spawn
+from gallery.local.ports import VARIABLES, choose_port, is_free
+from gallery.local.processes import PART_VARIABLE, TOKEN_VARIABLE, end, family, find, listens, spawn
 from gallery.local.state import StackState, locked
 from gallery.local.watchdog import Watchdog
 
@@ -64,17 +64,16 @@ class LocalStack:
         """
         self._make_folders()
         with locked(self._lock, progress):
-            state = StackState.load(self._state)
             wanted = embedded(with_needed(frozenset(parts)), self.environment)
+            state = StackState.load(self._state)
             running = frozenset(name for name in ALL_PARTS if find(state.processes.get(name)))
-            state, running = self._choose_ports(state, wanted, running)
             self.started_here = not running
             if self.started_here:
                 state = replace(state, attachment=secrets.token_hex(8) if attached else None).save(self._state)
                 if state.attachment:
                     self._watchdog = Watchdog.start(self.home, state.attachment, self.environment)
             try:
-                return self._start(wanted, running, progress, set_up)
+                return self._start_on_free_ports(wanted, running, progress, set_up)
             except BaseException:
                 self._end(frozenset(ALL_PARTS) - running, _silent)
                 self._dismiss_watchdog()
@@ -130,10 +129,12 @@ class LocalStack:
         alive = {name: record.pid for name, record in state.processes.items() if find(record)}
         return self._plan(state).info(alive)
 
-    def _choose_ports(
-        self, state: StackState, wanted: frozenset[PartName], running: frozenset[PartName]
-    ) -> tuple[StackState, frozenset[PartName]]:
-        """Fix everybody's port. A running part that talks to one whose port changes is ended, to start anew."""
+    def _choose_ports(self, wanted: frozenset[PartName], running: frozenset[PartName]) -> frozenset[PartName]:
+        """Fix everybody's port; returns the parts that go on running.
+
+        A running part that talks to one whose port changes is ended, to start anew.
+        """
+        state = StackState.load(self._state)
         ports: dict[str, int] = {
             name: state.ports[name] for name in VARIABLES if name in running and name in state.ports
         }
@@ -143,10 +144,32 @@ class LocalStack:
             ports[name] = choose_port(name, configured, state.ports.get(name), taken)
         moved = frozenset(name for name in VARIABLES if state.ports.get(name) not in (None, ports[name]))
         misled = frozenset(name for name in running if with_needed(frozenset({name})) & moved)
-        state = replace(state, ports=ports).save(self._state)
-        if misled:
-            self._end(misled, _silent)
-        return StackState.load(self._state), running - misled
+        replace(state, ports=ports).save(self._state)
+        self._end(misled, _silent)
+        return running - misled
+
+    def _start_on_free_ports(
+        self,
+        wanted: frozenset[PartName],
+        running: frozenset[PartName],
+        progress: Progress,
+        set_up: Callable[[StackInfo], None] | None,
+    ) -> StackInfo:
+        """Start, and start again where another program took a port between its choice and its use.
+
+        That is no theory: Prefect's server needs seconds from one to the other, and a second stack may
+        start at the same time.
+        """
+        for last in (False, False, True):
+            kept = self._choose_ports(wanted, running)
+            try:
+                return self._start(wanted, kept, progress, set_up)
+            except _PortTaken as taken:
+                if last:
+                    raise GalleryError(str(taken)) from None
+                progress(str(taken))
+                self._end(frozenset(ALL_PARTS) - kept, _silent)
+        raise AssertionError("unreachable")
 
     def _start(
         self,
@@ -168,37 +191,48 @@ class LocalStack:
         parts = [plan.part(name) for name in names]
         for part in parts:
             if part.name not in running:
-                self._end(frozenset({part.name}), _silent)  # orphans of one that died
-                part.prepare()
-                self._spawn(part, plan.log(part.name))
+                self._launch(part, plan.log(part.name))
         self._wait(parts, plan, progress, running)
         for part in parts:
             part.finish()
 
-    def _spawn(self, part: Part, log: Path) -> Record:
+    def _launch(self, part: Part, log: Path) -> None:
+        self._end(frozenset({part.name}), _silent)  # orphans of one that died
+        part.prepare()
+        self._spawn(part, log)
+
+    def _spawn(self, part: Part, log: Path) -> None:
         state = StackState.load(self._state)
         marks = {TOKEN_VARIABLE: state.token, PART_VARIABLE: part.name}
         record = spawn(part.command, {**part.environment, **marks}, part.folder, log)
         state.with_process(part.name, record).save(self._state)
-        return record
 
     def _wait(self, parts: Sequence[Part], plan: Plan, progress: Progress, running: frozenset[PartName]) -> None:
         started = time.monotonic()
-        waiting = list(parts)
+        waiting, kept = list(parts), set(running)
         while waiting:
             for part in list(waiting):
-                elapsed = time.monotonic() - started
-                record = StackState.load(self._state).processes[part.name]
-                if find(record) is None:
-                    if not _is_passing(part, plan.log(part.name)) or elapsed > part.start_seconds:
-                        raise _failure(part, plan.log(part.name), "ended at once")
-                    self._spawn(part, plan.log(part.name))
-                elif part.is_ready():
+                elapsed, log = time.monotonic() - started, plan.log(part.name)
+                process = find(StackState.load(self._state).processes.get(part.name))
+                if process is None and part.name in kept:
+                    kept.discard(part.name)  # it was just dying when it was taken for running
+                    self._launch(part, log)
+                elif process is None:
+                    self._respawn_or_fail(part, log, elapsed)
+                elif listens(process, part.port) and part.is_ready():
                     waiting.remove(part)
-                    progress(f"{part.title} {'runs' if part.name in running else 'is up'} ({elapsed:.1f} s)")
+                    progress(f"{part.title} {'runs' if part.name in kept else 'is up'} ({elapsed:.1f} s)")
                 elif elapsed > part.start_seconds:
-                    raise _failure(part, plan.log(part.name), f"was not ready within {part.start_seconds:.0f} s")
+                    raise _failure(part, log, f"was not ready within {part.start_seconds:.0f} s")
             time.sleep(0.03)
+
+    def _respawn_or_fail(self, part: Part, log: Path, elapsed: float) -> None:
+        if part.port is not None and not is_free(part.port):
+            raise _PortTaken(f"port {part.port} for {part.title} was taken by another program meanwhile")
+        passing = bool(part.passing_failure) and part.passing_failure in _tail(log)
+        if not passing or elapsed > part.start_seconds:
+            raise _failure(part, log, "ended at once")
+        self._spawn(part, log)
 
     def _end(self, names: frozenset[PartName], progress: Progress) -> None:
         for name in reversed(ALL_PARTS):
@@ -219,9 +253,8 @@ class LocalStack:
             self._watchdog = None
 
 
-def _is_passing(part: Part, log: Path) -> bool:
-    """Whether the end of a part's log says that starting it again will help."""
-    return bool(part.passing_failure) and part.passing_failure in _tail(log)
+class _PortTaken(Exception):
+    """A part found its port busy that was free when it was chosen."""
 
 
 def _failure(part: Part, log: Path, what: str) -> GalleryError:

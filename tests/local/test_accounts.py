@@ -107,7 +107,10 @@ def test_a_user_is_told_that_the_stack_is_roots(open_folder: Path) -> None:
     stack = LocalStack(home, PROJECT, clean_environment())
     stack.start(attached=True, parts=["postgres"])
     stack.stop()
-    done = run(home, cwd=open_folder, prefix=as_nobody())
+    prefix = as_nobody()
+    if "--ambient-caps=+dac_override" in prefix:
+        pytest.skip("an ordinary user cannot read Python here without a capability that opens all doors")
+    done = run(home, cwd=open_folder, prefix=prefix)
     assert "ConfigurationError" in done.stderr
     assert "belongs to another user" in done.stderr
 

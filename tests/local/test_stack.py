@@ -12,15 +12,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import boto3
+import httpx
 import psutil
 import psycopg
 import pytest
 
 from gallery.errors import ConfigurationError, GalleryError
+from gallery.local import prefect_settings
 from gallery.local.info import StackInfo
+from gallery.local.parts import PartName
+from gallery.local.ports import choose_port
 from gallery.local.processes import find
 from gallery.local.stack import LocalStack
 from gallery.local.state import StackState
@@ -180,6 +186,7 @@ def test_a_lock_file_whose_pid_is_now_another_programs_does_not_stop_postgres(ne
 
 STARTER = """
 import os, sys
+from importlib import metadata
 from pathlib import Path
 from gallery.local.stack import LocalStack
 stack = LocalStack(Path(sys.argv[1]), Path(sys.argv[2]))
@@ -265,3 +272,67 @@ def test_parts_elsewhere_are_not_started(new_stack: NewStack) -> None:
     assert environment["PREFECT_API_KEY"] == "pnu_x"
     assert (info.prefect_ui_url, info.s3_access_key) == ("https://prefect.example", "AK")
     assert "PREFECT_HOME" not in environment
+
+
+def test_prefects_server_keeps_its_tables_in_the_embedded_postgres(new_stack: NewStack) -> None:
+    stack = new_stack()
+    info = stack.start(attached=True, parts=["prefect_server"])
+    assert set(info.pids) == {"postgres", "prefect_server"}
+    version = httpx.get(f"{info.prefect_api_url}/admin/version").json()
+    assert version == metadata.version("prefect")
+    settings = httpx.get(f"{info.prefect_ui_url}/ui-settings").json()
+    assert settings["api_url"] == info.prefect_api_url
+    assert (stack.home / "prefect").is_dir()
+    postgres = psutil.Process(info.pids["postgres"])
+    assert any("prefect prefect 127.0.0.1" in " ".join(child.cmdline()) for child in postgres.children())
+    foreign = httpx.options(
+        f"{info.prefect_api_url}/flow_runs/",
+        headers={"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"},
+    )
+    assert "access-control-allow-origin" not in foreign.headers
+    start = time.monotonic()
+    stack.stop()
+    assert time.monotonic() - start < 15
+
+
+def test_every_prefect_setting_exists(tmp_path: Path) -> None:
+    names = {
+        name
+        for mapping in (
+            prefect_settings.SERVER_TUNED,
+            prefect_settings.CLIENT_TUNED,
+            prefect_settings.PRIVACY,
+            prefect_settings.server_fixed("127.0.0.1", 1, tmp_path, "postgresql+asyncpg://"),
+        )
+        for name in mapping
+    } - {"DO_NOT_TRACK"}
+    script = (
+        "import sys; from prefect.settings.legacy import _get_settings_fields; from prefect.settings import Settings\n"
+        "known = _get_settings_fields(Settings)\n"
+        "print([name for name in sys.argv[1:] if name not in known])"
+    )
+    environment = clean_environment(PREFECT_HOME=str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-c", script, *sorted(names)], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_port_that_is_taken_between_its_choice_and_its_use_is_replaced(
+    new_stack: NewStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        chosen = iter([port])
+        real = choose_port
+
+        def choose_taken_first(part: PartName, *arguments: Any) -> int:
+            return next(chosen, None) or real(part, *arguments) if part == "s3" else real(part, *arguments)
+
+        monkeypatch.setattr("gallery.local.stack.choose_port", choose_taken_first)
+        messages: list[str] = []
+        info = new_stack().start(parts=["s3"], progress=messages.append)
+    assert f"port {port} for the S3 server was taken by another program meanwhile" in messages
+    assert not info.s3_endpoint_url.endswith(f":{port}")

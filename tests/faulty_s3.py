@@ -1,0 +1,142 @@
+"""A reverse proxy before the S3 server that can refuse chosen requests, or do something right before or after.
+
+Everything under test reaches S3 through it; without a fault it passes bytes on as they are, signatures included.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock, Thread
+from urllib.parse import unquote, urlsplit
+
+HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade"}
+
+
+@dataclass
+class Fault:
+    """What happens to requests of `method` whose decoded path matches `path`.
+
+    `status`: refused with this, unless `times` refusals have happened. `before`, `after`: called around the real
+    request. `seen` counts the requests that matched.
+    """
+
+    method: str
+    path: re.Pattern[str]
+    status: int | None = None
+    times: int | None = None
+    before: Callable[[], None] | None = None
+    after: Callable[[], None] | None = None
+    seen: int = 0
+    lock: Lock = field(default_factory=Lock)
+
+    def refuses(self) -> bool:
+        with self.lock:
+            self.seen += 1
+            return self.status is not None and (self.times is None or self.seen <= self.times)
+
+
+class FaultyS3:
+    """The proxy, listening on `port`; use `fault` around what shall meet it."""
+
+    def __init__(self, upstream: str) -> None:
+        self.upstream = urlsplit(upstream)
+        self._faults: list[Fault] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @contextmanager
+    def fault(
+        self,
+        method: str,
+        path: str,
+        *,
+        status: int | None = None,
+        times: int | None = None,
+        before: Callable[[], None] | None = None,
+        after: Callable[[], None] | None = None,
+    ) -> Iterator[Fault]:
+        """While the block runs, requests of `method` whose path matches the pattern meet this fault."""
+        fault = Fault(method, re.compile(path), status, times, before, after)
+        self._faults.append(fault)
+        try:
+            yield fault
+        finally:
+            self._faults.remove(fault)
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: object) -> None:
+                """Quiet."""
+
+            def _pass_on(self) -> None:
+                body = self._read_body()
+                path = unquote(urlsplit(self.path).path)
+                faults = [item for item in proxy._faults if item.method == self.command and item.path.search(path)]
+                for fault in faults:
+                    if fault.refuses():
+                        self._refuse(fault.status or 503)
+                        return
+                    if fault.before:
+                        fault.before()
+                self._forward(body)
+                for fault in faults:
+                    if fault.after:
+                        fault.after()
+
+            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass_on
+
+            def _read_body(self) -> bytes:
+                length = int(self.headers.get("Content-Length") or 0)
+                if "100-continue" in self.headers.get("Expect", "").lower():
+                    self.send_response_only(100)
+                    self.end_headers()
+                return self.rfile.read(length)
+
+            def _refuse(self, status: int) -> None:
+                code = "SlowDown" if status == 503 else "AccessDenied"
+                body = f"<Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
+                self.send_response_only(status)
+                self.send_header("Content-Type", "application/xml")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(body)
+
+            def _forward(self, body: bytes) -> None:
+                assert proxy.upstream.hostname
+                connection = http.client.HTTPConnection(proxy.upstream.hostname, proxy.upstream.port, timeout=30)
+                try:
+                    connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+                    for name, value in self.headers.items():
+                        if name.lower() not in HOP_BY_HOP | {"expect"}:
+                            connection.putheader(name, value)
+                    connection.endheaders(body or None)
+                    answer = connection.getresponse()
+                    content = answer.read()
+                    self.send_response_only(answer.status)
+                    for name, value in answer.getheaders():
+                        if name.lower() not in HOP_BY_HOP | {"content-length"}:
+                            self.send_header(name, value)
+                    length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(content))
+                    self.send_header("Content-Length", length or "0")
+                    self.end_headers()
+                    self.wfile.write(content)
+                finally:
+                    connection.close()
+
+        return Handler

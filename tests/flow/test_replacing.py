@@ -1,0 +1,102 @@
+"""The life of an image through several uploads: saved, unchanged, replaced; what is deleted, and what never."""
+
+from __future__ import annotations
+
+import hashlib
+
+from sqlalchemy import text
+
+from gallery.catalogue.connect import transaction
+
+from tests.conftest import PROJECT
+from tests.journeys import Journeys, photo
+
+SHARED_PHOTOS = PROJECT.parent / "shared" / "photos"
+
+
+def test_a_gallery_is_saved_then_unchanged_then_one_image_replaced(journeys: Journeys, gallery_id: str) -> None:
+    first = {f"card{n % 2}/IMG_{n:04}.JPG": photo(n) for n in range(5)}
+    saved = journeys.send(gallery_id, first)
+    assert (saved.state, saved.counts["saved"], saved.exit_status) == ("completed", 5, 0)
+    before = journeys.current(gallery_id)
+    assert {name: version.sha256 for name, version in before.items()} == {
+        name: hashlib.sha256(content).hexdigest() for name, content in first.items()
+    }
+    kept = frozenset().union(*(version.keys for version in before.values()))
+    # The article's rule: after a first upload nothing is deleted.
+    assert journeys.library(gallery_id) == kept
+    assert len(journeys.staged(gallery_id)) == 5
+    assert journeys.due(gallery_id) == []
+    assert journeys.task_runs(saved.flow_run_id, 15) == {
+        ("download", "Completed"): 5,
+        ("process", "Completed"): 5,
+        ("save", "Completed"): 5,
+    }
+
+    again = journeys.send(gallery_id, first)
+    assert (again.state, again.counts["unchanged"]) == ("completed", 5)
+    assert journeys.task_runs(again.flow_run_id, 0) == {}
+    assert journeys.current(gallery_id) == before
+    assert journeys.library(gallery_id) == kept
+
+    name = "card1/IMG_0003.JPG"
+    changed = journeys.send(gallery_id, {**first, name: photo(99)})
+    assert (changed.counts["replaced"], changed.counts["unchanged"]) == (1, 4)
+    assert journeys.task_runs(changed.flow_run_id, 4) == {
+        ("download", "Completed"): 1,
+        ("process", "Completed"): 1,
+        ("save", "Completed"): 1,
+        ("cleanup", "Completed"): 1,
+    }
+    after = journeys.current(gallery_id)
+    assert after[name].upload_id == changed.upload_id
+    assert journeys.library(gallery_id) == kept - before[name].keys | after[name].keys
+    assert f"{gallery_id}/{changed.upload_id}/{name}" not in journeys.staged(gallery_id)
+    assert f"{gallery_id}/{saved.upload_id}/{name}" in journeys.staged(gallery_id)
+    assert journeys.due(gallery_id) == []
+
+
+def test_content_a_then_b_then_a_again_ends_with_a(journeys: Journeys, gallery_id: str) -> None:
+    a, b = photo(1), photo(2)
+    outcomes = []
+    for content in (a, b, a):
+        result = journeys.send(gallery_id, {"IMG_1.JPG": content})
+        outcomes.append({name for name, number in result.counts.items() if number})
+    assert outcomes == [{"saved"}, {"replaced"}, {"replaced"}]
+    version = journeys.current(gallery_id)["IMG_1.JPG"]
+    assert version.sha256 == hashlib.sha256(a).hexdigest()
+    assert journeys.library(gallery_id) == version.keys
+    assert set(version.styles) == {"large", "medium", "thumb"}
+    for key, _, _ in version.styles.values():
+        assert journeys.looks_like(key, a)
+        assert not journeys.looks_like(key, b)
+    original = next(key for key in version.keys if "/original" in key)
+    assert journeys.read(original) == a
+
+
+def test_the_same_content_in_a_new_etag_is_unchanged_after_the_download(journeys: Journeys, gallery_id: str) -> None:
+    """Multipart uploads and KMS give equal content another ETag; SHA-256 decides, before processing."""
+    content = photo(5)
+    journeys.send(gallery_id, {"IMG_1.JPG": content})
+    with transaction(journeys.engine) as session:
+        session.execute(
+            text(
+                "UPDATE gallery.versions v SET etag = 'multipart-2' FROM gallery.images i "
+                "WHERE i.current_version_id = v.version_id AND i.gallery_id = :gallery"
+            ),
+            {"gallery": gallery_id},
+        )
+    again = journeys.send(gallery_id, {"IMG_1.JPG": content})
+    assert again.counts["unchanged"] == 1
+    assert journeys.task_runs(again.flow_run_id, 1) == {("download", "Completed"): 1}
+
+
+def test_real_photographs_come_out_in_all_styles(journeys: Journeys, gallery_id: str) -> None:
+    folder = SHARED_PHOTOS if SHARED_PHOTOS.is_dir() else PROJECT / "tests" / "photos"
+    names = sorted(path.name for path in folder.glob("*.jpg"))
+    result = journeys.send(gallery_id, {name: (folder / name).read_bytes() for name in names})
+    assert result.counts["saved"] == len(names) >= 1
+    for name, version in journeys.current(gallery_id).items():
+        assert journeys.looks_like(version.styles["thumb"][0], (folder / name).read_bytes()), name
+        sides = {style: max(width, height) for style, (_, width, height) in version.styles.items()}
+        assert sides == {"large": 2048, "medium": 1024, "thumb": 320}
