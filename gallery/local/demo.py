@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
+from sqlalchemy import create_engine, make_url, select
 
+from gallery.catalogue.connect import transaction
+from gallery.catalogue.tables import ImageRow, VersionRow
 from gallery.client import GalleryClient
-from gallery.demo_gallery import broken_position, make_gallery, photograph_name
+from gallery.demo_gallery import broken_position, make_gallery, photograph_name, rotated_position
 from gallery.ingest import IngestResult, ingest_folder
 from gallery.local.info import StackInfo
 from gallery.local.set_up import set_up_stack
@@ -43,6 +46,8 @@ def run_demo(stack: LocalStack, *, images: int, photos: Path | None, keep: bool,
             print(json.dumps(result.to_json()))
         else:
             print_summary(result, Console())
+            if not photos and (line := _rotated(info, result, images)):
+                print(line)
             print(_where_to_look(info, stack) if stays else _how_to_look(stack))
         if keep:
             stack.detach()
@@ -71,6 +76,23 @@ def _ingest(info: StackInfo, folder: Path, *, quiet: bool) -> IngestResult:
 def _as_expected(result: IngestResult, expected: set[str]) -> bool:
     at_fault = {problem.file_name for problem in result.problems}
     return result.state in FINAL_STATES and (result.ok or at_fault == expected)
+
+
+def _rotated(info: StackInfo, result: IngestResult, images: int) -> str | None:
+    """What became of the photograph that was taken with the camera held upright."""
+    position = rotated_position(images)
+    if position is None:
+        return None
+    name = photograph_name(position)
+    engine = create_engine(make_url(info.database_url).set(drivername="postgresql+psycopg"))
+    with transaction(engine) as session:
+        size = session.execute(
+            select(VersionRow.width, VersionRow.height)
+            .join(ImageRow, ImageRow.current_version_id == VersionRow.version_id)
+            .where(ImageRow.gallery_id == result.gallery_id, ImageRow.file_name == name)
+        ).one_or_none()
+    engine.dispose()
+    return size and f"turned   {name} was taken upright: its renditions stand upright, {size.width} × {size.height}"
 
 
 def _where_to_look(info: StackInfo, stack: LocalStack) -> str:

@@ -78,7 +78,7 @@ class Plan:
             case "prefect_server":
                 return self.prefect_server.part(environment)
             case "worker":
-                return worker_part(environment, self.project, self.log("worker"))
+                return worker_part(environment, self.project, self.log("worker"), self.home / "tmp")
             case "api":
                 return api_part(environment, self.project, self.ports["api"])
 

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from gallery.local.files import make_private_folder
 from gallery.local.parts import Part
 
 POOL = "gallery"
 NAME = "local"
 
 
-def worker_part(environment: Mapping[str, str], project: Path, log: Path) -> Part:
+def worker_part(environment: Mapping[str, str], project: Path, log: Path, temporary: Path) -> Part:
     """The worker on pool `gallery`, which must exist: else the worker would make one with defaults.
 
-    `environment` has the stack's addresses; flow runs inherit it.
+    `environment` has the stack's addresses; flow runs inherit it. `temporary` is the worker's own folder for
+    temporary files: Prefect's fixed name in the machine's would belong to whichever user came first.
     """
     command = ("-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--name", NAME)
     return Part(
         name="worker",
         command=(sys.executable, *command),
         # Unbuffered, for its readiness is read from its log; its own health check would take a port.
-        environment={**environment, "PYTHONUNBUFFERED": "1"},
+        environment={**environment, "PYTHONUNBUFFERED": "1", "TMPDIR": str(temporary)},
+        prepare=lambda: _make_empty(temporary),
         folder=project,
         is_ready=lambda: f"Worker '{NAME}' started!" in _read(log),
         start_seconds=90.0,
     )
+
+
+def _make_empty(folder: Path) -> None:
+    # What a killed worker left there is of no use to the next.
+    shutil.rmtree(folder, ignore_errors=True)
+    make_private_folder(folder)
 
 
 def _read(log: Path) -> str:
