@@ -22,7 +22,7 @@ from sqlalchemy.exc import ArgumentError
 from gallery.errors import ConfigurationError
 
 PREFIX = "GALLERY_"
-SECRETS = ("DATABASE_URL", "API_KEYS", "WEBHOOK_SECRETS", "CALLBACK_SECRET")
+SECRETS = ("DATABASE_URL", "API_KEYS", "WEBHOOK_SECRETS")
 MIB = 1024 * 1024
 
 
@@ -48,7 +48,6 @@ def _http_url(value: str) -> str:
 
 ByteCount = Annotated[int, BeforeValidator(_byte_count), Field(gt=0)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
-CommaList = Annotated[list[str], NoDecode, BeforeValidator(_comma_list)]
 SecretCommaList = Annotated[list[SecretStr], NoDecode, BeforeValidator(_comma_list)]
 
 
@@ -120,9 +119,6 @@ class Settings(ProcessingSettings):
     webhook_secrets: SecretCommaList = Field(
         default=[], description="Standard Webhooks secrets, whsec_...,whsec_...; several while rotating"
     )
-    callback_url: HttpUrl | None = Field(None, description="where finished uploads are reported")
-    callback_secret: SecretStr | None = Field(None, description="signs callbacks; whsec_...")
-    cors_origins: CommaList = Field(default=[], description="origins whose pages may call the API")
 
     connections: int = Field(8, gt=0, le=128, description="simultaneous S3 and database calls of a stage")
     retries: int = Field(4, ge=0, le=20, description="retries of a stage after a transient error")
@@ -132,10 +128,9 @@ class Settings(ProcessingSettings):
     window: int = Field(64, gt=0, le=1000, description="images under way at once in a run")
 
     scratch_dir: Path = Field(
-        default_factory=lambda: Path(tempfile.gettempdir()) / "gallery-scratch",
+        default_factory=lambda: Path(tempfile.gettempdir()) / f"gallery-scratch-{os.getuid()}",
         description="folder for files under way; every run uses a private folder in it",
     )
-    staged_days: int = Field(14, ge=1, description="days that staged files are kept")
     keep_replaced_days: int = Field(0, ge=0, description="days that replaced versions are kept")
     home: Path = Field(Path(".gallery"), description="state of the local stack")
 
@@ -158,10 +153,10 @@ class Settings(ProcessingSettings):
                 raise ValueError("must be name:key, the key at least 16 characters, several set off by commas")
         return value
 
-    @field_validator("webhook_secrets", "callback_secret")
+    @field_validator("webhook_secrets")
     @classmethod
-    def _webhook_secret(cls, value: list[SecretStr] | SecretStr | None) -> Any:
-        for item in value if isinstance(value, list) else [value] if value else []:
+    def _webhook_secret(cls, value: list[SecretStr]) -> list[SecretStr]:
+        for item in value:
             if not re.fullmatch(r"whsec_[A-Za-z0-9+/]{32,}={0,2}", item.get_secret_value()):
                 raise ValueError("must be whsec_ and then at least 24 bytes in base64")
         return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,6 +14,7 @@ from sqlalchemy import Engine
 from gallery.catalogue.attempts import begin_attempt
 from gallery.catalogue.connect import connect, transaction
 from gallery.catalogue.plan import Terms
+from gallery.errors import ConfigurationError
 from gallery.imaging.pool import DecoderPool
 from gallery.imaging.recipe import Limits, Recipe, load_recipe
 from gallery.models import Attempt
@@ -70,6 +72,7 @@ def open_workspace(
     cannot be ingested, `TransientError` where the database does not answer.
     """
     recipe, limits = load_recipe(settings), Limits.from_settings(settings)
+    _check_scratch_dir(settings.scratch_dir)
     with ExitStack() as stack:
         storage = Storage(settings)
         stack.callback(storage.close)
@@ -92,6 +95,16 @@ def _fresh_scratch(settings: Settings, attempt: Attempt) -> Path:
     upload_scratch = settings.scratch_dir / attempt.upload_id
     shutil.rmtree(upload_scratch, ignore_errors=True)
     scratch = upload_scratch / str(attempt.number)
-    settings.scratch_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     scratch.mkdir(mode=0o700, parents=True)
     return scratch
+
+
+def _check_scratch_dir(folder: Path) -> None:
+    """Make the scratch folder; where it lies in a shared place, nobody else may have made it for us."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ours = folder.stat().st_uid == os.geteuid() and not folder.is_symlink()
+    except OSError as error:
+        raise ConfigurationError(f"GALLERY_SCRATCH_DIR: cannot make {folder}: {error.strerror}") from error
+    if not ours:
+        raise ConfigurationError(f"GALLERY_SCRATCH_DIR: {folder} belongs to another user; name another folder")

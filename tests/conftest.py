@@ -21,7 +21,11 @@ from tests.faulty_s3 import FaultyS3
 
 PROJECT = Path(__file__).resolve().parent.parent
 # Short pauses: what is tested is that and when a stage is retried, not how long it waits.
-PATIENCE = {"GALLERY_RETRIES": "2", "GALLERY_RETRY_DELAY_SECONDS": "0.05"}
+PATIENCE = {
+    "GALLERY_RETRIES": "2",
+    "GALLERY_RETRY_DELAY_SECONDS": "0.05",
+    "PREFECT_WORKER_QUERY_SECONDS": "0.5",
+}
 
 
 @dataclass(frozen=True)

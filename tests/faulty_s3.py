@@ -98,7 +98,7 @@ class FaultyS3:
                     if fault.after:
                         fault.after()
 
-            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass_on
+            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass_on  # noqa: N815 - names of http.server
 
             def _read_body(self) -> bytes:
                 length = int(self.headers.get("Content-Length") or 0)

@@ -7,7 +7,6 @@ import hashlib
 from sqlalchemy import text
 
 from gallery.catalogue.connect import transaction
-
 from tests.conftest import PROJECT
 from tests.journeys import Journeys, photo
 

@@ -1,0 +1,38 @@
+"""The documentation says what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gallery.api.app import create_app
+from gallery.settings import Settings, load_settings
+from tests.conftest import PROJECT
+
+SERVERS = {
+    "GALLERY_DATABASE_URL": "postgresql://user:password@127.0.0.1/catalogue",
+    "GALLERY_UPLOADS_BUCKET": "uploads",
+    "GALLERY_LIBRARY_BUCKET": "library",
+}
+
+
+def test_every_setting_is_documented_and_no_other() -> None:
+    documented = re.findall(r"^\| `GALLERY_(\w+)`", (PROJECT / "docs/settings.md").read_text(), re.MULTILINE)
+    assert sorted(documented) == sorted(name.upper() for name in Settings.model_fields)
+
+
+def test_every_route_is_documented_and_no_other() -> None:
+    documented = re.findall(r"`(GET|POST|PUT|DELETE) (/[^`]*)`", (PROJECT / "docs/api.md").read_text())
+    paths = create_app(load_settings(SERVERS)).openapi()["paths"]
+    routes = {(method.upper(), path) for path, methods in paths.items() for method in methods}
+    assert set(documented) == routes
+
+
+@pytest.mark.parametrize(
+    "page", [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))], ids=lambda p: p.name
+)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
