@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 import shutil
 import time
 from collections.abc import Sequence
@@ -34,6 +33,17 @@ from gallery.models import (
 from gallery.report import RunReport, report_run
 from gallery.settings import Settings
 from gallery.workspace import Workspace
+
+# Of originals, by the extension that belongs to their bytes; Python 3.11's own table lacks the newer half.
+CONTENT_TYPES = {
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".gif": "image/gif",
+    ".tif": "image/tiff",
+    ".webp": "image/webp",
+    ".heic": "image/heic",
+    ".avif": "image/avif",
+}
 
 
 def plan(workspace: Workspace) -> Plan:
@@ -139,7 +149,7 @@ def save(workspace: Workspace, entry: Entry, image: ProcessedImage) -> SaveRecei
     `TransientError` where storage or database do not answer; `StaleAttempt`.
     """
     original_key = f"{workspace.library_prefix(entry.number)}original{image.extension}"
-    content_type = mimetypes.types_map.get(image.extension, "application/octet-stream")
+    content_type = CONTENT_TYPES.get(image.extension, "application/octet-stream")
     workspace.storage.copy_original(entry.staged_key, entry.etag, original_key, content_type)
     with transaction(workspace.engine) as session:
         return commit_version(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import mmap
 import multiprocessing
 import os
@@ -14,6 +15,9 @@ from collections.abc import Callable
 from multiprocessing.connection import wait
 from pathlib import Path
 
+from gallery.errors import IngestError, RejectedImage
+from gallery.imaging.faults import is_disk_fault
+from gallery.imaging.gate import NeedsMoreMemory
 from gallery.imaging.recipe import Limits, Recipe
 from gallery.imaging.rendered import RenderedImage
 
@@ -24,12 +28,12 @@ MIB = 1024 * 1024
 _PILLOW_BLOCKS = {"PILLOW_BLOCKS_MAX": "24", "PILLOW_BLOCK_SIZE": "4m"}
 _USUAL_BYTES = 192 * MIB  # resident; what is more is given back after the image
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
-_ADDRESS_SPACE_SLACK = 384 * MIB  # thread stacks, allocator arenas, blocks that are kept
+# Address space that is reserved and never used: thread stacks, allocator arenas, the file as it is walked.
+_ADDRESS_SPACE_SLACK = 384 * MIB
 
 
-def initialize(memory_bytes: int) -> None:
-    """Prepare this process: it outlives no parent, minds no signal, and cannot take more than
-    `memory_bytes` beyond what it has now (and some slack)."""
+def initialize() -> None:
+    """Prepare this process: it outlives no parent, minds no signal, and keeps quiet."""
     # Ctrl-C and a container's SIGTERM reach the whole group: only the parent decides what they mean. A child
     # that died of one would cost its file, which is not at fault.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -40,21 +44,41 @@ def initialize(memory_bytes: int) -> None:
     _keep_freed_memory()
     from gallery.imaging import render  # noqa: F401, PLC0415 - Pillow reads the environment at import
 
-    _limit_address_space(memory_bytes + _ADDRESS_SPACE_SLACK)
+    _silence_decoders()
 
 
 def render_file(source: Path, out_dir: Path, recipe: Recipe, limits: Limits, memory_granted: int) -> RenderedImage:
-    """`render.render`, for the parent to name without importing Pillow."""
+    """`render.render`, for the parent to name without importing Pillow.
+
+    Takes at most `memory_granted` bytes beyond what this process has, and some slack.
+    """
     from gallery.imaging.render import render  # noqa: PLC0415
 
+    limit_memory(memory_granted)
     try:
         return render(source, out_dir, recipe, limits, memory_granted)
+    except (IngestError, NeedsMoreMemory):
+        raise
+    except MemoryError as error:
+        raise RejectedImage("decoder_failed", "decoding ran out of memory") from error
+    except Exception as error:
+        if is_disk_fault(error):
+            raise
+        # Whatever a file can provoke, it costs that file only.
+        raise RejectedImage("decoder_failed", f"the file cannot be rendered: {error!r}") from error
     finally:
         _give_back_memory()
 
 
 def ready() -> None:
     """Do nothing: the first task starts the children, while the first downloads run."""
+
+
+def _silence_decoders() -> None:
+    """Decoders write about each broken file to stderr, also from C; what there is to say is in the rejection."""
+    logging.disable()
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
 
 
 def _end_with_parent() -> None:
@@ -89,14 +113,16 @@ def _memory_pages() -> list[int]:
     return [int(field) for field in Path("/proc/self/statm").read_text(encoding="ascii").split()]
 
 
-def _limit_address_space(more_bytes: int) -> None:
-    """So that a decoder that asks for everything gets a `MemoryError` here, not the machine's OOM killer."""
+def limit_memory(granted: int) -> None:
+    """So that a decoder that asks for everything gets a `MemoryError` here, not the machine's OOM killer.
+
+    The soft limit only: each image sets its own.
+    """
     if not sys.platform.startswith("linux"):
         return
     import resource  # noqa: PLC0415 - there is none on Windows
 
-    used = _memory_pages()[0] * mmap.PAGESIZE
+    wanted = _memory_pages()[0] * mmap.PAGESIZE + granted + _ADDRESS_SPACE_SLACK
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = used + more_bytes
-    if hard == resource.RLIM_INFINITY or limit < hard:
-        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from io import BytesIO
 
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageMath
 
+from gallery.imaging.containers.survey import Survey
 from gallery.imaging.profiles import srgb_profile
 
 # As photo editors convert by default: colours within both gamuts stay, black stays black.
@@ -16,21 +17,45 @@ _PROFILE_SPACES = {"RGB": "RGB ", "RGBA": "RGB ", "L": "GRAY", "CMYK": "CMYK"}
 MAX_PROFILE_BYTES = 16 * 1024 * 1024  # the largest printing profiles have a few MiB
 
 WORKING_MODES = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
+_SIXTEEN_BITS = frozenset({"I;16", "I;16B", "I;16L"})
 
 
-def to_working_mode(image: Image.Image) -> Image.Image:
+def to_working_mode(image: Image.Image, survey: Survey) -> Image.Image:
     """Bring `image` to a mode that can be resampled: L, LA, RGB, RGBA or CMYK, 8 bits, transparency as alpha."""
-    transparent = "transparency" in image.info
+    transparent = image.info.get("transparency")
+    if image.mode in _SIXTEEN_BITS:
+        return _from_sixteen_bits(image, survey, transparent)
     if image.mode in ("P", "PA"):
-        return image.convert("RGBA" if transparent or image.mode == "PA" else "RGB")
-    if image.mode in ("I", "I;16", "I;16B", "I;16L"):
-        # Scaled, not clipped: 65535 becomes 255.
-        return image.convert("I").point(lambda value: value * (1 / 257) + 0.5).convert("L")
+        return image.convert("RGB" if transparent is None and image.mode == "P" else "RGBA")
     if image.mode == "1":
-        return image.convert("L")
-    if transparent and image.mode in ("L", "RGB"):
-        return image.convert("LA" if image.mode == "L" else "RGBA")
+        return image.convert("L" if transparent is None else "LA")
+    if transparent is not None and image.mode in ("L", "RGB"):
+        return _with_key_as_alpha(image, transparent)
+    if image.mode in ("La", "RGBa"):
+        return image.convert(image.mode.upper())
     return image if image.mode in WORKING_MODES else image.convert("RGB")
+
+
+def _from_sixteen_bits(image: Image.Image, survey: Survey, transparent: object) -> Image.Image:
+    """Scaled, not clipped: white becomes 255."""
+    wide = image.convert("I")
+    factor = 255 / survey.white
+    if survey.inverted:
+        grey = wide.point(lambda value: value * -factor + 255.5).convert("L")
+    else:
+        grey = wide.point(lambda value: value * factor + 0.5).convert("L")
+    if isinstance(transparent, int):
+        mask = ImageMath.lambda_eval(lambda args: args["convert"]((args["im"] != transparent) * 255, "L"), im=wide)
+        grey.putalpha(mask)
+    return grey
+
+
+def _with_key_as_alpha(image: Image.Image, key: object) -> Image.Image:
+    """PNG names one colour as transparent, at 16 bits a channel where the file has them (third edition, 11.3.2.1)."""
+    if isinstance(key, tuple) and max(key) > 255:
+        image = image.copy()
+        image.info["transparency"] = tuple(part >> 8 for part in key)
+    return image.convert("LA" if image.mode == "L" else "RGBA")
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str | None]:
@@ -47,10 +72,15 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str
         note = "CMYK without a profile: colours are approximate" if image.mode == "CMYK" else None
         return _by_formula(image), note
     try:
+        if image.mode == "L" and profile[16:20] == b"RGB ":  # editors leave it there when they drop the colour
+            image = image.convert("RGB")
         transform = _transform(profile, image.mode)
         return (_by_formula(image) if transform is None else transform.apply(image)), None
     except (ImageCms.PyCMSError, ValueError, OSError) as error:
-        return _by_formula(image), f"ICC profile not usable ({error}): taken as sRGB"
+        taken_as = "by formula" if image.mode == "CMYK" else "as sRGB"
+        # PostgreSQL refuses NUL, terminals obey other controls: what a file says may hold both.
+        problem = "".join(sign for sign in str(error) if sign.isprintable())
+        return _by_formula(image), f"ICC profile not usable ({problem}): taken {taken_as}"
 
 
 def _by_formula(image: Image.Image) -> Image.Image:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-import struct
 from dataclasses import dataclass
 
 from gallery.errors import RejectedImage
 
-HEAD_BYTES = 4096  # enough for every signature below, a TIFF's first tags and an SVG's preamble
+HEAD_BYTES = 4096  # enough for every signature below and an SVG's preamble
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFormat:
-    """A format that is decoded: Pillow's name for it, and the extension that belongs to its bytes."""
+    """A format that is decoded: its name, which is Pillow's, and the extension that belongs to its bytes."""
 
     name: str
     extension: str
@@ -22,13 +21,24 @@ class SourceFormat:
 JPEG = SourceFormat("JPEG", ".jpg")
 PNG = SourceFormat("PNG", ".png")
 WEBP = SourceFormat("WEBP", ".webp")
+GIF = SourceFormat("GIF", ".gif")
+TIFF = SourceFormat("TIFF", ".tif")
+HEIC = SourceFormat("HEIF", ".heic")
+AVIF = SourceFormat("AVIF", ".avif")
 
-_DECODED = ((b"\xff\xd8\xff", JPEG), (b"\x89PNG\r\n\x1a\n", PNG))
+_DECODED = (
+    (b"\xff\xd8\xff", JPEG),
+    (b"\x89PNG\r\n\x1a\n", PNG),
+    (b"GIF87a", GIF),
+    (b"GIF89a", GIF),
+    (b"II*\x00", TIFF),
+    (b"MM\x00*", TIFF),
+    (b"II+\x00", TIFF),
+    (b"MM\x00+", TIFF),
+)
 
 # Recognised, so that the photographer is told what the file is, but not decoded.
 _NAMED = (
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
     (b"8BPS", "PSD"),
     (b"FUJIFILMCCD-RAW", "RAF (camera RAW)"),
     (b"IIRO", "ORF (camera RAW)"),
@@ -49,29 +59,37 @@ _NAMED = (
     (b"#?RADIANCE", "Radiance HDR"),
     (b"qoif", "QOI"),
     (b"\x00\x00\x01\x00", "ICO"),
+    (b"\x00\x00\x02\x00\x01\x00", "CUR"),
+    (b"icns", "ICNS"),
     (b"DDS ", "DDS"),
+    (b"II\xbc\x01", "JPEG XR"),
+    (b"\x59\xa6\x6a\x95", "Sun raster"),
+    (b"\x01\xda\x00", "SGI"),
+    (b"\x01\xda\x01", "SGI"),
+    (b"SIMPLE  =", "FITS"),
+    (b"\xd7\xcd\xc6\x9a", "WMF"),
+    (b"/* XPM */", "XPM"),
+    (b"BLP1", "BLP"),
+    (b"BLP2", "BLP"),
+    (b"FLV\x01", "FLV video"),
+    (b"OggS", "Ogg video"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "WMV video"),
     (b"\x00\x00\x01\xba", "MPEG video"),
     (b"\x00\x00\x01\xb3", "MPEG video"),
 )
-# Brands of ISO base media files (ISO/IEC 14496-12), at byte 8 of the `ftyp` box.
-_BRANDS = {
-    b"avif": "AVIF",
-    b"avis": "AVIF",
-    b"heic": "HEIC",
-    b"heix": "HEIC",
-    b"hevc": "HEIC",
-    b"heim": "HEIC",
-    b"heis": "HEIC",
-    b"mif1": "HEIF",
-    b"msf1": "HEIF",
-    b"crx ": "CR3 (camera RAW)",
-    b"qt  ": "MOV video",
-    b"jp2 ": "JPEG 2000",
-}
-_SVG = re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!DOCTYPE\s+svg[^>]*>\s*)?<svg[\s>]", re.S | re.I)
+# Brands of ISO base media files (ISO/IEC 14496-12, 4.3): the major one at byte 8 of the `ftyp` box, those that
+# the file is compatible with from byte 16 on. Of the general `mif1` and `msf1` only the others tell the coding.
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"})
+_GENERAL_BRANDS = frozenset({b"mif1", b"mif2", b"msf1", b"miaf"})
+_BRANDS = {b"crx ": "CR3 (camera RAW)", b"qt  ": "MOV video", b"jp2 ": "JPEG 2000"}
+# Possessive: with plain repetition a file of 500 empty comments would be searched for ever.
+_COMMENTS = rb"(?:<!--(?:(?!-->).)*+-->\s*)*+"
+_SVG = re.compile(
+    rb"\s*+(<\?xml[^>]*+>\s*+)?" + _COMMENTS + rb"(<!DOCTYPE\s+svg[^>]*+>\s*+)?" + _COMMENTS + rb"<svg[\s>]",
+    re.S | re.I,
+)
 _PNM = re.compile(rb"P[1-7]\s")
-_TIFF_DNG_VERSION, _TIFF_SUB_IFDS = 50706, 330
-_RAW_MAKERS = {b"NIKON": "NEF", b"SONY": "ARW", b"PENTAX": "PEF", b"Canon": "CR2"}
 
 
 def identify(head: bytes) -> SourceFormat:
@@ -84,20 +102,20 @@ def identify(head: bytes) -> SourceFormat:
             return source_format
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return WEBP
+    if (coded := _still_coding(head)) is not None:
+        return coded
     if not head:
         raise RejectedImage("not_an_image", "the file is empty")
     if name := _recognise(head):
         raise RejectedImage(
-            "unsupported_format", f"the file is {name}, which is not supported: export it as JPEG, PNG or WebP"
+            "unsupported_format", f"the file is {name}, which is not supported: export it as JPEG, TIFF or PNG"
         )
     raise RejectedImage("not_an_image", "the file's bytes are not those of an image")
 
 
 def _recognise(head: bytes) -> str | None:
     name = next((name for signature, name in _NAMED if head.startswith(signature)), None)
-    if head[:4] in (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"):
-        name = _tiff_or_raw(head)
-    elif head[4:8] == b"ftyp":
+    if head[4:8] == b"ftyp":
         name = _BRANDS.get(head[8:12], "MP4 video")
     elif head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         name = "AVI video"
@@ -112,23 +130,16 @@ def _recognise(head: bytes) -> str | None:
     return name
 
 
-def _tiff_or_raw(head: bytes) -> str:
-    """Most cameras' RAW files are TIFF files: by their first tags (TIFF 6.0, section 2; DNG 1.7, chapter 4)."""
-    if head[8:10] == b"CR":
-        return "CR2 (camera RAW)"
-    order = "<" if head[:2] == b"II" else ">"
-    if len(head) < 10 or head[2:4] in (b"+\x00", b"\x00+"):
-        return "TIFF"
-    (start,) = struct.unpack_from(order + "I", head, 4)
-    if start + 2 > len(head):
-        return "TIFF"
-    (count,) = struct.unpack_from(order + "H", head, start)
-    body = head[start + 2 : start + 2 + 12 * count]
-    tags = {struct.unpack_from(order + "H", body, at)[0] for at in range(0, len(body) - 11, 12)}
-    if _TIFF_DNG_VERSION in tags:
-        return "DNG (camera RAW)"
-    if _TIFF_SUB_IFDS in tags:
-        for maker, name in _RAW_MAKERS.items():
-            if maker in head:
-                return f"{name} (camera RAW)"
-    return "TIFF"
+def _still_coding(head: bytes) -> SourceFormat | None:
+    """HEIC or AVIF, where an ISO base media file holds a still picture."""
+    if head[4:8] != b"ftyp":
+        return None
+    length = min(int.from_bytes(head[:4], "big"), len(head))
+    major, compatible = head[8:12], {head[at : at + 4] for at in range(16, length - 3, 4)}
+    if major in _AVIF_BRANDS:
+        return AVIF
+    if major in _HEIC_BRANDS:
+        return HEIC
+    if major in _GENERAL_BRANDS:
+        return AVIF if compatible & _AVIF_BRANDS else HEIC
+    return None

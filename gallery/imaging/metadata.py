@@ -14,9 +14,30 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
-_BASE, _IFD = ExifTags.Base, ExifTags.IFD
+_BASE, _IFD, _GPS = ExifTags.Base, ExifTags.IFD, ExifTags.GPS
 _LONGEST_TEXT = 500
 _ADOBE_RGB_INTEROPERABILITY = "R03"  # DCF 2.0: optional file, Adobe RGB
+
+
+def read_exif(image: Image.Image, found: bytes | None) -> Image.Exif:
+    """The EXIF of an opened file, without decoding it; `found` is what the container's survey came upon.
+
+    Not `image.getexif()`: that decodes a whole PNG to look behind its pixels, and takes XMP's word for the
+    orientation, which browsers and other libraries do not.
+    """
+    if image.format == "TIFF":  # its own directory is the EXIF
+        return _guarded(image.getexif) or Image.Exif()
+    data = found or image.info.get("exif") or _legacy_exif(image)
+    exif = Image.Exif()
+    if data:
+        _guarded(lambda: exif.load(data))
+    return exif
+
+
+def _legacy_exif(image: Image.Image) -> bytes | None:
+    """Before PNG had its `eXIf` chunk, ImageMagick and ExifTool wrote EXIF as hexadecimal text."""
+    text = image.info.get("Raw profile type exif") or image.info.get("Raw profile type APP1")
+    return _guarded(lambda: bytes.fromhex("".join(text.split("\n")[3:]))) if text else None
 
 
 def orientation_of(exif: Image.Exif) -> int:
@@ -31,10 +52,11 @@ def names_adobe_rgb(exif: Image.Exif) -> bool:
 
 
 def read_metadata(exif: Image.Exif) -> dict[str, Any]:
-    """Camera, lens, exposure, capture time and rights, as JSON values; what is missing or broken is left out.
+    """Camera, lens, exposure, capture time, place and rights, as JSON values; what is missing or broken is left out.
 
     `exposure_seconds` and `focal_length_mm` carry their units; `captured_at` is ISO 8601, with a zone only
-    where the camera wrote one.
+    where the camera wrote one; `gps` has `latitude` and `longitude` in degrees (WGS 84, north and east positive)
+    and `altitude_m`.
     """
     photo: dict[int, Any] = _guarded(lambda: dict(exif.get_ifd(_IFD.Exif))) or {}
     facts = {
@@ -48,6 +70,7 @@ def read_metadata(exif: Image.Exif) -> dict[str, Any]:
         "focal_length_mm": _number(photo.get(_BASE.FocalLength)),
         "artist": _text(_guarded(lambda: exif.get(_BASE.Artist))),
         "copyright": _text(_guarded(lambda: exif.get(_BASE.Copyright))),
+        "gps": _position(_guarded(lambda: dict(exif.get_ifd(_IFD.GPSInfo))) or {}),
     }
     return {name: value for name, value in facts.items() if value is not None}
 
@@ -90,6 +113,29 @@ def _whole_number(value: object) -> int | None:
     first = value[0] if isinstance(value, tuple) and value else value
     number = _number(first)
     return None if number is None else int(number)
+
+
+def _position(gps: dict[int, Any]) -> dict[str, float] | None:
+    """The place (CIPA DC-008, 4.6.6), `None` where either coordinate is missing or impossible."""
+    latitude = _degrees(gps.get(_GPS.GPSLatitude), gps.get(_GPS.GPSLatitudeRef), "S", 90)
+    longitude = _degrees(gps.get(_GPS.GPSLongitude), gps.get(_GPS.GPSLongitudeRef), "W", 180)
+    if latitude is None or longitude is None:
+        return None
+    position = {"latitude": latitude, "longitude": longitude}
+    if (altitude := _number(gps.get(_GPS.GPSAltitude))) is not None:
+        below = gps.get(_GPS.GPSAltitudeRef) in (1, b"\x01")
+        position["altitude_m"] = -altitude if below else altitude
+    return position
+
+
+def _degrees(parts: object, reference: object, negative: str, most: int) -> float | None:
+    numbers = [_number(part) for part in parts] if isinstance(parts, tuple) and len(parts) == 3 else []
+    if not numbers or None in numbers:
+        return None
+    degrees = sum(float(number or 0) / unit for number, unit in zip(numbers, (1, 60, 3600), strict=True))
+    if not 0 <= degrees <= most:
+        return None
+    return round(-degrees if _text(reference) == negative else degrees, 7)
 
 
 def _capture_time(photo: dict[int, Any]) -> str | None:

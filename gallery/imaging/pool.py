@@ -44,7 +44,6 @@ class DecoderPool:
     ) -> None:
         self._processors = processors
         self._recipe, self._limits = recipe, limits
-        self._memory_budget = memory_budget
         self._timeout_seconds = timeout_seconds
         self._renderer = renderer
         # Every image is let in with an equal share; only one that finds it needs more comes back for it.
@@ -109,7 +108,6 @@ class DecoderPool:
         pool = ProcessPool(
             max_workers=self._processors,
             initializer=child.initialize,
-            initargs=(self._memory_budget,),
             context=DecoderContext(),
         )
         pool.schedule(child.ready)

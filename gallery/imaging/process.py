@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ class ProcessedFile:
     message: str | None = None
     width: int | None = None
     height: int | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     renditions: tuple[RenditionFile, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -38,6 +39,7 @@ class ProcessedFile:
             "message": self.message,
             "width": self.width,
             "height": self.height,
+            "metadata": dict(self.metadata),
             "renditions": [
                 {
                     "style": rendition.style,
@@ -95,7 +97,14 @@ def _process(pool: DecoderPool, file: Path, folder: Path) -> ProcessedFile:
         if not any(folder.iterdir()):
             folder.rmdir()
         return ProcessedFile(file, "rejected", rejection.reason, str(rejection))  # type: ignore[arg-type]
-    return ProcessedFile(file, "ok", width=rendered.width, height=rendered.height, renditions=rendered.renditions)
+    return ProcessedFile(
+        file,
+        "ok",
+        width=rendered.width,
+        height=rendered.height,
+        metadata=rendered.metadata,
+        renditions=rendered.renditions,
+    )
 
 
 def _unreadable(file: Path) -> str | None:

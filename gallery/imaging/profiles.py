@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from functools import cache
 
 from PIL import ImageCms
@@ -11,6 +12,7 @@ Chromaticity = tuple[float, float]
 _D65: Chromaticity = (0.3127, 0.3290)
 _BRADFORD = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
 _D50_XYZ = (0.9642, 1.0, 0.8249)  # the connection space's white (ICC.1:2022, 7.2.16)
+DISPLAY_P3_PRIMARIES = 12  # of ITU-T H.273, table 2
 _CREATED = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
 
 
@@ -27,13 +29,31 @@ def adobe_rgb_profile() -> bytes:
     return matrix_profile("Adobe RGB compatible", ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06)), 563 / 256)
 
 
-def matrix_profile(name: str, primaries: tuple[Chromaticity, Chromaticity, Chromaticity], gamma: float) -> bytes:
-    """A minimal version 2 matrix profile (ICC.1:2001-04, 6.3.1.2) with a D65 white and one gamma curve."""
+@cache
+def display_p3_profile() -> bytes:
+    """Display P3: HEIC and AVIF may name it by number only. Its curve is that of sRGB."""
+    light = [step / 1023 for step in range(1024)]
+    curve = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in light]
+    return matrix_profile("Display P3 compatible", ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)), curve)
+
+
+def matrix_profile(
+    name: str,
+    primaries: tuple[Chromaticity, Chromaticity, Chromaticity],
+    gamma: float | Sequence[float],
+    white: Chromaticity = _D65,
+) -> bytes:
+    """A minimal version 2 matrix profile (ICC.1:2001-04, 6.3.1.2) with one curve: a gamma, or samples of linear
+    light from 0 to 1."""
     description = name.encode("ascii") + b"\0"
     desc = b"desc" + struct.pack(">II", 0, len(description)) + description + bytes(8 + 3 + 67)
-    curve = b"curv" + struct.pack(">IIH", 0, 1, round(gamma * 256))
+    if isinstance(gamma, float):
+        curve = b"curv" + struct.pack(">IIH", 0, 1, round(gamma * 256))
+    else:
+        samples = [round(65535 * light) for light in gamma]
+        curve = b"curv" + struct.pack(f">II{len(samples)}H", 0, len(samples), *samples)
     tags = [(b"desc", desc), (b"cprt", b"text\0\0\0\0No copyright\0"), (b"wtpt", _xyz(_D50_XYZ))]
-    columns = _adapted_primaries(primaries)
+    columns = _adapted_primaries(primaries, white)
     for tag, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns, strict=True):
         tags.append((tag, _xyz(column)))
     tags += [(tag, curve) for tag in (b"rTRC", b"gTRC", b"bTRC")]
@@ -56,9 +76,9 @@ def _xyz(values: tuple[float, ...]) -> bytes:
     return b"XYZ \0\0\0\0" + struct.pack(">3i", *map(_fixed, values))
 
 
-def _adapted_primaries(primaries: tuple[Chromaticity, ...]) -> list[tuple[float, ...]]:
+def _adapted_primaries(primaries: tuple[Chromaticity, ...], own_white: Chromaticity) -> list[tuple[float, ...]]:
     """The primaries as XYZ under D50: scaled to sum up to the white, then Bradford-adapted."""
-    white = _to_xyz(_D65)
+    white = _to_xyz(own_white)
     columns: list[tuple[float, ...]] = [_to_xyz(primary) for primary in primaries]
     weights = _solve(columns, white)
     scaled = [tuple(part * weight for part in column) for column, weight in zip(columns, weights, strict=True)]

@@ -29,6 +29,7 @@ class Style:
 
     `inside` keeps the whole picture within the box, `cover` crops it to the box's shape, `pad` lays it on
     a box of `background`. `quality` is 1-100 and counts for lossy formats; `progressive` counts for JPEG.
+    `sharpening` is the strength of an unsharp mask after the resize, in percent; 0 is none.
     """
 
     name: str
@@ -39,16 +40,21 @@ class Style:
     quality: int = 85
     watermark: bool = False
     progressive: bool = False
+    sharpening: int = 0
     background: Colour = (255, 255, 255)
 
-    def fingerprint(self) -> dict[str, Any]:
-        """Everything that changes this style's pixels; what its format or fit ignores is left out."""
+    def fingerprint(self, *, marked: bool) -> dict[str, Any]:
+        """Everything that changes this style's pixels; what its format or fit ignores is left out.
+
+        `marked` says whether the recipe has a watermark for the styles that ask for one.
+        """
         facts: dict[str, Any] = {
             "name": self.name,
             "box": [self.width, self.height],
             "fit": self.fit,
             "format": self.format,
-            "watermark": self.watermark,
+            "watermark": self.watermark and marked,
+            "sharpening": self.sharpening,
         }
         if self.format != "png":
             facts["quality"] = self.quality
@@ -79,9 +85,9 @@ class Watermark:
         return {
             "image": hashlib.sha256(self.image).hexdigest(),
             "anchor": self.anchor,
-            "scale": self.scale,
-            "margin": self.margin,
-            "opacity": self.opacity,
+            "scale": float(self.scale),
+            "margin": float(self.margin),
+            "opacity": float(self.opacity),
             "smallest": self.smallest,
         }
 
@@ -103,7 +109,9 @@ class Recipe:
         return _sha256(
             {
                 "version": PROCESSING_VERSION,
-                "styles": [style.fingerprint() for style in sorted(self.styles, key=lambda style: style.name)],
+                "styles": [
+                    style.fingerprint(marked=marked) for style in sorted(self.styles, key=lambda style: style.name)
+                ],
                 "watermark": self.watermark.fingerprint() if marked and self.watermark else None,
             }
         )
@@ -111,17 +119,19 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is refused before it is decoded: pixels (width x height), the file's bytes, and the bytes of
-    memory that decoding would take."""
+    """What is refused before it is decoded: pixels (width x height), the file's bytes, the bytes of memory that
+    decoding would take, the longer side in pixels, and the pictures (frames, pages) of one file."""
 
     max_pixels: int = 200_000_000
     max_file_bytes: int = 200 * MIB
     max_memory_bytes: int = 1024 * MIB
+    max_side: int = 65_535  # what a JPEG can hold; no camera or stitcher goes beyond
+    max_frames: int = 1_000  # minutes of animation; only the first picture is used anyway
 
     @property
     def fingerprint(self) -> str:
         """16 hex digits: a rejection stands only for the limits and processing version that made it."""
-        limits = [self.max_pixels, self.max_file_bytes, self.max_memory_bytes]
+        limits = [self.max_pixels, self.max_file_bytes, self.max_memory_bytes, self.max_side, self.max_frames]
         return _sha256({"version": PROCESSING_VERSION, "limits": limits})[:16]
 
     @classmethod

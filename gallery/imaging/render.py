@@ -12,11 +12,13 @@ from gallery.imaging.colour import to_srgb, to_working_mode
 from gallery.imaging.encode import ENCODINGS, flatten, write_rendition
 from gallery.imaging.gate import NeedsMoreMemory
 from gallery.imaging.geometry import Placement, Size, is_half, least_decoded, place, shared_reduction
-from gallery.imaging.memory import decoding_bytes
+from gallery.imaging.memory import rendering_bytes
 from gallery.imaging.metadata import names_adobe_rgb, read_metadata, rendition_exif
-from gallery.imaging.profiles import adobe_rgb_profile
+from gallery.imaging.placeholder import placeholder_of
+from gallery.imaging.profiles import DISPLAY_P3_PRIMARIES, adobe_rgb_profile, display_p3_profile
 from gallery.imaging.recipe import Limits, Recipe, Style
 from gallery.imaging.rendered import RenderedImage, RenditionFile
+from gallery.imaging.sharpening import sharpen
 from gallery.imaging.source import OpenedImage, open_source, orient
 from gallery.imaging.watermark import draw_watermark
 
@@ -38,7 +40,7 @@ def render(
         full_size, size = opened.image.size, opened.size
         placements = [place(size, style) for style in recipe.styles]
         opened.image.draft(None, opened.oriented(least_decoded(placements)))
-        _check_memory(decoding_bytes(opened, placements, full_size), limits, memory_granted)
+        _check_memory(rendering_bytes(opened, placements, recipe.styles, full_size), limits, memory_granted)
         opened.image.load()
         picture, notes = _prepare(opened, shared_reduction(size, placements))
         metadata = read_metadata(opened.exif)
@@ -50,6 +52,7 @@ def render(
         _finish(cut, placement, style, recipe, out_dir, exif)
         for cut, placement, style in zip(cuts, placements, recipe.styles, strict=True)
     )
+    metadata["placeholder"] = placeholder_of(min(cuts, key=lambda cut: cut.width * cut.height))
     source_format = opened.source_format
     return RenderedImage(*size, source_format.name, source_format.extension, metadata, renditions)
 
@@ -67,21 +70,24 @@ def _check_memory(needed: int, limits: Limits, granted: int | None) -> None:
 def _prepare(opened: OpenedImage, reduced: Size) -> tuple[Image.Image, list[str]]:
     """The decoded picture, brought down to `reduced`, upright and in sRGB: in this order, so that turning
     and colour touch the fewest pixels."""
-    image = to_working_mode(opened.image)
+    image = to_working_mode(opened.image, opened.survey)
     if reduced != opened.size:
         image = image.resize(opened.oriented(reduced), Image.Resampling.LANCZOS, reducing_gap=_REDUCING_GAP)
     image = orient(image, opened.orientation)
-    profile = opened.profile
-    if profile is None and image.mode in ("RGB", "RGBA") and names_adobe_rgb(opened.exif):
-        profile = adobe_rgb_profile()
-    image, note = to_srgb(image, profile)
+    image, note = to_srgb(image, _profile_of(opened, image.mode))
     if image is opened.image:
         image = image.copy()  # the file is closed behind it
     image.info.clear()  # comments, XMP and the like, which encoders would carry over
-    notes = [note] if note else []
-    if opened.animated:
-        notes.append("animated: the first frame was taken")
-    return image, notes
+    return image, [said for said in (note, opened.note) if said]
+
+
+def _profile_of(opened: OpenedImage, mode: str) -> bytes | None:
+    """The embedded ICC profile, else one for what the file names by EXIF or number, else `None`."""
+    if opened.profile is not None or mode not in ("RGB", "RGBA"):
+        return opened.profile
+    if names_adobe_rgb(opened.exif):
+        return adobe_rgb_profile()
+    return display_p3_profile() if opened.survey.primaries == DISPLAY_P3_PRIMARIES else None
 
 
 def _cut(picture: Image.Image, size: Size, placements: Sequence[Placement]) -> list[Image.Image]:
@@ -117,6 +123,8 @@ def _finish(
 ) -> RenditionFile:
     encoding = ENCODINGS[style.format]
     image = cut if encoding.alpha else flatten(cut, style.background)
+    if style.sharpening:
+        image = sharpen(image, style.sharpening)
     if style.watermark and recipe.watermark is not None:
         image = draw_watermark(image, recipe.watermark)
     if placement.canvas is not None:

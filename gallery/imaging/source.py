@@ -7,14 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from gallery.errors import RejectedImage
-from gallery.imaging.containers import is_complete, webp_size
-from gallery.imaging.formats import HEAD_BYTES, JPEG, WEBP, SourceFormat, identify
+from gallery.imaging.colour import MAX_PROFILE_BYTES
+from gallery.imaging.containers import Survey, survey_file
+from gallery.imaging.faults import is_disk_fault
+from gallery.imaging.formats import AVIF, GIF, HEAD_BYTES, HEIC, JPEG, TIFF, SourceFormat, identify
 from gallery.imaging.gate import NeedsMoreMemory
 from gallery.imaging.geometry import Size
-from gallery.imaging.metadata import orientation_of
+from gallery.imaging.metadata import orientation_of, read_exif
 from gallery.imaging.recipe import Limits
 
 _TRANSPOSITIONS = {
@@ -26,6 +28,10 @@ _TRANSPOSITIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Their decoders turn the picture themselves, HEIC's by the container alone, as the standard says.
+_TURNED_BY_DECODER = frozenset({TIFF, HEIC})
+_SIGNS_OF_TRUNCATION = ("truncated", "buffer is not large enough")  # the latter of uncompressed TIFFs
+_LARGEST_TEXTS = 4 * MAX_PROFILE_BYTES  # of one PNG together, unpacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +40,12 @@ class OpenedImage:
 
     image: Image.Image
     source_format: SourceFormat
+    survey: Survey
     file_bytes: int
     exif: Image.Exif
     orientation: int
     profile: bytes | None
-    animated: bool
+    note: str | None
 
     @property
     def size(self) -> Size:
@@ -57,28 +64,35 @@ def open_source(path: Path, limits: Limits) -> Iterator[OpenedImage]:
     disk that fails and not the file.
     """
     source_format, file_bytes = _identify_file(path, limits)
-    # Our own limits decide, from the same header.
-    Image.MAX_IMAGE_PIXELS = None
-    with _rejecting(path, source_format):
-        with path.open("rb") as file:
-            if source_format == WEBP and (canvas := webp_size(file.read(30))):
-                _check_pixels(canvas, limits)
-        # One decoder only: no other gets to see bytes that were made for it.
-        with Image.open(path, formats=[source_format.name]) as image:
-            _check_pixels(image.size, limits)
-            if not is_complete(path, source_format):
-                raise RejectedImage("truncated", "the file is cut off: its end is missing; upload it again")
-            exif = image.getexif()
-            yield OpenedImage(
-                image=image,
-                source_format=source_format,
-                file_bytes=file_bytes,
-                exif=exif,
-                orientation=orientation_of(exif),
-                profile=image.info.get("icc_profile"),
-                # A JPEG's further pictures (MPO) are previews or a second eye, not an animation.
-                animated=source_format != JPEG and bool(getattr(image, "is_animated", False)),
-            )
+    survey = survey_file(path, source_format)
+    if survey.unsupported is not None:
+        raise RejectedImage(
+            "unsupported_format", f"the file is {survey.unsupported}, which is not supported: export it as JPEG"
+        )
+    _check_frames(survey.frames, limits)
+    if survey.size is not None:
+        _check_size(survey.size, limits)
+    _prepare_decoders(source_format)
+    # One decoder only: no other gets to see bytes that were made for it.
+    with _rejecting(source_format, survey), Image.open(path, formats=[source_format.name]) as image:
+        frames = _frames(image, source_format, survey)
+        _check_size(image.size, limits)
+        _check_frames(frames, limits)
+        if not survey.complete:
+            raise RejectedImage("truncated", "the file is cut off: its end is missing; upload it again")
+        if image.mode in ("I", "F"):
+            raise RejectedImage("unsupported_format", "32 bits per sample are not supported: export it with 8 or 16")
+        exif = read_exif(image, survey.exif)
+        yield OpenedImage(
+            image=image,
+            source_format=source_format,
+            survey=survey,
+            file_bytes=file_bytes,
+            exif=exif,
+            orientation=1 if source_format in _TURNED_BY_DECODER else orientation_of(exif),
+            profile=image.info.get("icc_profile"),
+            note=_frames_note(source_format, frames),
+        )
 
 
 def orient(image: Image.Image, orientation: int) -> Image.Image:
@@ -98,7 +112,33 @@ def _identify_file(path: Path, limits: Limits) -> tuple[SourceFormat, int]:
     return source_format, size
 
 
-def _check_pixels(size: Size, limits: Limits) -> None:
+def _prepare_decoders(source_format: SourceFormat) -> None:
+    """Set the decoders' own limits, all of them module variables that their documentation offers for it."""
+    # Our own limits decide, from the same header.
+    Image.MAX_IMAGE_PIXELS = None
+    # Photoshop's XMP may be longer than the 1 MiB that Pillow unpacks by default.
+    PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES
+    PngImagePlugin.MAX_TEXT_MEMORY = _LARGEST_TEXTS
+    if source_format == AVIF:
+        from PIL import AvifImagePlugin  # noqa: PLC0415 - 10 MB that only AVIF needs
+
+        # There are as many decoder subprocesses as processors; threads would only add memory.
+        AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    if source_format == HEIC:
+        try:
+            from pi_heif import register_heif_opener  # noqa: PLC0415 - 10 MB that only HEIC needs
+        except ImportError as error:
+            raise RejectedImage(
+                "unsupported_format", "the file is HEIC, which this installation cannot decode: install pi-heif"
+            ) from error
+        register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+
+
+def _check_size(size: Size, limits: Limits) -> None:
+    if max(size) > limits.max_side:
+        raise RejectedImage(
+            "too_many_pixels", f"a side of {max(size):,} pixels is too long; {limits.max_side:,} are allowed"
+        )
     if size[0] * size[1] > limits.max_pixels:
         raise RejectedImage(
             "too_many_pixels",
@@ -106,8 +146,33 @@ def _check_pixels(size: Size, limits: Limits) -> None:
         )
 
 
+def _check_frames(frames: int, limits: Limits) -> None:
+    if frames > limits.max_frames:
+        raise RejectedImage(
+            "too_many_frames", f"the file holds {frames:,} pictures; {limits.max_frames:,} are allowed: export one"
+        )
+
+
+def _frames(image: Image.Image, source_format: SourceFormat, survey: Survey) -> int:
+    # Pillow would go through all frames of a GIF and all pages of a TIFF to count them, as the survey has done.
+    if source_format in (GIF, TIFF):
+        return survey.frames
+    return int(getattr(image, "n_frames", 1))
+
+
+def _frames_note(source_format: SourceFormat, frames: int) -> str | None:
+    # A JPEG's further pictures (MPO) are previews or a second eye, not an animation.
+    if frames < 2 or source_format == JPEG:
+        return None
+    if source_format == TIFF:
+        return f"{frames} pages: the first was taken"
+    if source_format == HEIC:
+        return f"{frames} pictures: the primary one was taken"
+    return "animated: the first frame was taken"
+
+
 @contextmanager
-def _rejecting(path: Path, source_format: SourceFormat) -> Iterator[None]:
+def _rejecting(source_format: SourceFormat, survey: Survey) -> Iterator[None]:
     """Turn whatever a decoder throws at hostile bytes into a rejection."""
     try:
         yield
@@ -116,10 +181,20 @@ def _rejecting(path: Path, source_format: SourceFormat) -> Iterator[None]:
     except MemoryError as error:
         raise RejectedImage("decoder_failed", "decoding ran out of memory") from error
     except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk, not the file; Pillow's own OSErrors have no number
-        if "truncated" in str(error).lower() or not is_complete(path, source_format):
-            raise RejectedImage("truncated", f"the file is cut off: {error}; upload it again") from error
-        raise RejectedImage(
-            "decoder_failed", f"the {source_format.name} data is damaged: {str(error) or type(error).__name__}"
-        ) from error
+        if is_disk_fault(error):
+            raise
+        raise _rejection(error, source_format, survey) from error
+
+
+def _rejection(error: Exception, source_format: SourceFormat, survey: Survey) -> RejectedImage:
+    name, message = source_format.name, str(error) or type(error).__name__
+    if "MAX_TEXT_" in message:
+        return RejectedImage("too_many_bytes", "a text or colour profile that the PNG holds is too large when unpacked")
+    if not survey.complete or any(sign in message.lower() for sign in _SIGNS_OF_TRUNCATION):
+        return RejectedImage("truncated", "the file is cut off: its end is missing; upload it again")
+    if isinstance(error, UnidentifiedImageError):
+        if source_format == TIFF and all(survey.size or (0,)):
+            return RejectedImage("unsupported_format", "this kind of TIFF is not supported: export it as JPEG")
+        message = "its header cannot be read"  # Pillow's message names the path, and no cause
+    printable = "".join(sign for sign in message if sign.isprintable())
+    return RejectedImage("decoder_failed", f"the {name} data is damaged: {printable}")

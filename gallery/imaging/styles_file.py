@@ -55,6 +55,7 @@ _STYLE_RULES = {
     "format": _one_of(get_args(FileFormat)),
     "quality": _whole(1, 100),
     "progressive": _FLAG,
+    "sharpening": _whole(0, 300),
     "watermark": _FLAG,
     "background": _Rule(
         lambda v: isinstance(v, str) and re.fullmatch(r"#[0-9a-fA-F]{6}", v) is not None,

@@ -13,6 +13,12 @@ from gallery.imaging.recipe import Limits, Recipe
 from gallery.imaging.rendered import RenderedImage
 
 
+def peak_bytes() -> int:
+    """The most that this process has held resident (proc(5), VmHWM)."""
+    status = Path("/proc/self/status")
+    return 1024 * int(status.read_text().split("VmHWM:")[1].split()[0]) if status.exists() else 0
+
+
 def faulty_render(source: Path, out_dir: Path, recipe: Recipe, limits: Limits, memory: int) -> RenderedImage:
     match source.stem:
         case "abort":
@@ -21,6 +27,7 @@ def faulty_render(source: Path, out_dir: Path, recipe: Recipe, limits: Limits, m
             while True:
                 pass
         case "hunger":
+            child.limit_memory(memory)
             hoard = [bytearray(64 << 20) for _ in range(1000)]
             raise AssertionError(f"{len(hoard)} blocks were to be had")
         case "killed-once":
@@ -35,6 +42,7 @@ def faulty_render(source: Path, out_dir: Path, recipe: Recipe, limits: Limits, m
                 "pid": os.getpid(),
                 "modules": sorted(sys.modules),
                 "main": getattr(sys.modules["__main__"], "__file__", None),
+                "peak": peak_bytes(),
                 "blocks": os.environ.get("PILLOW_BLOCKS_MAX"),
             }
             return RenderedImage(1, 1, json.dumps(facts), "", {}, ())

@@ -14,7 +14,7 @@ from threading import Thread
 
 import planted
 import pytest
-from pictures import plain_recipe, quarters
+from pictures import DATA, plain_recipe, quarters
 
 from gallery.errors import RejectedImage
 from gallery.imaging.pool import DecoderPool
@@ -57,6 +57,17 @@ def test_a_fault_costs_its_own_file_only(pool: DecoderPool, picture: Path, fault
         with pytest.raises(RejectedImage) as caught:
             spoilt.result()
     assert caught.value.reason == "decoder_failed"
+
+
+def test_a_heic_that_crashes_its_decoder_costs_itself_only(pool: DecoderPool, picture: Path) -> None:
+    # Found by fuzzing: with this one byte changed, pi-heif 1.4.0 dies of a segmentation fault.
+    damaged = bytearray((DATA / "orientation-6.heic").read_bytes())
+    damaged[178] = 0x80
+    (picture.parent / "crash.heic").write_bytes(damaged)
+    with pytest.raises(RejectedImage) as caught:
+        pool.render(picture.parent / "crash.heic", picture.parent)
+    assert caught.value.reason in ("decoder_failed", "truncated")
+    assert pool.render(picture, picture.parent).width == 640
 
 
 def test_a_child_that_was_killed_from_outside_does_not_cost_its_file(pool: DecoderPool, picture: Path) -> None:

@@ -26,7 +26,7 @@ def test_every_path_gets_an_outcome_in_the_order_given(tmp_path: Path) -> None:
     assert [one.file for one in done] == files
     assert [one.reason for one in done] == [None, "not_an_image", None, "truncated", "not_an_image", "not_an_image"]
     first, second = done[0].to_json(), done[2].to_json()
-    assert list(first) == ["file", "outcome", "reason", "message", "width", "height", "renditions"]
+    assert list(first) == ["file", "outcome", "reason", "message", "width", "height", "metadata", "renditions"]
     assert (first["outcome"], first["width"], first["height"]) == ("ok", 400, 300)
     assert [r["style"] for r in first["renditions"]] == ["large", "medium", "thumb"]
     for line in (first, second):
@@ -43,6 +43,7 @@ def test_every_path_gets_an_outcome_in_the_order_given(tmp_path: Path) -> None:
         "message": "the file's bytes are not those of an image",
         "width": None,
         "height": None,
+        "metadata": {},
         "renditions": [],
     }
     assert sorted(folder.name for folder in (tmp_path / "out").iterdir()) == ["IMG_1", "IMG_1-2"]

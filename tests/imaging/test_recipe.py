@@ -40,6 +40,7 @@ def test_the_default_recipe_is_what_the_design_says() -> None:
         replace(STYLE, quality=84),
         replace(STYLE, progressive=True),
         replace(STYLE, watermark=False),
+        replace(STYLE, sharpening=50),
         replace(STYLE, background=(0, 0, 0)),
     ],
 )
@@ -78,6 +79,7 @@ def test_what_changes_no_pixel_leaves_the_fingerprint() -> None:
 
 def test_each_limit_changes_the_limits_fingerprint() -> None:
     limits = [Limits(), Limits(max_pixels=1), Limits(max_file_bytes=1), Limits(max_memory_bytes=1)]
+    limits += [Limits(max_side=1), Limits(max_frames=1)]
     assert len({limit.fingerprint for limit in limits}) == len(limits)
 
 
@@ -105,6 +107,10 @@ def test_a_styles_file_is_read(tmp_path: Path) -> None:
         ),
         ("[styles.a]\nwidth = 1\nheight = 1\nwitdh = 2\n", "line 4: styles.a.witdh is not known"),
         ('[styles."../x"]\nwidth = 1\nheight = 1\n', "line 1: styles.../x must be named"),
+        (
+            "[styles.a]\nwidth = 1\nheight = 1\nsharpening = 1.5\n",
+            "line 4: styles.a.sharpening is 1.5: it must be a whole",
+        ),
         ("[styles.a\n", "line 1"),
         ("[style.a]\nwidth = 1\n", "style is not known"),
         (
