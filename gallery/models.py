@@ -49,7 +49,8 @@ class Entry:
 class Attempt:
     """One execution of an upload's flow run, which alone may write outcomes while it is the newest one.
 
-    `accepted_seq` orders the upload among all; `force` redoes what has an outcome from before this attempt.
+    `accepted_seq` orders the upload among all. `force` redoes what has an outcome from before this run;
+    `first_of_run` is the attempt that the run began with, so that its retries do not redo it again.
     """
 
     upload_id: str
@@ -58,6 +59,11 @@ class Attempt:
     accepted_seq: int
     image_count: int
     force: bool = False
+    first_of_run: int = 0
+
+    def stands(self, written_by: int | None) -> bool:
+        """Whether a good outcome that attempt `written_by` wrote is to be left alone."""
+        return not self.force or (written_by or 0) >= self.first_of_run
 
     @property
     def prefix(self) -> str:

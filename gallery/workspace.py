@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -83,7 +83,7 @@ def open_workspace(
                 session, gallery_id=gallery_id, upload_id=upload_id, flow_run_id=flow_run_id, force=force
             )
         scratch = _fresh_scratch(settings, attempt)
-        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        stack.callback(_remove_scratch, scratch)
         decoders = stack.enter_context(
             DecoderPool(settings.processors, recipe, limits, memory_budget=settings.memory_budget)
         )
@@ -97,6 +97,12 @@ def _fresh_scratch(settings: Settings, attempt: Attempt) -> Path:
     scratch = upload_scratch / str(attempt.number)
     scratch.mkdir(mode=0o700, parents=True)
     return scratch
+
+
+def _remove_scratch(scratch: Path) -> None:
+    shutil.rmtree(scratch, ignore_errors=True)
+    with suppress(OSError):  # a newer attempt on this machine has its folder there
+        scratch.parent.rmdir()
 
 
 def _check_scratch_dir(folder: Path) -> None:

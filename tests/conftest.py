@@ -32,6 +32,7 @@ PATIENCE = {
 class Servers:
     """The running stack, as everything under test sees it: S3 through the proxy that can inject faults."""
 
+    home: Path
     info: StackInfo
     s3: FaultyS3
     environment: dict[str, str]
@@ -54,7 +55,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
             "AWS_DEFAULT_REGION": direct.environment()["AWS_DEFAULT_REGION"],
         }
         info = LocalStack(home, PROJECT, environment).start(set_up=set_up_stack(PROJECT, environment))
-        yield Servers(info, s3, info.process_environment(environment))
+        yield Servers(home, info, s3, info.process_environment(environment))
         s3.close()
     finally:
         storage.stop()

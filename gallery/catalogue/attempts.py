@@ -53,7 +53,21 @@ def begin_attempt(
     row.flow_run_id = flow_run_id
     row.finished_at = None
     session.add(AttemptRow(upload_id=row.upload_id, attempt=row.attempt, flow_run_id=flow_run_id, state="running"))
-    return Attempt(row.upload_id, gallery_id, row.attempt, row.accepted_seq, row.image_count, force)
+    session.flush()
+    first_of_run = session.scalar(
+        select(func.min(AttemptRow.attempt)).where(
+            AttemptRow.upload_id == row.upload_id, AttemptRow.flow_run_id == flow_run_id
+        )
+    )
+    return Attempt(
+        row.upload_id,
+        gallery_id,
+        row.attempt,
+        row.accepted_seq,
+        row.image_count,
+        force,
+        first_of_run or row.attempt,
+    )
 
 
 def _unknown(session: Session, gallery_id: str, upload_id: str | None) -> str:

@@ -87,7 +87,7 @@ def _lock_entry(session: Session, attempt: Attempt, entry: Entry) -> EntryRow:
 def _settled_before(row: EntryRow, attempt: Attempt) -> bool:
     if row.outcome in (None, "failed", "rejected"):
         return False
-    return row.attempt == attempt.number or not attempt.force
+    return attempt.stands(row.attempt)
 
 
 def _lock_image(session: Session, attempt: Attempt, entry: Entry) -> ImageRow:
