@@ -60,7 +60,7 @@ def down() -> None:
 
 @app.command()
 def status(as_json: AsJson = False) -> None:
-    """Where the local stack is. Exit status 1 where it does not run."""
+    """Where the local stack is. Exit status 2 where it does not run."""
     stack = _stack()
     info = stack.info()
     if info is None:
@@ -132,8 +132,8 @@ def serve() -> None:
     from gallery.api.app import create_app
 
     port = os.environ.get("GALLERY_API_PORT", "8000")
-    if not port.isdecimal():
-        raise ConfigurationError("GALLERY_API_PORT is wrong: must be a port's number")
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ConfigurationError("GALLERY_API_PORT is wrong: must be a port's number, 1 to 65535")
     host = os.environ.get("GALLERY_API_HOST", "127.0.0.1")
     uvicorn.run(create_app(load_settings()), host=host, port=int(port), access_log=False, server_header=False)
 

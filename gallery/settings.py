@@ -7,6 +7,7 @@ AWS credentials and the region come from boto3's own chain.
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import tempfile
@@ -14,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -44,6 +45,15 @@ def _http_url(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]+(/[^\s]*)?", value):
         raise ValueError("must be an address like https://s3.example.org")
     return value.rstrip("/")
+
+
+def _is_webhook_secret(value: str) -> bool:
+    encoded = value.removeprefix("whsec_").rstrip("=")
+    try:
+        decoded = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except ValueError:
+        return False
+    return value.startswith("whsec_") and len(decoded) >= 24
 
 
 ByteCount = Annotated[int, BeforeValidator(_byte_count), Field(gt=0)]
@@ -81,6 +91,8 @@ class ProcessingSettings(BaseSettings):
                     values[name] = Path(file).read_text(encoding="utf-8").strip()
                 except OSError as error:
                     raise ConfigurationError(f"{key}_FILE: cannot read {file}: {error.strerror}") from error
+                except UnicodeDecodeError:
+                    raise ConfigurationError(f"{key}_FILE: {file} is not a text file in UTF-8") from None
         if (
             "s3_endpoint_url" in cls.model_fields
             and "s3_endpoint_url" not in values
@@ -113,7 +125,9 @@ class Settings(ProcessingSettings):
         None, description="the endpoint as browsers reach it: presigned requests are signed for it"
     )
     uploads_bucket: str = Field(description="bucket that uploads are staged in", min_length=3, max_length=63)
-    library_bucket: str = Field(description="bucket of originals and renditions", min_length=3, max_length=63)
+    library_bucket: str = Field(
+        description="bucket of originals and renditions, another than the one for uploads", min_length=3, max_length=63
+    )
 
     api_keys: SecretCommaList = Field(default=[], description="API keys as name:key,name:key")
     webhook_secrets: SecretCommaList = Field(
@@ -139,11 +153,19 @@ class Settings(ProcessingSettings):
     def _psycopg(cls, value: SecretStr) -> SecretStr:
         try:
             url = make_url(value.get_secret_value())
-        except ArgumentError:
+        except (ArgumentError, ValueError):  # ValueError: the port is no number; it would echo what may be a secret
             raise ValueError("must be like postgresql://user:password@host:5432/database") from None
         if url.get_backend_name() != "postgresql":
             raise ValueError("must be a PostgreSQL address: postgresql://user:password@host:5432/database")
         return SecretStr(url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False))
+
+    @field_validator("library_bucket")
+    @classmethod
+    def _two_buckets(cls, value: str, info: ValidationInfo) -> str:
+        # A staged file may be called like another entry's original; in one bucket it would overwrite it.
+        if value == info.data.get("uploads_bucket"):
+            raise ValueError("must be another bucket than GALLERY_UPLOADS_BUCKET")
+        return value
 
     @field_validator("api_keys")
     @classmethod
@@ -157,7 +179,7 @@ class Settings(ProcessingSettings):
     @classmethod
     def _webhook_secret(cls, value: list[SecretStr]) -> list[SecretStr]:
         for item in value:
-            if not re.fullmatch(r"whsec_[A-Za-z0-9+/]{32,}={0,2}", item.get_secret_value()):
+            if not _is_webhook_secret(item.get_secret_value()):
                 raise ValueError("must be whsec_ and then at least 24 bytes in base64")
         return value
 

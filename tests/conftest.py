@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine
 
 from gallery.catalogue.connect import connect
+from gallery.catalogue.migrate import migrate
 from gallery.local.info import StackInfo
 from gallery.local.set_up import set_up_stack
 from gallery.local.stack import LocalStack
 from gallery.settings import Settings, load_settings
 from gallery.storage import Storage
 from tests.faulty_s3 import FaultyS3
+
+if TYPE_CHECKING:
+    from tests.journeys import Journeys
 
 PROJECT = Path(__file__).resolve().parent.parent
 # Short pauses: what is tested is that and when a stage is retried, not how long it waits.
@@ -26,62 +32,87 @@ PATIENCE = {
     "GALLERY_RETRY_DELAY_SECONDS": "0.05",
     "PREFECT_WORKER_QUERY_SECONDS": "0.5",
 }
+# Accepted beside those that the stack generates: a second caller, and a webhook secret under rotation.
+PARTNER_KEY = "a-key-that-only-tests-know"
+ROTATED_SECRET = "whsec_" + base64.b64encode(b"a secret that is being rotated out").decode()
+OUTSIDE = ("GALLERY_", "AWS_", "PREFECT_")
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """This process's environment without what would make a part external, and with `more`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OUTSIDE)}
+    return {**kept, **more}
 
 
 @dataclass(frozen=True)
 class Servers:
-    """The running stack, as everything under test sees it: S3 through the proxy that can inject faults."""
+    """The running stack, as everything under test sees it: S3 through the proxy that can inject faults.
+
+    `environment` is that of the stack's own processes; `given` is what the stack was started with.
+    """
 
     home: Path
     info: StackInfo
     s3: FaultyS3
     environment: dict[str, str]
+    given: dict[str, str]
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """Everything, started once a session and ended with it, however it ends."""
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """PostgreSQL and S3, started once a session and ended with it, however it ends."""
     home = tmp_path_factory.mktemp("stack")
-    storage = LocalStack(home, PROJECT)
+    stack = LocalStack(home, PROJECT, clean_environment())
     try:
-        direct = storage.start(attached=True, parts=["postgres", "s3"])
+        direct = stack.start(attached=True, parts=["postgres", "s3"])
         s3 = FaultyS3(direct.s3_endpoint_url)
-        environment = {
-            **os.environ,
+        environment = clean_environment(
             **PATIENCE,
-            "GALLERY_S3_ENDPOINT_URL": s3.url,
-            "AWS_ACCESS_KEY_ID": direct.s3_access_key or "",
-            "AWS_SECRET_ACCESS_KEY": direct.s3_secret_key or "",
-            "AWS_DEFAULT_REGION": direct.environment()["AWS_DEFAULT_REGION"],
-        }
-        info = LocalStack(home, PROJECT, environment).start(set_up=set_up_stack(PROJECT, environment))
-        yield Servers(home, info, s3, info.process_environment(environment))
+            GALLERY_S3_ENDPOINT_URL=s3.url,
+            GALLERY_API_KEYS=f"partner:{PARTNER_KEY}",
+            GALLERY_WEBHOOK_SECRETS=ROTATED_SECRET,
+            AWS_ACCESS_KEY_ID=direct.s3_access_key or "",
+            AWS_SECRET_ACCESS_KEY=direct.s3_secret_key or "",
+            AWS_DEFAULT_REGION=direct.environment()["AWS_DEFAULT_REGION"],
+        )
+        info = LocalStack(home, PROJECT, environment).start(parts=["postgres"])
+        yield Servers(home, info, s3, info.process_environment(environment), environment)
         s3.close()
     finally:
-        storage.stop()
+        stack.stop()
 
 
 @pytest.fixture(scope="session")
-def settings(servers: Servers) -> Settings:
+def servers(stores: Servers) -> Servers:
+    """The stores and everything else; the end of the stores ends it all."""
+    stack = LocalStack(stores.home, PROJECT, stores.given)
+    info = stack.start(set_up=set_up_stack(PROJECT, stores.given))
+    return replace(stores, info=info)
+
+
+@pytest.fixture(scope="session")
+def settings(stores: Servers) -> Settings:
     """The settings that worker and API have."""
-    return load_settings(servers.environment)
+    return load_settings(stores.environment)
 
 
 @pytest.fixture(scope="session")
 def engine(settings: Settings) -> Iterator[Engine]:
     """The catalogue of the stack."""
     engine = connect(settings, application="tests")
+    migrate(engine)
     yield engine
     engine.dispose()
 
 
 @pytest.fixture(scope="session")
-def storage(servers: Servers, settings: Settings) -> Iterator[Storage]:
+def storage(stores: Servers, settings: Settings) -> Iterator[Storage]:
     """The stack's S3, through the proxy."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
-            patch.setenv(name, servers.environment[name])
+            patch.setenv(name, stores.environment[name])
         storage = Storage(settings)
+    storage.create_buckets()
     yield storage
     storage.close()
 
@@ -90,3 +121,13 @@ def storage(servers: Servers, settings: Settings) -> Iterator[Storage]:
 def gallery_id() -> str:
     """A gallery of the test's own."""
     return f"g-{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def journeys(servers: Servers, engine: Engine, storage: Storage, tmp_path: Path) -> Iterator[Journeys]:
+    """The stack, to send galleries through."""
+    from tests.journeys import Journeys
+
+    journeys = Journeys(servers, engine, storage, tmp_path)
+    yield journeys
+    journeys.close()

@@ -21,7 +21,8 @@ HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", 
 class Fault:
     """What happens to requests of `method` whose decoded path matches `path`.
 
-    `status`: refused with this, unless `times` refusals have happened. `before`, `after`: called around the real
+    `status`: refused with this, unless `times` refusals have happened. `cut`: the answer breaks off after so many
+    bytes of its body. `before`, `after`: called around the real
     request. `seen` counts the requests that matched.
     """
 
@@ -29,6 +30,7 @@ class Fault:
     path: re.Pattern[str]
     status: int | None = None
     times: int | None = None
+    cut: int | None = None
     before: Callable[[], None] | None = None
     after: Callable[[], None] | None = None
     seen: int = 0
@@ -63,11 +65,12 @@ class FaultyS3:
         *,
         status: int | None = None,
         times: int | None = None,
+        cut: int | None = None,
         before: Callable[[], None] | None = None,
         after: Callable[[], None] | None = None,
     ) -> Iterator[Fault]:
         """While the block runs, requests of `method` whose path matches the pattern meet this fault."""
-        fault = Fault(method, re.compile(path), status, times, before, after)
+        fault = Fault(method, re.compile(path), status, times, cut, before, after)
         self._faults.append(fault)
         try:
             yield fault
@@ -93,7 +96,7 @@ class FaultyS3:
                         return
                     if fault.before:
                         fault.before()
-                self._forward(body)
+                self._forward(body, min((item.cut for item in faults if item.cut is not None), default=None))
                 for fault in faults:
                     if fault.after:
                         fault.after()
@@ -117,7 +120,7 @@ class FaultyS3:
                 if self.command != "HEAD":
                     self.wfile.write(body)
 
-            def _forward(self, body: bytes) -> None:
+            def _forward(self, body: bytes, cut: int | None) -> None:
                 assert proxy.upstream.hostname
                 connection = http.client.HTTPConnection(proxy.upstream.hostname, proxy.upstream.port, timeout=30)
                 try:
@@ -135,7 +138,8 @@ class FaultyS3:
                     length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(content))
                     self.send_header("Content-Length", length or "0")
                     self.end_headers()
-                    self.wfile.write(content)
+                    self.wfile.write(content[:cut])
+                    self.close_connection = self.close_connection or cut is not None
                 finally:
                     connection.close()
 

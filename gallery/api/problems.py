@@ -31,6 +31,11 @@ def problem(status: int, code: str, detail: str, *, headers: dict[str, str] | No
     return JSONResponse(body | {"code": code} | more, status, headers=headers, media_type="application/problem+json")
 
 
+def _shown(part: int | str) -> int | str:
+    # A field's name is the caller's: JSON may write half a surrogate pair, which no answer can repeat.
+    return part if isinstance(part, int) else part.encode("utf-8", "backslashreplace").decode()
+
+
 def add_problem_handlers(app: FastAPI) -> None:
     """Turn every error that leaves a route into problem details."""
 
@@ -53,7 +58,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [{"at": list(item["loc"]), "message": item["msg"]} for item in error.errors()]
+        errors = [{"at": [_shown(part) for part in item["loc"]], "message": item["msg"]} for item in error.errors()]
         where = ".".join(str(part) for part in errors[0]["at"]) if errors else ""
         detail = f"{where}: {errors[0]['message']}" if errors else "the request is not valid"
         return problem(422, "invalid_request", detail, errors=errors[:20])

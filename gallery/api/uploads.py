@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Depends, Header, Request
 from sqlalchemy import Select, select
 
 from gallery import names
@@ -31,6 +31,17 @@ router = APIRouter(prefix="/v1", tags=["uploads"])
 # A presigned request's life; `sign` gives fresh ones, for as long as the upload is open.
 PRESIGNED_FOR = timedelta(hours=12)
 OPEN_FOR = timedelta(days=7)
+
+
+def possible_upload_id(upload_id: str) -> str:
+    """The `upload_id` of a path; what breaks its rules cannot be known."""
+    try:
+        return names.check_upload_id(upload_id)
+    except RefusedRequest:
+        raise NotFoundError(f"upload {upload_id[:80]!r} is not known") from None
+
+
+UploadId = Annotated[str, Depends(possible_upload_id)]
 
 
 @router.post("/galleries/{gallery_id}/uploads", status_code=201)
@@ -69,7 +80,7 @@ def presign(
 
 
 @router.post("/uploads/{upload_id}/sign")
-def sign(upload_id: str, request: Request, _: Caller) -> PresignAnswer:
+def sign(_: Caller, upload_id: UploadId, request: Request) -> PresignAnswer:
     """Sign again what has not arrived: after the requests have expired, after a reload, after a day."""
     services = services_of(request)
     with services.transaction() as session:
@@ -84,7 +95,7 @@ def sign(upload_id: str, request: Request, _: Caller) -> PresignAnswer:
 
 
 @router.post("/uploads/{upload_id}/complete", status_code=202)
-def complete(upload_id: str, request: Request, _: Caller) -> AcceptedAnswer:
+def complete(_: Caller, upload_id: UploadId, request: Request) -> AcceptedAnswer:
     """Accept an upload for ingest. Stored first, then answered; the run starts from what is stored."""
     services = services_of(request)
     with services.transaction() as session:
@@ -94,7 +105,7 @@ def complete(upload_id: str, request: Request, _: Caller) -> AcceptedAnswer:
 
 
 @router.get("/uploads/{upload_id}")
-def status(upload_id: str, request: Request, _: Caller) -> StatusAnswer:
+def status(_: Caller, upload_id: UploadId, request: Request) -> StatusAnswer:
     """An upload's state, its entries counted by outcome, and its first 100 problems."""
     services = services_of(request)
     with services.transaction() as session:

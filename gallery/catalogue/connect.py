@@ -51,9 +51,15 @@ def transaction(engine: Engine) -> Iterator[Session]:
 
     Raises `TransientError` (`database_unavailable`) for what may pass by itself.
     """
+    with translated(), Session(engine, expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn errors of the database that may pass by themselves into `TransientError` (`database_unavailable`)."""
     try:
-        with Session(engine, expire_on_commit=False) as session, session.begin():
-            yield session
+        yield
     except (OperationalError, InterfaceError, PoolTimeout) as error:
         raise _unavailable(error) from error
     except DBAPIError as error:

@@ -8,6 +8,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, text
 
+from gallery.catalogue.connect import translated
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Any constant will do, as long as every caller has the same.
 LOCK_KEY = 0x67616C6C
@@ -20,9 +22,12 @@ def alembic_config() -> Config:
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
-    """Upgrade the schema `gallery` to `revision`, under an advisory lock; does nothing where it is there."""
+    """Upgrade the schema `gallery` to `revision`, under an advisory lock; does nothing where it is there.
+
+    Raises `TransientError` where the database does not answer.
+    """
     config = alembic_config()
-    with engine.begin() as connection:
+    with translated(), engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
         config.attributes["connection"] = connection
         command.upgrade(config, revision)

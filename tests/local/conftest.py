@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,15 +12,7 @@ import pytest
 from gallery.local.processes import TOKEN_VARIABLE
 from gallery.local.stack import LocalStack
 from gallery.local.state import StackState
-
-PROJECT = Path(__file__).parents[2]
-OUTSIDE = ("GALLERY_", "AWS_", "PREFECT_")
-
-
-def clean_environment(**more: str) -> dict[str, str]:
-    """This process's environment without what would make a part external, and with `more`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(OUTSIDE)}
-    return {**kept, **more}
+from tests.conftest import PROJECT, clean_environment
 
 
 def processes_of(home: Path) -> list[psutil.Process]:

