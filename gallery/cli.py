@@ -130,12 +130,20 @@ def serve() -> None:
     import uvicorn
 
     from gallery.api.app import create_app
+    from gallery.api.logs import logging_config
 
     port = os.environ.get("GALLERY_API_PORT", "8000")
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise ConfigurationError("GALLERY_API_PORT is wrong: must be a port's number, 1 to 65535")
     host = os.environ.get("GALLERY_API_HOST", "127.0.0.1")
-    uvicorn.run(create_app(load_settings()), host=host, port=int(port), access_log=False, server_header=False)
+    uvicorn.run(
+        create_app(load_settings()),
+        host=host,
+        port=int(port),
+        access_log=False,
+        server_header=False,
+        log_config=logging_config(),
+    )
 
 
 @app.command()
@@ -152,12 +160,15 @@ def migrate() -> None:
 @app.command()
 def setup() -> None:
     """Set up catalogue, buckets, and Prefect's pool, limit, result storage and deployments. Safe to repeat."""
+    from gallery.bucket_rules import set_bucket_rules
     from gallery.local.set_up import set_up_prefect
     from gallery.storage import Storage
 
     settings = load_settings()
     migrate()
     Storage(settings).create_buckets()
+    for sentence in set_bucket_rules(settings):
+        _say(f"gallery: {sentence}")
     set_up_prefect(_project(), os.environ)
 
 

@@ -5,6 +5,8 @@ GalleryError
 ├── RefusedRequest         a caller asked for something that cannot be: HTTP 4xx, CLI exit 2
 ├── NotFoundError          an upload, gallery or image is not known
 ├── ConflictError          the request contradicts what is stored
+├── ForbiddenError         a message that its supposed sender did not send, or that is not for us
+├── PrefectUnavailable     Prefect's API does not answer
 └── IngestError            something about one entry; has a stable `reason`
     ├── RejectedImage      the file is at fault: permanent for these limits and this version
     ├── StagedFileError    the staged file is missing or changed: this attempt cannot go on,
@@ -60,6 +62,10 @@ class NotFoundError(GalleryError):
 
 class ConflictError(GalleryError):
     """Raised when a request contradicts what is stored under the same id or key."""
+
+
+class ForbiddenError(GalleryError):
+    """Raised when a message is not signed by whom it says, or comes from where nothing is accepted from."""
 
 
 class PrefectUnavailable(GalleryError):

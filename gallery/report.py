@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from gallery.catalogue.attempts import Counts
+from gallery.catalogue.counts import Counts
 from gallery.models import GOOD_OUTCOMES, OUTCOMES, Outcome, Problem
 
 RunState = Literal["completed", "completed_with_rejects", "failed"]

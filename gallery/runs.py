@@ -1,23 +1,31 @@
-"""The one place that talks to Prefect's API: starts runs and says where to look at them."""
+"""The one place that talks to Prefect's API: starts, retries and cancels runs, and says where to look at them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
+from prefect.client.schemas.responses import OrchestrationResult, SetStateStatus
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.settings import get_current_settings
+from prefect.states import AwaitingRetry, Cancelling
 from prefect.utilities.urls import url_for
 
 from gallery.catalogue.uploads import StartRequest
-from gallery.errors import PrefectUnavailable
+from gallery.errors import ConflictError, NotFoundError, PrefectUnavailable
 from gallery.models import UploadState
 
 DEPLOYMENT = "ingest-gallery/ingest-gallery"
 # The global concurrency limit that every ingest takes one slot of; ops change it in the Prefect UI.
 LIMIT_NAME = "gallery-ingest"
+# How long a caller of ours may be kept waiting for Prefect's answer.
+ANSWER_SECONDS = 10
+SIGN_OF_LIFE_SECONDS = 1
 
 
 def run_name(gallery_id: str, image_count: int) -> str:
@@ -42,6 +50,69 @@ def name_run(flow_run_id: UUID, current: str | None, wanted: str) -> None:
     if current != wanted:
         with get_client(sync_client=True) as client:
             client.update_flow_run(flow_run_id, name=wanted)
+
+
+def check_reachable() -> None:
+    """Ask Prefect's API for a sign of life, within a second. Raises `PrefectUnavailable`.
+
+    Without Prefect's client, which is patient: readiness probes are not. The route needs no credentials.
+    """
+    api = get_current_settings().api
+    try:
+        answer = httpx.get(f"{api.url}/health", timeout=SIGN_OF_LIFE_SECONDS, verify=not api.tls_insecure_skip_verify)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise PrefectUnavailable(f"Prefect's API: {type(error).__name__}") from error
+    if not answer.is_success:
+        raise PrefectUnavailable(f"Prefect's API: HTTP {answer.status_code}")
+
+
+def retry_run(flow_run_id: UUID) -> None:
+    """What the UI's Retry button does: the same run, again.
+
+    Raises `ConflictError` where the run has not ended, `NotFoundError` where Prefect has forgotten it,
+    `PrefectUnavailable`.
+    """
+    with _prefect() as client:
+        state = client.read_flow_run(flow_run_id).state
+        if state is None or not state.is_final():
+            raise ConflictError(f"run {flow_run_id} is {state.name if state else 'without a state'}: it has not ended")
+        answer: OrchestrationResult[Any] = client.set_flow_run_state(
+            flow_run_id, AwaitingRetry(message="Retry through the API")
+        )
+        if answer.status is not SetStateStatus.ACCEPT:
+            raise ConflictError(f"Prefect does not retry run {flow_run_id}: {answer.details}")
+
+
+def cancel_run(flow_run_id: UUID) -> bool:
+    """What the UI's Cancel button does; true where the run is cancelled already, since nothing of it had begun.
+
+    Raises `ConflictError` where the run has ended, `NotFoundError` where Prefect has forgotten it,
+    `PrefectUnavailable`.
+    """
+    with _prefect() as client:
+        state = client.read_flow_run(flow_run_id).state
+        if state is not None and state.is_final():
+            raise ConflictError(f"run {flow_run_id} has ended: {state.name}")
+        answer: OrchestrationResult[Any] = client.set_flow_run_state(
+            flow_run_id, Cancelling(message="Cancelled through the API")
+        )
+        if answer.status is SetStateStatus.ACCEPT:
+            return False
+        # Without a process to stop, the server goes straight to Cancelled.
+        if answer.state is not None and answer.state.is_cancelled():
+            return True
+        raise ConflictError(f"Prefect does not cancel run {flow_run_id}: {answer.details}")
+
+
+@contextmanager
+def _prefect() -> Iterator[SyncPrefectClient]:
+    try:
+        with get_client(sync_client=True, httpx_settings={"timeout": ANSWER_SECONDS}) as client:
+            yield client
+    except ObjectNotFound as error:
+        raise NotFoundError("Prefect does not know this run any more") from error
+    except (httpx.HTTPError, PrefectHTTPStatusError, RuntimeError) as error:
+        raise PrefectUnavailable(f"Prefect's API: {type(error).__name__}") from error
 
 
 class RunStarter:
@@ -80,6 +151,6 @@ class RunStarter:
             self._deployment_id,
             parameters={"gallery_id": request.gallery_id, "upload_id": request.upload_id},
             name=run_name(request.gallery_id, request.image_count),
-            idempotency_key=request.upload_id,
+            idempotency_key=f"{request.upload_id}-{request.attempt}" if request.attempt else request.upload_id,
         )
         return run.id

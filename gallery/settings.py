@@ -13,9 +13,19 @@ import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -23,7 +33,7 @@ from sqlalchemy.exc import ArgumentError
 from gallery.errors import ConfigurationError
 
 PREFIX = "GALLERY_"
-SECRETS = ("DATABASE_URL", "API_KEYS", "WEBHOOK_SECRETS")
+SECRETS = ("DATABASE_URL", "API_KEYS", "WEBHOOK_SECRETS", "CALLBACK_SECRET")
 MIB = 1024 * 1024
 
 
@@ -56,9 +66,23 @@ def _is_webhook_secret(value: str) -> bool:
     return value.startswith("whsec_") and len(decoded) >= 24
 
 
+def _origin(value: str) -> str:
+    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d+)?|https?://\[[0-9a-fA-F:]+\](:\d+)?", value):
+        raise ValueError("must be origins like https://photos.example.org, set off by commas, without a path")
+    return value.lower()
+
+
 ByteCount = Annotated[int, BeforeValidator(_byte_count), Field(gt=0)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+CommaList = Annotated[list[str], NoDecode, BeforeValidator(_comma_list)]
+OriginList = Annotated[list[Annotated[str, AfterValidator(_origin)]], NoDecode, BeforeValidator(_comma_list)]
 SecretCommaList = Annotated[list[SecretStr], NoDecode, BeforeValidator(_comma_list)]
+
+
+def _check_webhook_secret(value: SecretStr) -> SecretStr:
+    if not _is_webhook_secret(value.get_secret_value()):
+        raise ValueError("must be whsec_ and then at least 24 bytes in base64")
+    return value
 
 
 S = TypeVar("S", bound="ProcessingSettings")
@@ -134,6 +158,23 @@ class Settings(ProcessingSettings):
         default=[], description="Standard Webhooks secrets, whsec_...,whsec_...; several while rotating"
     )
 
+    callback_url: HttpUrl | None = Field(
+        None, description="address that is told of every upload's end; needs GALLERY_CALLBACK_SECRET"
+    )
+    callback_secret: SecretStr | None = Field(
+        None, description="Standard Webhooks secret that callbacks are signed with, whsec_..."
+    )
+    sns_topics: CommaList = Field(
+        default=[], description="ARNs of the SNS topics whose S3 notifications are accepted, set off by commas"
+    )
+    cors_origins: OriginList = Field(
+        default=[], description="origins of the pages that may call the API and send files, https://a.example,..."
+    )
+    presign_method: Literal["post", "put"] = Field("post", description="post; or put, for stores without POST policies")
+    rate_limit: int = Field(
+        200, ge=0, description="requests a second that one API key may make of one API process; 0 for no limit"
+    )
+
     connections: int = Field(8, gt=0, le=128, description="simultaneous S3 and database calls of a stage")
     retries: int = Field(4, ge=0, le=20, description="retries of a stage after a transient error")
     retry_delay_seconds: float = Field(
@@ -145,6 +186,7 @@ class Settings(ProcessingSettings):
         default_factory=lambda: Path(tempfile.gettempdir()) / f"gallery-scratch-{os.getuid()}",
         description="folder for files under way; every run uses a private folder in it",
     )
+    staged_days: int = Field(14, ge=1, description="days that staged files are kept")
     keep_replaced_days: int = Field(0, ge=0, description="days that replaced versions are kept")
     home: Path = Field(Path(".gallery"), description="state of the local stack")
 
@@ -179,9 +221,19 @@ class Settings(ProcessingSettings):
     @classmethod
     def _webhook_secret(cls, value: list[SecretStr]) -> list[SecretStr]:
         for item in value:
-            if not _is_webhook_secret(item.get_secret_value()):
-                raise ValueError("must be whsec_ and then at least 24 bytes in base64")
+            _check_webhook_secret(item)
         return value
+
+    @field_validator("callback_secret")
+    @classmethod
+    def _one_webhook_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value is None else _check_webhook_secret(value)
+
+    @model_validator(mode="after")
+    def _callbacks_are_signed(self) -> Self:
+        if self.callback_url is not None and self.callback_secret is None:
+            raise PydanticCustomError("callback", "callbacks are always signed: set GALLERY_CALLBACK_SECRET, too")
+        return self
 
     @property
     def sqlalchemy_url(self) -> str:
@@ -210,6 +262,8 @@ def _load(kind: type[S], environment: Mapping[str, str] | None) -> S:
 
 
 def _explain(kind: type[ProcessingSettings], problem: Any) -> str:
+    if not problem["loc"]:  # about several settings together; the message names them
+        return str(problem["msg"])
     name = str(problem["loc"][0])
     variable = PREFIX + name.upper()
     meaning = kind.model_fields[name].description

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from gallery.catalogue.attempts import count_outcomes, finish_attempt, hold, list_problems
 from gallery.catalogue.attempts import end_run as write_end
+from gallery.catalogue.attempts import finish_attempt, hold
 from gallery.catalogue.connect import connect, transaction
+from gallery.catalogue.counts import count_outcomes, list_problems
 from gallery.catalogue.outbox import due_deletions, mark_done
 from gallery.catalogue.outcomes import record_problems, settle_known
 from gallery.catalogue.plan import Plan, make_plan

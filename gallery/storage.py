@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,7 @@ class StoredObject:
     key: str
     etag: str
     size: int
+    modified_at: datetime | None = None
 
 
 class Storage:
@@ -54,9 +56,9 @@ class Storage:
     def __init__(self, settings: Settings) -> None:
         self.uploads_bucket = settings.uploads_bucket
         self.library_bucket = settings.library_bucket
-        self._client = _client(settings, settings.s3_endpoint_url)
+        self._client = s3_client(settings, settings.s3_endpoint_url)
         public = settings.s3_public_endpoint_url
-        self._presigner = self._client if public is None else _client(settings, public)
+        self._presigner = self._client if public is None else s3_client(settings, public)
 
     def close(self) -> None:
         """Close the connections."""
@@ -65,11 +67,11 @@ class Storage:
 
     def list_staged(self, prefix: str) -> Iterator[StoredObject]:
         """All objects of the uploads bucket below `prefix`."""
-        with _translated("list", prefix):
+        with translated("list", prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.uploads_bucket, Prefix=prefix)
             for page in pages:
                 for item in page.get("Contents", []):
-                    yield StoredObject(item["Key"], item["ETag"].strip('"'), item["Size"])
+                    yield StoredObject(item["Key"], item["ETag"].strip('"'), item["Size"], item["LastModified"])
 
     def download(self, key: str, etag: str, path: Path) -> str:
         """Stream the staged object to `path`, in constant memory, and return its SHA-256 in hex.
@@ -79,7 +81,7 @@ class Storage:
         """
         digest = hashlib.sha256()
         try:
-            with _translated("download", key), path.open("xb") as file:
+            with translated("download", key), path.open("xb") as file:
                 answer = self._client.get_object(Bucket=self.uploads_bucket, Key=key, IfMatch=_quoted(etag))
                 with closing(answer["Body"]) as body:
                     for chunk in body.iter_chunks(CHUNK):
@@ -94,18 +96,18 @@ class Storage:
 
     def put(self, key: str, path: Path, content_type: str) -> str:
         """Write a whole file to the library bucket, over whatever is there; returns its ETag."""
-        with _translated("upload", key), path.open("rb") as file:
+        with translated("upload", key), path.open("rb") as file:
             answer = self._client.put_object(Bucket=self.library_bucket, Key=key, Body=file, ContentType=content_type)
         return answer["ETag"].strip('"')
 
     def read_bytes(self, key: str) -> bytes:
         """A small object of the library bucket, whole. Raises `StagedFileError` where there is none."""
-        with _translated("read", key):
+        with translated("read", key):
             return self._client.get_object(Bucket=self.library_bucket, Key=key)["Body"].read()
 
     def write_bytes(self, key: str, content: bytes) -> None:
         """Write a small object to the library bucket."""
-        with _translated("write", key):
+        with translated("write", key):
             self._client.put_object(Bucket=self.library_bucket, Key=key, Body=content)
 
     def copy_original(self, staged_key: str, etag: str, key: str, content_type: str) -> None:
@@ -113,7 +115,7 @@ class Storage:
 
         Raises `StagedFileError` where it is gone or changed.
         """
-        with _translated("copy", staged_key):
+        with translated("copy", staged_key):
             self._client.copy_object(
                 Bucket=self.library_bucket,
                 Key=key,
@@ -125,14 +127,14 @@ class Storage:
 
     def head(self, bucket: str, key: str) -> StoredObject | None:
         """The object's ETag and size, or `None` where there is none."""
-        with _translated("look up", key):
+        with translated("look up", key):
             try:
                 answer = self._client.head_object(Bucket=bucket, Key=key)
             except ClientError as error:
-                if _code(error) in GONE:
+                if error_code(error) in GONE:
                     return None
                 raise
-        return StoredObject(key, answer["ETag"].strip('"'), answer["ContentLength"])
+        return StoredObject(key, answer["ETag"].strip('"'), answer["ContentLength"], answer["LastModified"])
 
     def delete(self, deletions: Iterable[Deletion]) -> None:
         """Delete objects; one that is gone already is as good. One with an `etag` stays if it has another now."""
@@ -148,7 +150,7 @@ class Storage:
                 self._delete_batch(bucket, keys[start : start + DELETE_BATCH])
 
     def _delete_batch(self, bucket: str, keys: list[str]) -> None:
-        with _translated("delete", keys[0]):
+        with translated("delete", keys[0]):
             answer = self._client.delete_objects(
                 Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
             )
@@ -169,25 +171,45 @@ class Storage:
         )
         return answer["url"], answer["fields"]
 
+    def presign_put(self, key: str, *, size: int, content_type: str, expires_seconds: int) -> str:
+        """A PUT that may write this key only, of exactly `size` bytes and this type: both headers are signed."""
+        return self._presigner.generate_presigned_url(
+            "put_object",
+            Params={
+                "Bucket": self.uploads_bucket,
+                "Key": key,
+                "ContentLength": size,
+                "ContentType": content_type,
+            },
+            ExpiresIn=expires_seconds,
+            HttpMethod="PUT",
+        )
+
+    def presign_get(self, key: str, *, expires_seconds: int) -> str:
+        """A GET of one object of the library, as browsers reach it."""
+        return self._presigner.generate_presigned_url(
+            "get_object", Params={"Bucket": self.library_bucket, "Key": key}, ExpiresIn=expires_seconds
+        )
+
     def reachable(self) -> None:
         """Ask for both buckets. Raises `TransientError` where one does not answer or is not there."""
         for bucket in (self.uploads_bucket, self.library_bucket):
-            with _translated("reach", bucket):
+            with translated("reach", bucket):
                 self._client.head_bucket(Bucket=bucket)
 
     def create_buckets(self) -> None:
         """Create what is missing of the two buckets."""
         for bucket in (self.uploads_bucket, self.library_bucket):
-            with _translated("create bucket", bucket):
+            with translated("create bucket", bucket):
                 try:
                     self._client.head_bucket(Bucket=bucket)
                 except ClientError as error:
-                    if _code(error) not in GONE | {"NoSuchBucket"}:
+                    if error_code(error) not in GONE | {"NoSuchBucket"}:
                         raise
                     self._client.create_bucket(Bucket=bucket, **_location(self._client.meta.region_name))
 
 
-def _client(settings: Settings, endpoint: str | None) -> S3Client:
+def s3_client(settings: Settings, endpoint: str | None) -> S3Client:
     try:
         return boto3.Session().client(
             "s3",
@@ -210,11 +232,11 @@ def _client(settings: Settings, endpoint: str | None) -> S3Client:
 
 
 @contextmanager
-def _translated(action: str, key: str) -> Iterator[None]:
+def translated(action: str, key: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        code = _code(error)
+        code = error_code(error)
         if code in GONE:
             raise StagedFileError("missing_object", f"{action}: {key} is not in storage") from error
         if code in CHANGED:
@@ -227,7 +249,7 @@ def _translated(action: str, key: str) -> Iterator[None]:
         raise TransientError("storage_unavailable", f"{action} of {key}: {type(error).__name__}") from error
 
 
-def _code(error: ClientError) -> str:
+def error_code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", "unknown"))
 
 

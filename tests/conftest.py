@@ -21,6 +21,7 @@ from gallery.local.stack import LocalStack
 from gallery.settings import Settings, load_settings
 from gallery.storage import Storage
 from tests.faulty_s3 import FaultyS3
+from tests.second_api import second_api  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:
     from tests.journeys import Journeys

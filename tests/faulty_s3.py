@@ -101,7 +101,7 @@ class FaultyS3:
                     if fault.after:
                         fault.after()
 
-            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass_on  # noqa: N815 - names of http.server
+            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_OPTIONS = _pass_on  # noqa: N815 - names of http.server
 
             def _read_body(self) -> bytes:
                 length = int(self.headers.get("Content-Length") or 0)
@@ -111,7 +111,7 @@ class FaultyS3:
                 return self.rfile.read(length)
 
             def _refuse(self, status: int) -> None:
-                code = "SlowDown" if status == 503 else "AccessDenied"
+                code = {501: "NotImplemented", 503: "SlowDown"}.get(status, "AccessDenied")
                 body = f"<Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
                 self.send_response_only(status)
                 self.send_header("Content-Type", "application/xml")

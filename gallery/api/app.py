@@ -4,56 +4,54 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
-from gallery.api import uploads, webhooks
+from gallery.api import health, images, operations, s3_notifications, upload_links, uploads, webhooks
+from gallery.api.front import Front
+from gallery.api.metrics import Metrics
+from gallery.api.page import add_page
 from gallery.api.problems import add_problem_handlers
-from gallery.api.services import Services, services_of
-from gallery.errors import TransientError
+from gallery.api.schemas import Problem
+from gallery.api.services import Services
 from gallery.settings import Settings
+
+ROUTERS = (uploads, operations, webhooks, s3_notifications, images, upload_links, health)
+# What any route may answer besides its own.
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": Problem, "description": "The caller is at fault", "content": {"application/problem+json": {}}},
+    "5XX": {"model": Problem, "description": "The server is at fault", "content": {"application/problem+json": {}}},
+}
 
 
 def create_app(settings: Settings) -> FastAPI:
     """The API for these settings; opens its connections when it starts and closes them when it ends."""
+    metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         services = Services(settings)
         app.state.services, app.state.settings = services, settings
-        services.starter.start()
+        metrics.watch(services.transaction)
+        services.start()
         yield
         services.close()
 
-    app = FastAPI(title="Gallery ingest", version="1", lifespan=lifespan)
+    app = FastAPI(title="Gallery ingest", version="1", lifespan=lifespan, redoc_url=None, responses=PROBLEMS)
+    app.state.metrics = metrics
     add_problem_handlers(app)
-    app.include_router(uploads.router)
-    app.include_router(webhooks.router)
-
-    @app.get("/healthz", tags=["health"])
-    async def healthz() -> dict[str, str]:
-        """The process is alive."""
-        return {"status": "ok"}
-
-    @app.get("/readyz", tags=["health"])
-    def readyz(request: Request) -> JSONResponse:
-        """Database and storage answer; 503 that names the one that does not."""
-        missing = _missing(services_of(request))
-        return JSONResponse({"status": "unavailable" if missing else "ok", "missing": missing}, 503 if missing else 200)
-
+    for module in ROUTERS:
+        app.include_router(module.router)
+    add_page(app, settings)
+    app.add_middleware(Front, metrics=metrics)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"],
+            expose_headers=["X-Request-ID", "Retry-After"],
+        )
     return app
-
-
-def _missing(services: Services) -> list[str]:
-    missing = []
-    try:
-        with services.transaction() as session:
-            session.connection().exec_driver_sql("SELECT 1 FROM gallery.uploads LIMIT 1")
-    except TransientError:
-        missing.append("database")
-    try:
-        services.storage.reachable()
-    except TransientError:
-        missing.append("storage")
-    return missing

@@ -1,10 +1,12 @@
-"""Who calls: API keys as bearer tokens, and signed webhooks."""
+"""Who calls: API keys and upload links as bearer tokens, and signed webhooks."""
 
 from __future__ import annotations
 
 import binascii
 import hmac
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -13,21 +15,69 @@ from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from starlette.exceptions import HTTPException
 
-bearer = HTTPBearer(auto_error=False, description="An API key")
+from gallery.api.links import read_link
+from gallery.api.services import services_of
+
+bearer = HTTPBearer(auto_error=False, description="An API key, or the token of an upload link")
 
 
-def caller(request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> str:
-    """The name of the key that the request carries; 401 without a valid one."""
-    name = _name_of(credentials.credentials if credentials else "", request.app.state.settings.api_keys)
-    if name is None:
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The bearer of an API key, or of an upload link that such a key made for one gallery."""
+
+    key_name: str
+    gallery_id: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What the catalogue keeps as `requested_by`."""
+        return self.key_name if self.gallery_id is None else f"{self.key_name} (upload link)"
+
+    @property
+    def counted_as(self) -> str:
+        """Whose requests are counted together: a visitor with a link does not use up its maker's."""
+        return self.key_name if self.gallery_id is None else f"{self.key_name}/{self.gallery_id}"
+
+    def check_gallery(self, gallery_id: str) -> None:
+        """403 for an upload link of another gallery."""
+        if self.gallery_id not in (None, gallery_id):
+            raise HTTPException(403, "this upload link is for another gallery")
+
+
+def identify(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+) -> Identity:
+    """Whose key or link the request carries; 401 without a valid one, 429 where it asks too often."""
+    services = services_of(request)
+    given = credentials.credentials if credentials else ""
+    identity = _identity(given, services.settings.api_keys)
+    if identity is None:
         raise HTTPException(401, "a valid API key is needed", headers={"WWW-Authenticate": "Bearer"})
-    return name
+    request.state.caller = identity.name
+    if wait := services.rate_limit.wait(identity.counted_as):
+        raise HTTPException(429, "too many requests for this key", headers={"Retry-After": str(math.ceil(wait))})
+    return identity
 
 
-Caller = Annotated[str, Depends(caller)]
+def key_holder(identity: Annotated[Identity, Depends(identify)]) -> str:
+    """The name of the API key; 403 for an upload link."""
+    if identity.gallery_id is not None:
+        raise HTTPException(403, "this needs an API key; an upload link is good for uploading to its gallery only")
+    return identity.name
 
 
-def _name_of(given: str, keys: list[SecretStr]) -> str | None:
+KeyOrLink = Annotated[Identity, Depends(identify)]
+Caller = Annotated[str, Depends(key_holder)]
+
+
+def _identity(given: str, keys: Sequence[SecretStr]) -> Identity | None:
+    if (name := _name_of(given, keys)) is not None:
+        return Identity(name)
+    link = read_link(given, keys)
+    return None if link is None else Identity(link.key_name, link.gallery_id)
+
+
+def _name_of(given: str, keys: Sequence[SecretStr]) -> str | None:
     found = None
     # Every key is compared, in constant time each: the answer's time says nothing of any of them.
     for item in keys:
@@ -37,7 +87,7 @@ def _name_of(given: str, keys: list[SecretStr]) -> str | None:
     return found
 
 
-def check_signature(body: bytes, headers: Mapping[str, str], secrets: list[SecretStr]) -> None:
+def check_signature(body: bytes, headers: Mapping[str, str], secrets: Sequence[SecretStr]) -> None:
     """Check a Standard Webhooks signature against each secret; 401 for a bad, missing or stale one.
 
     https://www.standardwebhooks.com: `webhook-id`, `webhook-timestamp` (five minutes' tolerance),
@@ -48,7 +98,7 @@ def check_signature(body: bytes, headers: Mapping[str, str], secrets: list[Secre
         try:
             Webhook(secret.get_secret_value()).verify(body, given, json_parse=False)
         # The library raises plain errors of Python's own on malformed headers.
-        except (WebhookVerificationError, ValueError, binascii.Error):
+        except (WebhookVerificationError, ValueError, OverflowError, OSError, binascii.Error):
             continue
         return
     raise HTTPException(401, "the webhook's signature is missing, wrong or too old")

@@ -1,7 +1,8 @@
-"""Errors as RFC 9457 problem details: `{"type", "title", "status", "detail", "code"}`."""
+"""Errors as RFC 9457 problem details: `{"type", "title", "status", "detail", "code", "request_id"}`."""
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -9,8 +10,18 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from gallery.errors import ConflictError, NotFoundError, RefusedRequest, TransientError
+from gallery.api.logs import request_id
+from gallery.errors import (
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    PrefectUnavailable,
+    RefusedRequest,
+    StagedFileError,
+    TransientError,
+)
 
+log = logging.getLogger("gallery.api")
 TITLES = {
     400: "Bad request",
     401: "Not authenticated",
@@ -20,6 +31,7 @@ TITLES = {
     409: "Conflict",
     413: "Too large",
     422: "Not valid",
+    429: "Too many requests",
     500: "Internal error",
     503: "Unavailable just now",
 }
@@ -27,8 +39,16 @@ TITLES = {
 
 def problem(status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:
     """A problem details response; `code` is stable, `detail` is for people."""
-    body = {"type": "about:blank", "title": TITLES.get(status, "Error"), "status": status, "detail": detail}
-    return JSONResponse(body | {"code": code} | more, status, headers=headers, media_type="application/problem+json")
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": TITLES.get(status, "Error"),
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    if (current := request_id.get()) is not None:
+        body["request_id"] = current
+    return JSONResponse(body | more, status, headers=headers, media_type="application/problem+json")
 
 
 def _shown(part: int | str) -> int | str:
@@ -51,9 +71,20 @@ def add_problem_handlers(app: FastAPI) -> None:
     async def conflict(_: Request, error: ConflictError) -> JSONResponse:
         return problem(409, "conflict", str(error))
 
+    @app.exception_handler(ForbiddenError)
+    async def forbidden(_: Request, error: ForbiddenError) -> JSONResponse:
+        return problem(403, "not_allowed", str(error))
+
+    @app.exception_handler(PrefectUnavailable)
+    async def no_prefect(_: Request, error: PrefectUnavailable) -> JSONResponse:
+        log.warning("%s", error)
+        return problem(503, "prefect_unavailable", "please try again in a moment", headers={"Retry-After": "5"})
+
+    @app.exception_handler(StagedFileError)
     @app.exception_handler(TransientError)
-    async def unavailable(_: Request, error: TransientError) -> JSONResponse:
+    async def unavailable(_: Request, error: TransientError | StagedFileError) -> JSONResponse:
         # What the database or storage said may name hosts and users; the log has it.
+        log.warning("%s", error)
         return problem(503, error.reason, "please try again in a moment", headers={"Retry-After": "2"})
 
     @app.exception_handler(RequestValidationError)
@@ -68,7 +99,3 @@ def add_problem_handlers(app: FastAPI) -> None:
         code = TITLES.get(error.status_code, "error").lower().replace(" ", "_")
         headers = dict(error.headers) if error.headers else None
         return problem(error.status_code, code, str(error.detail), headers=headers)
-
-    @app.exception_handler(Exception)
-    async def internal(_: Request, error: Exception) -> JSONResponse:
-        return problem(500, "internal_error", "something went wrong here; the server's log says what")

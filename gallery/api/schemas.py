@@ -1,25 +1,32 @@
-"""Bodies of requests and answers. Names are checked by `gallery.names`, in the routes."""
+"""Bodies of requests and answers. Names are checked by `gallery.names`, wherever they stand."""
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Annotated, Any
 from uuid import UUID
 
+from fastapi import Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from gallery import names
+from gallery.errors import NotFoundError, RefusedRequest
 from gallery.models import UploadState
 
 MAX_FILES = 10_000  # a gallery of 1,361 seven times over; bounds one request's work and answer
+MAX_POST_BYTES = 5 * 1024**3  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html
+MAX_METADATA_BYTES = 4096  # as JSON; it is given back with every status, page of images and callback
 ContentType = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$&^_.+-]{1,60}/[A-Za-z0-9!#$&^_.+-]{1,60}$")]
-# The most that S3 takes in one POST, https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html
-MAX_POST_BYTES = 5 * 1024**3
 MAX_METADATA_DEPTH = 32
 
 
 def _storable(value: dict[str, Any]) -> dict[str, Any]:
     """Refuse what Python reads as JSON and PostgreSQL does not take: NaN, infinity, NUL, lone surrogates."""
     _check_storable(value, MAX_METADATA_DEPTH)
+    size = len(json.dumps(value, ensure_ascii=False).encode())
+    if size > MAX_METADATA_BYTES:
+        raise ValueError(f"must have at most {MAX_METADATA_BYTES:,} bytes as JSON, not {size:,}")
     return value
 
 
@@ -36,6 +43,37 @@ def _check_storable(value: object, depth: int) -> None:
 
 
 Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
+
+
+def possible_upload_id(upload_id: str) -> str:
+    """The `upload_id` of a path; what breaks its rules cannot be known."""
+    try:
+        return names.check_upload_id(upload_id)
+    except RefusedRequest:
+        raise NotFoundError(f"upload {upload_id[:80]!r} is not known") from None
+
+
+# The checks raise errors with codes of their own; the patterns are what OpenAPI says of them.
+GalleryId = Annotated[
+    str,
+    Path(json_schema_extra={"pattern": f"^{names.GALLERY_ID.pattern}$"}),
+    AfterValidator(names.check_gallery_id),
+]
+UploadId = Annotated[
+    str, Path(json_schema_extra={"pattern": f"^{names.UPLOAD_ID.pattern}$"}), AfterValidator(possible_upload_id)
+]
+
+
+class Problem(BaseModel):
+    """Problem details, RFC 9457. `code` is stable, `detail` is for people."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str | None = None
+    errors: list[dict[str, Any]] | None = None
 
 
 class _Body(BaseModel):
@@ -56,7 +94,7 @@ class PresignRequest(_Body):
 
 
 class PresignedFile(BaseModel):
-    """What a browser needs to send one file: a form POST with `fields`, the file last."""
+    """What a browser needs to send one file: a form POST with `fields`, the file last, or a PUT with `headers`."""
 
     file_name: str
     key: str
@@ -96,6 +134,7 @@ class ProblemItem(BaseModel):
     stage: str
     reason: str
     message: str
+    metadata: dict[str, Any]
 
 
 class StatusAnswer(BaseModel):
@@ -108,3 +147,72 @@ class StatusAnswer(BaseModel):
     counts: dict[str, int]
     problems: list[ProblemItem]
     metadata: dict[str, Any]
+
+
+class LinkRequest(_Body):
+    expires_in_seconds: int = Field(default=86_400, ge=1, le=604_800)
+
+
+class LinkAnswer(BaseModel):
+    """A link to the upload page; whoever has it may upload to this gallery until it expires."""
+
+    url: str
+    token: str
+    expires_at: str
+
+
+class LimitsAnswer(BaseModel):
+    """What the page names before it sends: files that would be refused."""
+
+    max_file_bytes: int
+    max_files: int
+    unsupported_extensions: list[str]
+
+
+class RenditionAnswer(BaseModel):
+    """`url` is presigned and good for an hour; the route `.../images/{image_id}/{style}` always is."""
+
+    url: str
+    width: int
+    height: int
+    bytes: int
+    content_type: str
+
+
+class ImageAnswer(BaseModel):
+    """A current image. `captured_at` is the camera's time, ISO 8601, with a zone where the camera knew it."""
+
+    image_id: UUID
+    file_name: str
+    upload_id: str
+    width: int
+    height: int
+    source_format: str
+    captured_at: str | None
+    placeholder: Any
+    metadata: dict[str, Any]
+    renditions: dict[str, RenditionAnswer]
+
+
+class ImagesAnswer(BaseModel):
+    """A page of images; `next_cursor` asks for the next one, and is null on the last."""
+
+    images: list[ImageAnswer]
+    next_cursor: str | None
+
+
+class ArrivedAnswer(BaseModel):
+    """How many declared files a notification was the first to announce."""
+
+    arrived: int
+
+
+class HealthAnswer(BaseModel):
+    status: str
+
+
+class ReadinessAnswer(BaseModel):
+    """`ok`, `degraded` (runs cannot be started just now; everything is accepted) or `unavailable`."""
+
+    status: str
+    missing: list[str]

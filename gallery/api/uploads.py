@@ -3,62 +3,52 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Header, Request
 from sqlalchemy import Select, select
 
 from gallery import names
-from gallery.api.auth import Caller
+from gallery.api.auth import KeyOrLink
+from gallery.api.presigning import presigned_answer
 from gallery.api.schemas import (
     AcceptedAnswer,
+    GalleryId,
     PresignAnswer,
-    PresignedFile,
     PresignRequest,
-    ProblemItem,
     StatusAnswer,
+    UploadId,
 )
-from gallery.api.services import Services, services_of
+from gallery.api.services import services_of
 from gallery.catalogue import uploads
-from gallery.catalogue.status import UploadStatus, read_status
+from gallery.catalogue.status import read_status
 from gallery.catalogue.tables import EntryRow, UploadRow
 from gallery.errors import ConflictError, NotFoundError, RefusedRequest
-from gallery.models import OUTCOMES, UploadState
+from gallery.models import UploadState
 
 router = APIRouter(prefix="/v1", tags=["uploads"])
-# A presigned request's life; `sign` gives fresh ones, for as long as the upload is open.
-PRESIGNED_FOR = timedelta(hours=12)
 OPEN_FOR = timedelta(days=7)
-
-
-def possible_upload_id(upload_id: str) -> str:
-    """The `upload_id` of a path; what breaks its rules cannot be known."""
-    try:
-        return names.check_upload_id(upload_id)
-    except RefusedRequest:
-        raise NotFoundError(f"upload {upload_id[:80]!r} is not known") from None
-
-
-UploadId = Annotated[str, Depends(possible_upload_id)]
 
 
 @router.post("/galleries/{gallery_id}/uploads", status_code=201)
 def presign(
-    gallery_id: str,
+    gallery_id: GalleryId,
     body: PresignRequest,
     request: Request,
-    caller: Caller,
-    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+    caller: KeyOrLink,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> PresignAnswer:
-    """Open an upload and presign a POST for each of its files, limited to its key, size and type."""
+    """Open an upload and presign a request for each of its files, limited to its key, size and type."""
     services = services_of(request)
-    names.check_gallery_id(gallery_id)
+    caller.check_gallery(gallery_id)
     upload_id = f"{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(8)}"
     files = _declared(gallery_id, upload_id, body)
+    # Nothing stays open for longer than its files are kept.
+    open_for = min(OPEN_FOR, timedelta(days=services.settings.staged_days))
     with services.transaction() as session:
-        known = uploads.find_by_idempotency_key(session, caller, idempotency_key) if idempotency_key else None
+        known = uploads.find_by_idempotency_key(session, caller.name, idempotency_key) if idempotency_key else None
         if known is None:
             row = uploads.open_upload(
                 session,
@@ -66,9 +56,9 @@ def presign(
                 gallery_id=gallery_id,
                 files=files,
                 trigger="api",
-                requested_by=caller,
+                requested_by=caller.name,
                 metadata=body.metadata,
-                expires_at=datetime.now(UTC) + OPEN_FOR,
+                expires_at=datetime.now(UTC) + open_for,
                 idempotency_key=idempotency_key,
             )
         elif known.request_fingerprint == uploads.request_fingerprint(gallery_id, files, body.metadata):
@@ -76,40 +66,45 @@ def presign(
             files = _files_of(session.scalars(_entries(known.upload_id)))
         else:
             raise ConflictError("this Idempotency-Key was used for another request; use a new one")
-    return _answer(services, row.upload_id, files)
+    return presigned_answer(services, row.upload_id, files)
 
 
 @router.post("/uploads/{upload_id}/sign")
-def sign(_: Caller, upload_id: UploadId, request: Request) -> PresignAnswer:
+def sign(upload_id: UploadId, request: Request, caller: KeyOrLink) -> PresignAnswer:
     """Sign again what has not arrived: after the requests have expired, after a reload, after a day."""
     services = services_of(request)
     with services.transaction() as session:
         row = session.get(UploadRow, upload_id)
         if row is None:
             raise NotFoundError(f"upload {upload_id} is not known")
+        caller.check_gallery(row.gallery_id)
         if row.state != "open":
             raise ConflictError(f"upload {upload_id} is {row.state}: it takes no more files")
         files = _files_of(session.scalars(_entries(upload_id)))
     arrived = {found.key for found in services.storage.list_staged(f"{row.gallery_id}/{upload_id}/")}
-    return _answer(services, upload_id, [file for file in files if file.key not in arrived])
+    return presigned_answer(services, upload_id, [file for file in files if file.key not in arrived])
 
 
 @router.post("/uploads/{upload_id}/complete", status_code=202)
-def complete(_: Caller, upload_id: UploadId, request: Request) -> AcceptedAnswer:
+def complete(upload_id: UploadId, request: Request, caller: KeyOrLink) -> AcceptedAnswer:
     """Accept an upload for ingest. Stored first, then answered; the run starts from what is stored."""
     services = services_of(request)
     with services.transaction() as session:
+        row = uploads.lock_upload(session, upload_id)
+        caller.check_gallery(row.gallery_id)
         row = uploads.accept(session, upload_id)
     services.starter.wake()
     return accepted_answer(row)
 
 
 @router.get("/uploads/{upload_id}")
-def status(_: Caller, upload_id: UploadId, request: Request) -> StatusAnswer:
+def status(upload_id: UploadId, request: Request, caller: KeyOrLink) -> StatusAnswer:
     """An upload's state, its entries counted by outcome, and its first 100 problems."""
     services = services_of(request)
     with services.transaction() as session:
-        return _status_answer(services, read_status(session, upload_id))
+        found = read_status(session, upload_id)
+    caller.check_gallery(found.gallery_id)
+    return StatusAnswer(**found.document(), flow_run_url=services.flow_run_url(found.flow_run_id))
 
 
 def accepted_answer(row: UploadRow) -> AcceptedAnswer:
@@ -153,43 +148,3 @@ def _files_of(rows: Iterable[EntryRow]) -> list[uploads.DeclaredFile]:
         uploads.DeclaredFile(row.file_name, row.staged_key, row.declared_size, row.content_type, row.meta)
         for row in rows
     ]
-
-
-def _answer(services: Services, upload_id: str, files: Sequence[uploads.DeclaredFile]) -> PresignAnswer:
-    expires_at = datetime.now(UTC) + PRESIGNED_FOR
-    presigned = []
-    for file in files:
-        url, fields = services.storage.presign_post(
-            file.key,
-            size=file.size or 0,
-            content_type=file.content_type or "application/octet-stream",
-            expires_seconds=int(PRESIGNED_FOR.total_seconds()),
-        )
-        presigned.append(
-            PresignedFile(file_name=file.file_name, key=file.key, method="POST", url=url, fields=fields, headers={})
-        )
-    return PresignAnswer(upload_id=upload_id, files=presigned, expires_at=expires_at.isoformat())
-
-
-def _status_answer(services: Services, status: UploadStatus) -> StatusAnswer:
-    counts = {outcome: status.counts[outcome] for outcome in OUTCOMES}
-    return StatusAnswer(
-        upload_id=status.upload_id,
-        gallery_id=status.gallery_id,
-        state=status.state,
-        flow_run_id=status.flow_run_id,
-        flow_run_url=services.flow_run_url(status.flow_run_id),
-        image_count=status.image_count,
-        counts={**counts, "pending": status.counts.pending},
-        problems=[
-            ProblemItem(
-                file_name=item.file_name,
-                outcome=item.outcome,
-                stage=item.stage,
-                reason=item.reason,
-                message=item.message,
-            )
-            for item in status.problems
-        ],
-        metadata=status.metadata,
-    )

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from gallery.catalogue.tables import AttemptRow, EntryRow, GalleryRow, UploadRow
+from gallery.catalogue.callbacks import queue_callback
+from gallery.catalogue.tables import AttemptRow, GalleryRow, UploadRow
 from gallery.errors import ConflictError, NotFoundError, StaleAttempt
-from gallery.models import Attempt, Outcome, Problem, UploadState
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How many entries of an upload have each outcome, and how many have none yet."""
-
-    by_outcome: dict[Outcome, int]
-    pending: int
-
-    def __getitem__(self, outcome: Outcome) -> int:
-        return self.by_outcome.get(outcome, 0)
-
-    @property
-    def total(self) -> int:
-        """All entries."""
-        return sum(self.by_outcome.values()) + self.pending
+from gallery.models import Attempt, UploadState
 
 
 def begin_attempt(
@@ -91,30 +75,6 @@ def hold(session: Session, attempt: Attempt) -> None:
         raise StaleAttempt(attempt.upload_id, attempt.number)
 
 
-def count_outcomes(session: Session, upload_id: str) -> Counts:
-    """Count an upload's entries by outcome."""
-    rows = session.execute(
-        select(EntryRow.outcome, func.count()).where(EntryRow.upload_id == upload_id).group_by(EntryRow.outcome)
-    )
-    counts = dict(rows.all())
-    pending = counts.pop(None, 0)
-    return Counts(counts, pending)  # type: ignore[arg-type]
-
-
-def list_problems(session: Session, upload_id: str, limit: int | None = None) -> list[Problem]:
-    """The rejected and failed entries of an upload, in order, at most `limit`."""
-    rows = session.scalars(
-        select(EntryRow)
-        .where(EntryRow.upload_id == upload_id, EntryRow.outcome.in_(("rejected", "failed")))
-        .order_by(EntryRow.number)
-        .limit(limit)
-    )
-    return [
-        Problem(row.number, row.file_name, row.outcome, row.stage, row.reason, row.message or "")  # type: ignore[arg-type]
-        for row in rows
-    ]
-
-
 def finish_attempt(session: Session, attempt: Attempt, state: UploadState, message: str) -> None:
     """Write how an attempt ended, for the upload and for the history. Raises `StaleAttempt`."""
     hold(session, attempt)
@@ -128,6 +88,11 @@ def end_run(session: Session, flow_run_id: UUID, state: UploadState, message: st
         _end(session, row.upload_id, row.attempt, state, message)
 
 
+def cancel_unstarted(session: Session, upload: UploadRow) -> None:
+    """Write that an accepted upload is cancelled before its run began. The caller has locked its row."""
+    _end(session, upload.upload_id, upload.attempt, "cancelled", "cancelled before it began")
+
+
 def _end(session: Session, upload_id: str, attempt: int, state: UploadState, message: str) -> None:
     session.execute(
         update(UploadRow).where(UploadRow.upload_id == upload_id).values(state=state, finished_at=func.now())
@@ -137,3 +102,4 @@ def _end(session: Session, upload_id: str, attempt: int, state: UploadState, mes
         .where(AttemptRow.upload_id == upload_id, AttemptRow.attempt == attempt)
         .values(state=state, finished_at=func.now(), message=message)
     )
+    queue_callback(session, upload_id, state)

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from gallery.catalogue.attempts import Counts, count_outcomes, list_problems
-from gallery.catalogue.tables import UploadRow
+from gallery.catalogue.counts import Counts, count_outcomes, list_problems
+from gallery.catalogue.tables import EntryRow, UploadRow
 from gallery.errors import NotFoundError
-from gallery.models import Problem, UploadState
+from gallery.models import OUTCOMES, Problem, UploadState
 
 PROBLEMS_SHOWN = 100
 
@@ -27,7 +28,27 @@ class UploadStatus:
     image_count: int
     counts: Counts
     problems: list[Problem]
+    problem_metadata: dict[int, dict[str, Any]]
+    """What the caller gave with the files of these problems, by number."""
     metadata: dict[str, Any]
+
+    def document(self) -> dict[str, Any]:
+        """As the API and callbacks show it, in JSON's types; only the run's address is missing."""
+        return {
+            "upload_id": self.upload_id,
+            "gallery_id": self.gallery_id,
+            "state": self.state,
+            "flow_run_id": str(self.flow_run_id) if self.flow_run_id else None,
+            "image_count": self.image_count,
+            "counts": {**{outcome: self.counts[outcome] for outcome in OUTCOMES}, "pending": self.counts.pending},
+            "problems": [self._problem(problem) for problem in self.problems],
+            "metadata": self.metadata,
+        }
+
+    def _problem(self, problem: Problem) -> dict[str, Any]:
+        names = ("file_name", "outcome", "stage", "reason", "message")
+        shown: dict[str, Any] = {name: getattr(problem, name) for name in names}
+        return {**shown, "metadata": self.problem_metadata.get(problem.number, {})}
 
 
 def read_status(session: Session, upload_id: str) -> UploadStatus:
@@ -35,6 +56,12 @@ def read_status(session: Session, upload_id: str) -> UploadStatus:
     row = session.get(UploadRow, upload_id)
     if row is None:
         raise NotFoundError(f"upload {upload_id} is not known")
+    problems = list_problems(session, upload_id, PROBLEMS_SHOWN)
+    given = session.execute(
+        select(EntryRow.number, EntryRow.meta).where(
+            EntryRow.upload_id == upload_id, EntryRow.number.in_([problem.number for problem in problems])
+        )
+    )
     return UploadStatus(
         upload_id,
         row.gallery_id,
@@ -42,6 +69,7 @@ def read_status(session: Session, upload_id: str) -> UploadStatus:
         row.flow_run_id,
         row.image_count,
         count_outcomes(session, upload_id),
-        list_problems(session, upload_id, PROBLEMS_SHOWN),
+        problems,
+        {row[0]: row[1] for row in given},
         row.meta,
     )

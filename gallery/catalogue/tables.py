@@ -79,6 +79,7 @@ class UploadRow(Base):
             "start_after",
             postgresql_where="state = 'accepted' AND flow_run_id IS NULL",
         ),
+        Index("ix_uploads_open_check", "check_after", postgresql_where="state = 'open'"),
     )
 
     upload_id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -93,6 +94,8 @@ class UploadRow(Base):
     image_count: Mapped[int] = mapped_column(Integer)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime | None]
+    # When an open upload's files are next looked for.
+    check_after: Mapped[datetime] = mapped_column(server_default=func.now())
     accepted_seq: Mapped[int | None]
     accepted_at: Mapped[datetime | None]
     start_after: Mapped[datetime | None]
@@ -104,6 +107,7 @@ class UploadRow(Base):
 
 class EntryRow(Base):
     """One file of an upload. `etag` and `size` are what the newest plan pinned; `outcome` null is pending.
+    `arrived_at` is set while the upload is open, by an S3 event or a listing.
 
     `attempt` is the attempt that wrote the outcome; `judged_by` names the limits and the processing version
     of a rejection, which stands for these only.
@@ -122,6 +126,7 @@ class EntryRow(Base):
     declared_size: Mapped[int | None]
     content_type: Mapped[str | None]
     meta: Mapped[dict[str, Any]] = mapped_column("metadata", server_default="{}")
+    arrived_at: Mapped[datetime | None]
     etag: Mapped[str | None]
     size: Mapped[int | None]
     outcome: Mapped[str | None]
@@ -198,12 +203,14 @@ class RenditionRow(Base):
 class OutboxRow(Base):
     """An object to delete, written in the transaction that made it superfluous, done once it is gone.
 
-    `etag` set: delete only while the object still has it. `due_at`: not before.
+    `etag` set: delete only while the object still has it. `due_at`: not before. `requested_by` names who deleted
+    the image through the API, which does these itself; the others are the business of the run that made them.
     """
 
     __tablename__ = "outbox"
     __table_args__ = (
         Index("ix_outbox_due", "due_at", postgresql_where="done_at IS NULL"),
+        Index("ix_outbox_requested", "due_at", postgresql_where="done_at IS NULL AND requested_by IS NOT NULL"),
         Index("ix_outbox_upload_id_entry_number", "upload_id", "entry_number"),
     )
 
@@ -213,6 +220,8 @@ class OutboxRow(Base):
     etag: Mapped[str | None]
     upload_id: Mapped[str]
     entry_number: Mapped[int] = mapped_column(Integer)
+    requested_by: Mapped[str | None]
+    tries: Mapped[int] = mapped_column(Integer, server_default="0")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     due_at: Mapped[datetime] = mapped_column(server_default=func.now())
     done_at: Mapped[datetime | None]
@@ -230,3 +239,27 @@ class AttemptRow(Base):
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     finished_at: Mapped[datetime | None]
     message: Mapped[str | None]
+
+
+class CallbackRow(Base):
+    """A message to the application, written in the transaction that ended the attempt; sent until it is taken.
+
+    `callback_id` is the message's `webhook-id`, the same each time it is sent. `body` is the upload as it was then.
+    """
+
+    __tablename__ = "callbacks"
+    __table_args__ = (
+        Index("ix_callbacks_due", "due_at", postgresql_where="sent_at IS NULL AND given_up_at IS NULL"),
+        Index("ix_callbacks_upload_id", "upload_id"),
+    )
+
+    callback_id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    upload_id: Mapped[str] = mapped_column(ForeignKey("gallery.uploads.upload_id"))
+    type: Mapped[str]
+    body: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    due_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    tries: Mapped[int] = mapped_column(Integer, server_default="0")
+    last_error: Mapped[str | None]
+    sent_at: Mapped[datetime | None]
+    given_up_at: Mapped[datetime | None]

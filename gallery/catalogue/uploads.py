@@ -7,19 +7,21 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.tables import ACCEPTED_SEQ, EntryRow, GalleryRow, UploadRow
 from gallery.errors import ConflictError, NotFoundError
-from gallery.models import Trigger
+from gallery.models import Trigger, UploadState
 
 # A start that did not get through is tried again after 2, 4, 8 ... seconds, at most this many.
 LONGEST_START_DELAY = timedelta(seconds=60)
+# An open upload's files are looked for after this long; the browser's own "complete" is usually sooner.
+FIRST_CHECK = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class StartRequest:
     upload_id: str
     gallery_id: str
     image_count: int
+    attempt: int = 0
+    """How many attempts there were before, whose runs Prefect has deleted."""
 
 
 def files_fingerprint(gallery_id: str, files: Sequence[DeclaredFile]) -> str:
@@ -91,6 +95,7 @@ def open_upload(
         meta=metadata,
         image_count=len(files),
         expires_at=expires_at,
+        check_after=func.now() + FIRST_CHECK,
     )
     session.add(row)
     session.flush()
@@ -112,17 +117,34 @@ def open_upload(
     return row
 
 
+def lock_upload(session: Session, upload_id: str) -> UploadRow:
+    """The upload's row, locked until the transaction ends. Raises `NotFoundError`."""
+    query = select(UploadRow).where(UploadRow.upload_id == upload_id).with_for_update()
+    row = session.scalar(query, execution_options={"populate_existing": True})
+    if row is None:
+        raise NotFoundError(f"upload {upload_id} is not known")
+    return row
+
+
+def order_lock(gallery_id: str) -> ColumnElement[int]:
+    """Key of the advisory lock that orders a gallery's acceptances and its deletion."""
+    return func.hashtextextended(f"order\n{gallery_id}", 0)
+
+
 def accept(session: Session, upload_id: str) -> UploadRow:
     """Accept an upload for ingest, once: the same call again changes nothing and returns the same row.
 
-    Raises `NotFoundError` for an unknown upload, `ConflictError` for one that has expired.
+    Raises `NotFoundError` for an unknown upload, `ConflictError` for one that has expired, or that was cancelled
+    while it was open.
     """
-    row = session.scalar(select(UploadRow).where(UploadRow.upload_id == upload_id).with_for_update())
-    if row is None:
-        raise NotFoundError(f"upload {upload_id} is not known")
+    row = lock_upload(session, upload_id)
     if row.state == "expired":
         raise ConflictError(f"upload {upload_id} has expired; start a new one")
+    if row.state == "cancelled" and row.accepted_seq is None:
+        raise ConflictError(f"upload {upload_id} was cancelled, or its gallery deleted; start a new one")
     if row.state == "open":
+        # A deletion of the gallery takes this lock alone: whatever has a lower number than it, it sees.
+        session.execute(select(func.pg_advisory_xact_lock_shared(order_lock(row.gallery_id))))
         row.state = "accepted"
         row.accepted_seq = session.scalar(select(ACCEPTED_SEQ.next_value()))
         row.accepted_at = row.start_after = session.scalar(select(func.now()))
@@ -185,14 +207,27 @@ def claim_due_starts(session: Session, *, limit: int = 20, upload_id: str | None
         delay = min(timedelta(seconds=2 ** min(row.start_tries + 1, 10)), LONGEST_START_DELAY)
         row.start_tries += 1
         row.start_after = func.now() + delay
-        requests.append(StartRequest(row.upload_id, row.gallery_id, row.image_count))
+        requests.append(StartRequest(row.upload_id, row.gallery_id, row.image_count, row.attempt))
     return requests
 
 
-def started(session: Session, upload_id: str, flow_run_id: UUID) -> None:
-    """Note the run of an upload; a run that has begun meanwhile has written itself, and stays."""
-    session.execute(
-        update(UploadRow)
-        .where(UploadRow.upload_id == upload_id, UploadRow.flow_run_id.is_(None))
-        .values(flow_run_id=flow_run_id)
-    )
+def started(session: Session, upload_id: str, flow_run_id: UUID) -> UploadState:
+    """Note the run of an upload; a run that has begun meanwhile has written itself, and stays.
+
+    Returns the upload's state: where it was cancelled at the same moment, the run is to be cancelled, too.
+    """
+    row = lock_upload(session, upload_id)
+    if row.flow_run_id is None:
+        row.flow_run_id = flow_run_id
+    return cast(UploadState, row.state)
+
+
+def await_retry(row: UploadRow) -> None:
+    """An ended upload is `accepted` again, until its run begins anew. The caller has locked its row."""
+    row.state, row.finished_at = "accepted", None
+
+
+def forget_run(session: Session, row: UploadRow) -> None:
+    """Give an upload a new run, since Prefect has deleted the one that it had."""
+    row.flow_run_id, row.start_tries = None, 0
+    row.start_after = session.scalar(select(func.now()))

@@ -116,6 +116,11 @@ class Plan:
             "GALLERY_S3_ENDPOINT_URL": external_s3_url(outer) or self.s3.url,
             "GALLERY_UPLOADS_BUCKET": outer.get("GALLERY_UPLOADS_BUCKET") or UPLOADS_BUCKET,
             "GALLERY_LIBRARY_BUCKET": outer.get("GALLERY_LIBRARY_BUCKET") or LIBRARY_BUCKET,
+            # The page at `/` is served by the API and sends its files to the S3 server, another origin.
+            "GALLERY_CORS_ORIGINS": _joined(
+                f"http://{HOST}:{self.ports['api']},http://localhost:{self.ports['api']}",
+                outer.get("GALLERY_CORS_ORIGINS"),
+            ),
             # The caller's own keys and secrets go on being accepted beside the generated ones.
             "GALLERY_API_KEYS": _joined(f"local:{own.api_key}", _secret(outer, "GALLERY_API_KEYS")),
             "GALLERY_WEBHOOK_SECRETS": _joined(own.webhook_secret, _secret(outer, "GALLERY_WEBHOOK_SECRETS")),

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from gallery.api.webhooks import MAX_BODY_BYTES
+from gallery.api.front import LARGE_BODY
 from gallery.models import FINAL_STATES
 from tests.api.conftest import Api, refusal, runs_of
 from tests.conftest import ROTATED_SECRET, Servers
@@ -204,7 +204,7 @@ def test_two_files_of_one_name_are_refused(api: Api, gallery_id: str) -> None:
 
 
 def test_a_body_that_is_too_large_is_refused(api: Api) -> None:
-    refusal(api.webhook(b" " * (MAX_BODY_BYTES + 1)), 413, "too_large")
+    refusal(api.webhook(b" " * (LARGE_BODY + 1)), 413, "too_large")
 
 
 def test_an_upload_that_was_presigned_may_be_completed_by_webhook_with_the_same_files_only(

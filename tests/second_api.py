@@ -1,0 +1,206 @@
+"""A second process of the API on the same catalogue, with what the first one does not use: PUT, callbacks, SNS."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+if TYPE_CHECKING:
+    from tests.conftest import Servers
+
+CALLBACK_SECRET = "whsec_" + "Y2FsbGJhY2tzIG9mIHRoZSB0ZXN0cyBhcmUgc2lnbmVk"
+TOPIC = "arn:aws:sns:us-east-1:000000000000:gallery-tests"
+ORIGIN = "https://photos.example.org"
+PATIENCE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Received:
+    """A callback as the application got it."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    def verified(self) -> dict[str, Any]:
+        """Its content, once the signature is checked as an application does."""
+        found: dict[str, Any] = Webhook(CALLBACK_SECRET).verify(self.body, self.headers)
+        return found
+
+
+@dataclass
+class Application:
+    """Receives callbacks, as a web application would. `statuses`: what it answers next, then 204."""
+
+    url: str
+    received: list[Received] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+    arrived: threading.Condition = field(default_factory=threading.Condition)
+
+    def wait_for(self, upload_id: str, count: int = 1) -> list[Received]:
+        """The callbacks of an upload, once there are `count`."""
+
+        def mine() -> list[Received]:
+            return [item for item in self.received if json.loads(item.body)["upload_id"] == upload_id]
+
+        with self.arrived:
+            assert self.arrived.wait_for(lambda: len(mine()) >= count, PATIENCE_SECONDS), "no callback came"
+            return mine()
+
+
+@dataclass(frozen=True)
+class SecondApi:
+    """Where it is, with a client that has its key; and the application that it calls back."""
+
+    url: str
+    http: httpx.Client
+    application: Application
+    log: Path
+
+    def open_upload(self, gallery_id: str, files: Mapping[str, bytes], **more: Any) -> dict[str, Any]:
+        """Presign an upload of these files; `more` goes into the body, or by name into a file's entry."""
+        body = {
+            "files": [
+                {"file_name": name, "size": len(content), "content_type": "image/jpeg", **more.pop(name, {})}
+                for name, content in files.items()
+            ],
+            **more,
+        }
+        answer = self.http.post(f"/v1/galleries/{gallery_id}/uploads", json=body)
+        assert answer.status_code == 201, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def put(self, opened: dict[str, Any], files: Mapping[str, bytes]) -> None:
+        """Send files with the upload's presigned requests."""
+        for item in opened["files"]:
+            if item["file_name"] in files:
+                content = files[item["file_name"]]
+                answer = httpx.put(item["url"], content=content, headers=item["headers"])
+                assert answer.status_code == 200, answer.text
+
+    def status(self, upload_id: str) -> dict[str, Any]:
+        answer = self.http.get(f"/v1/uploads/{upload_id}")
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def wait_for(self, upload_id: str, *states: str) -> dict[str, Any]:
+        """The upload's status, once it is in one of these states."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while (found := self.status(upload_id))["state"] not in states:
+            assert time.monotonic() < end, f"upload {upload_id} is still {found['state']}, not {states}"
+            time.sleep(0.1)
+        return found
+
+    def ingest(self, gallery_id: str, files: Mapping[str, bytes], **more: Any) -> dict[str, Any]:
+        """Send a gallery, complete it, and wait for its end."""
+        opened = self.open_upload(gallery_id, files, **more)
+        self.put(opened, files)
+        assert self.http.post(f"/v1/uploads/{opened['upload_id']}/complete").status_code == 202
+        return self.wait_for(opened["upload_id"], "completed", "completed_with_rejects", "failed", "crashed")
+
+
+@pytest.fixture(scope="session")
+def second_api(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondApi]:
+    """Started once a session and ended with it."""
+
+    log = tmp_path_factory.mktemp("second-api") / "api.log"
+    receiver, application = _application()
+    environment = {
+        **servers.environment,
+        "GALLERY_PRESIGN_METHOD": "put",
+        "GALLERY_CALLBACK_URL": application.url,
+        "GALLERY_CALLBACK_SECRET": CALLBACK_SECRET,
+        "GALLERY_SNS_TOPICS": TOPIC,
+        "GALLERY_CORS_ORIGINS": ORIGIN,
+    }
+    authorization = {"Authorization": f"Bearer {servers.info.api_key}"}
+    try:
+        with (
+            running_api(environment, log) as url,
+            httpx.Client(base_url=url, headers=authorization, timeout=60) as client,
+        ):
+            yield SecondApi(url, client, application, log)
+    finally:
+        receiver.shutdown()
+        receiver.server_close()
+
+
+@contextmanager
+def running_api(environment: Mapping[str, str], log: Path) -> Iterator[str]:
+    """`gallery serve` with this environment, on a free port; its address."""
+    port = _free_port()
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gallery.cli", "serve"],
+            cwd=Path(__file__).resolve().parent.parent,
+            env={**environment, "GALLERY_API_PORT": str(port)},
+            stdout=file,
+            stderr=file,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_until_up(url, process)
+        yield url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_until_up(url: str, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            httpx.get(f"{url}/healthz")
+        except httpx.TransportError:
+            assert process.poll() is None, "the second API ended"
+            assert time.monotonic() < end, "the second API did not start"
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _application() -> tuple[ThreadingHTTPServer, Application]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            with application.arrived:
+                application.received.append(Received(self.path, headers, body))
+                status = application.statuses.pop(0) if application.statuses else 204
+                application.arrived.notify_all()
+            self.send_response(status)
+            if status in (301, 302, 307, 308):
+                self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    application = Application(f"http://127.0.0.1:{server.server_address[1]}/callbacks")
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, application
