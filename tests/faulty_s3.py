@@ -115,6 +115,9 @@ class FaultyS3:
                 body = f"<Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
                 self.send_response_only(status)
                 self.send_header("Content-Type", "application/xml")
+                if origin := self.headers.get("Origin"):
+                    # As S3 does where the bucket's CORS rules allow the page: else it cannot read the refusal.
+                    self.send_header("Access-Control-Allow-Origin", origin)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 if self.command != "HEAD":

@@ -1,0 +1,88 @@
+/* The gallery API, as this page uses it. What may pass by itself (a lost line, an overload, a restart) is tried again. */
+
+import { backoff, pause } from "./patience.js";
+
+const TRIES = 6;
+
+/** The API's answer when it is not what was asked for; `status` is 0 where none came. */
+export class ApiError extends Error {
+  constructor(status, code, detail) {
+    super(detail);
+    this.status = status;
+    this.code = code;
+  }
+
+  /** The link or key is no longer good, or never was. */
+  get isLockedOut() {
+    return this.status === 401 || this.status === 403;
+  }
+}
+
+export class GalleryApi {
+  constructor(session) {
+    this.session = session;
+    // Beside this page, wherever a reverse proxy has put it.
+    this.base = new URL("./v1/", document.baseURI);
+  }
+
+  limits() {
+    return this.#call("GET", "limits");
+  }
+
+  presign(files, idempotencyKey) {
+    const path = `galleries/${encodeURIComponent(this.session.galleryId)}/uploads`;
+    return this.#call("POST", path, { files }, { "Idempotency-Key": idempotencyKey });
+  }
+
+  sign(uploadId) {
+    return this.#call("POST", `uploads/${encodeURIComponent(uploadId)}/sign`);
+  }
+
+  complete(uploadId) {
+    return this.#call("POST", `uploads/${encodeURIComponent(uploadId)}/complete`);
+  }
+
+  status(uploadId) {
+    return this.#call("GET", `uploads/${encodeURIComponent(uploadId)}`);
+  }
+
+  images(query) {
+    const path = `galleries/${encodeURIComponent(this.session.galleryId)}/images?${new URLSearchParams(query)}`;
+    return this.#call("GET", path);
+  }
+
+  async #call(method, path, body, headers = {}) {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#once(method, path, body, headers);
+      } catch (error) {
+        const mayPass = error.status === 0 || error.status === 429 || error.status >= 500;
+        if (!mayPass || attempt === TRIES) throw error;
+        await pause(Math.max(backoff(attempt), error.retryAfter ?? 0));
+      }
+    }
+  }
+
+  async #once(method, path, body, headers) {
+    const all = { ...headers, Accept: "application/json" };
+    if (this.session.token) all.Authorization = `Bearer ${this.session.token}`;
+    if (body) all["Content-Type"] = "application/json";
+    let response, answer;
+    try {
+      response = await fetch(new URL(path, this.base), {
+        method,
+        headers: all,
+        body: body && JSON.stringify(body),
+        cache: "no-store",
+        credentials: "omit",
+      });
+      answer = await response.json();
+    } catch {
+      throw new ApiError(response && !response.ok ? response.status : 0, "unreachable", "the server does not answer");
+    }
+    if (response.ok) return answer;
+    const error = new ApiError(response.status, answer.code ?? "", answer.detail ?? "the server refuses this");
+    error.retryAfter = 1000 * Math.min(30, Number(response.headers.get("Retry-After")) || 0);
+    throw error;
+  }
+}

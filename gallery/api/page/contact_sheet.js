@@ -1,0 +1,99 @@
+/* The gallery's photographs as they are finished: small renditions, loaded when they come into view, their colour before. */
+
+import { el } from "./dom.js";
+
+const PAGE = 200;
+const FIRST_GAP = 2_000;
+const LONGEST_GAP = 20_000;
+const SMALL = 240; // CSS pixels of a tile's longer side, twice over for sharp screens
+const STALE_AFTER = 60_000;
+
+export class ContactSheet {
+  #tiles = new Map();
+  #gap = FIRST_GAP;
+  #next = 0;
+  #running = null;
+  #closed = false;
+
+  constructor(api, list) {
+    Object.assign(this, { api, list });
+    list.replaceChildren();
+  }
+
+  close() {
+    this.#closed = true;
+  }
+
+  /** List the gallery anew, not too often: signing thousands of addresses costs the server something. */
+  async refresh(now = false) {
+    if (!now && (this.#running || performance.now() < this.#next)) return;
+    await this.#running;
+    this.#running = this.#load().catch(() => {}); // the next round tries again
+    await this.#running;
+    this.#running = null;
+    this.#next = performance.now() + this.#gap;
+    this.#gap = Math.min(LONGEST_GAP, this.#gap * 1.5);
+  }
+
+  async #load() {
+    let cursor = null;
+    let before = null;
+    do {
+      const page = await this.api.images(cursor ? { order: "name", limit: PAGE, cursor } : { order: "name", limit: PAGE });
+      if (this.#closed) return;
+      for (const image of page.images) before = this.#place(image, before);
+      cursor = page.next_cursor;
+    } while (cursor);
+  }
+
+  /** An image's tile, behind the one before it. */
+  #place(image, before) {
+    let tile = this.#tiles.get(image.image_id);
+    const rendition = smallest(image.renditions);
+    if (!tile && rendition) {
+      tile = this.#makeTile(image);
+      this.#tiles.set(image.image_id, tile);
+    }
+    if (!tile || !rendition) return before;
+    if (before ? before.nextElementSibling !== tile : this.list.firstElementChild !== tile) {
+      if (before) before.after(tile);
+      else this.list.prepend(tile);
+    }
+    this.#offer(tile.firstElementChild, image, rendition);
+    return tile;
+  }
+
+  /** Give the picture an address: its first, one of a new version, or a fresh one where the former has expired. */
+  #offer(picture, image, rendition) {
+    const version = rendition.url.split("?")[0];
+    if (picture.dataset.version === version && !picture.dataset.stale) return;
+    delete picture.dataset.stale;
+    picture.dataset.version = version;
+    picture.width = rendition.width;
+    picture.height = rendition.height;
+    // Rows of one height, every photograph whole: the sheet grows each by its proportions.
+    picture.parentElement.style.setProperty("--ratio", (rendition.width / rendition.height).toFixed(4));
+    picture.style.backgroundColor = image.placeholder?.colour ?? "";
+    picture.src = rendition.url;
+  }
+
+  #makeTile(image) {
+    const picture = el("img", { alt: image.file_name, title: image.file_name, loading: "lazy", decoding: "async" });
+    picture.addEventListener("load", () => picture.classList.add("loaded"));
+    picture.addEventListener("error", () => this.#stale(picture));
+    return el("li", {}, picture);
+  }
+
+  #stale(picture) {
+    picture.dataset.stale = "yes";
+    if (performance.now() > (this.refreshedAt ?? 0) + STALE_AFTER) {
+      this.refreshedAt = performance.now();
+      this.refresh(true);
+    }
+  }
+}
+
+function smallest(renditions) {
+  const bySize = Object.values(renditions).sort((a, b) => a.width * a.height - b.width * b.height);
+  return bySize.find((one) => Math.max(one.width, one.height) >= SMALL) ?? bySize[0];
+}

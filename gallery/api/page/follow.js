@@ -1,0 +1,32 @@
+/* Asks for an upload's status until its end: soon while it moves, ever less often while it does not. */
+
+import { pause } from "./patience.js";
+
+const SOON = 1_000;
+const LATEST = 5_000;
+const FINAL = new Set(["completed", "completed_with_rejects", "failed", "cancelled", "crashed", "expired"]);
+
+/** `onStatus(status, isFinal)` for each answer, `onTrouble(error)` where there is none. */
+export async function follow(api, uploadId, signal, { onStatus, onTrouble }) {
+  let wait = SOON;
+  let last = "";
+  while (!signal.aborted) {
+    try {
+      const status = await api.status(uploadId);
+      if (signal.aborted) return;
+      const isFinal = FINAL.has(status.state);
+      onStatus(status, isFinal);
+      if (isFinal) return;
+      const now = JSON.stringify([status.state, status.counts]);
+      wait = now === last ? Math.min(LATEST, wait * 1.5) : SOON;
+      last = now;
+    } catch (error) {
+      onTrouble(error);
+      if (error.isLockedOut || error.status === 404) return;
+      wait = LATEST;
+    }
+    await pause(wait);
+    // Nobody looks: ask once somebody does.
+    if (document.hidden) await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
+  }
+}

@@ -1,0 +1,64 @@
+/* The upload page: who is here, then choose, send, watch. Each step is a section of index.html and a module of screens/. */
+
+import { GalleryApi } from "./api.js";
+import { announce, byId, notice } from "./dom.js";
+import { Journal } from "./journal.js";
+import { choose } from "./screens/choose.js";
+import { knock } from "./screens/door.js";
+import { resume } from "./screens/resume.js";
+import { send } from "./screens/send.js";
+import { watch } from "./screens/watch.js";
+import { Session } from "./session.js";
+
+const session = new Session();
+const api = new GalleryApi(session);
+
+// A new link opened over this page changes the fragment only: no reload, and nothing that is being sent is lost.
+addEventListener("hashchange", () => {
+  const token = Session.takeToken();
+  if (!token) return;
+  session.renew(token);
+  if (document.body.dataset.started) dispatchEvent(new Event("link-renewed"));
+  else begin();
+});
+
+// A file dropped beside the mark would replace this page by the picture.
+for (const type of ["dragover", "drop"]) addEventListener(type, (event) => event.preventDefault());
+
+async function start() {
+  notice(byId("trouble"), "");
+  if (!session.isOpen) await knock(session, api);
+  document.body.dataset.started = "yes";
+  byId("gallery").textContent = session.galleryId;
+  document.title = `${session.galleryId} · Send photographs`;
+  const journal = new Journal(session.galleryId);
+  for (;;) {
+    const uploadId = await uploadOnce(journal);
+    await watch({ api, journal, uploadId });
+  }
+}
+
+/** From the choice to the moment that all has arrived; gives the upload's id. */
+async function uploadOnce(journal) {
+  const limits = await api.limits();
+  const kept = journal.read();
+  if (kept?.state === "accepted") return kept.uploadId;
+  const upload = (kept && (await resume({ api, journal, kept, limits }))) || (await choose({ api, journal, limits }));
+  if (!upload.isAccepted) await send({ api, journal, upload });
+  return upload.uploadId;
+}
+
+function begin() {
+  start().catch(giveUp);
+}
+
+function giveUp(error) {
+  delete document.body.dataset.started;
+  const text = error.isLockedOut
+    ? "This upload link has expired or is not valid. Ask for a new one and open it here: what has been sent already is kept."
+    : `The gallery's server does not answer as it should (${error.message}). Reload this page to try again: nothing that was sent is lost.`;
+  notice(byId("trouble"), text, "error");
+  announce(text);
+}
+
+begin();

@@ -1,0 +1,36 @@
+/* The rules for file names, as gallery/names.py has them: the server refuses a whole request for one bad name. */
+
+const MAX_BYTES = 255;
+const GALLERY_ID = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+
+// What operating systems leave in folders; nobody means to send it. As in gallery/folder.py.
+const LITTER = new Set([
+  "Thumbs.db",
+  "ehthumbs.db",
+  "desktop.ini",
+  "Icon\r",
+  "__MACOSX",
+  "$RECYCLE.BIN",
+  "System Volume Information",
+  "@eaDir",
+]);
+
+export function isGalleryId(text) {
+  return GALLERY_ID.test(text);
+}
+
+/** Whether a file or a folder is hidden, or litter of an operating system. */
+export function isHidden(part) {
+  return part.startsWith(".") || LITTER.has(part);
+}
+
+/** Which rule a name (in NFC) breaks, in words that follow "The name"; null where it breaks none. */
+export function brokenRule(name) {
+  if (/\p{Cs}/u.test(name)) return "has characters that are no valid Unicode";
+  if (new TextEncoder().encode(name).length > MAX_BYTES) return `is too long: with its folders at most ${MAX_BYTES} bytes`;
+  if (name.split("/").some((part) => part === "" || part === "." || part === "..")) return "has an empty part in its path";
+  if (name.includes("\\")) return "has a backslash";
+  if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(name)) return "has an invisible control character";
+  if (name.includes("${")) return "has a dollar sign before a curly bracket";
+  return null;
+}

@@ -1,0 +1,19 @@
+/* How fast it goes, and so how long it may take: over the last half minute, since lines change. */
+
+const WINDOW = 30_000;
+const TOO_SHORT = 4_000;
+
+export class Pace {
+  #samples = [];
+
+  /** Seconds that `total` bytes will take from `loaded` on; null as long as nobody can tell. */
+  secondsFor(loaded, total) {
+    const now = performance.now();
+    const last = this.#samples.at(-1);
+    if (!last || now - last.at > 500) this.#samples.push({ at: now, loaded });
+    while (this.#samples.length > 2 && now - this.#samples[0].at > WINDOW) this.#samples.shift();
+    const first = this.#samples[0];
+    const [took, moved] = [now - first.at, loaded - first.loaded];
+    return took < TOO_SHORT || moved <= 0 ? null : ((total - loaded) / moved) * (took / 1000);
+  }
+}

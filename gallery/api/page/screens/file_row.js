@@ -1,0 +1,31 @@
+/* One line of the list of files while they are sent. */
+
+import { el } from "../dom.js";
+import { bytes } from "../words.js";
+
+export const ROW_HEIGHT = 40; // pixels, as page.css has it
+const WORDS = { waiting: "Waiting", sent: "Sent", stuck: "Not sent" };
+
+export function makeRow() {
+  const parts = ["name", "size", "state"].map((className) => el("span", { className }));
+  return el("li", { className: "row" }, ...parts, el("span", { className: "fill", "aria-hidden": "true" }));
+}
+
+export function fillRow(row, file) {
+  const [name, size, state, fill] = row.children;
+  write(name, file.name);
+  name.title = file.name;
+  write(size, bytes(file.size));
+  const share = file.size ? file.loaded / file.size : 0;
+  write(state, file.state === "sending" ? `${Math.floor(share * 100)}%` : waitingWords(file));
+  row.dataset.state = file.state;
+  fill.style.transform = `scaleX(${file.state === "sending" ? share : 0})`;
+}
+
+function waitingWords(file) {
+  return file.state === "waiting" && file.tries ? "Trying again" : WORDS[file.state];
+}
+
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}

@@ -1,0 +1,58 @@
+/* Going on with an upload that a reload, a crash or an evening interrupted: the same folder, only what is missing. */
+
+import { announce, byId, notice, show } from "../dom.js";
+import { match } from "../journal.js";
+import { named } from "../pick.js";
+import { bytes, count, number } from "../words.js";
+import { listen } from "./folder_field.js";
+
+/** Resolves to an upload as `choose` gives it, with what is `absent` or `changed`; to null to begin afresh. */
+export async function resume({ api, journal, kept }) {
+  let signed;
+  try {
+    signed = await api.sign(kept.uploadId);
+  } catch (error) {
+    // It was completed meanwhile, since everything had arrived; or it has expired, which its status tells.
+    if (error.status === 409) return { uploadId: kept.uploadId, isAccepted: true };
+    if (error.status !== 404) throw error;
+    journal.forget();
+    return null;
+  }
+  const missing = new Set(signed.files.map((one) => one.file_name));
+  if (!missing.size) return { uploadId: kept.uploadId, signed, ...match(kept.files, missing, []) };
+  return askForFolder(kept, signed, missing, journal);
+}
+
+function askForFolder(kept, signed, missing, journal) {
+  const size = kept.files.filter((one) => missing.has(one.name)).reduce((sum, one) => sum + one.size, 0);
+  byId("resume-text").textContent =
+    `${number(kept.files.length - missing.size)} of ${count(kept.files.length, "photograph")} have arrived. ` +
+    `Choose the same folder again, and only the other ${number(missing.size)} (${bytes(size)}) are sent.`;
+  notice(byId("resume-problem"), "");
+  show("resume");
+  return new Promise((resolve) => {
+    const stopListening = listen(byId("resume-field"), (found) => {
+      const matched = match(kept.files, missing, variant(found.files, missing));
+      if (matched.files.some((one) => one.file)) {
+        stopListening.abort();
+        resolve({ uploadId: kept.uploadId, signed, ...matched });
+        return;
+      }
+      const text = "None of the missing photographs is in there. Choose the folder that you chose the first time.";
+      notice(byId("resume-problem"), text, "error");
+      announce(text);
+    });
+    byId("afresh").onclick = () => {
+      stopListening.abort();
+      journal.forget();
+      resolve(null);
+    };
+  });
+}
+
+/** The files with the names that fit best: the folder may have been chosen within another one, or alone, this time. */
+function variant(files, missing) {
+  const whole = files.map(({ path, file }) => ({ name: path.normalize("NFC"), file }));
+  const fits = (list) => list.filter((one) => missing.has(one.name)).length;
+  return [named(files), whole].sort((a, b) => fits(b) - fits(a))[0];
+}

@@ -1,0 +1,188 @@
+/* Sending: overall and per-file progress, pause, what got stuck; ends with the API's word that everything is accepted. */
+
+import { announce, byId, notice, setProgress, show } from "../dom.js";
+import { LongList } from "../long_list.js";
+import { keepAwake } from "../awake.js";
+import { Pace } from "../pace.js";
+import { Sender } from "../sender.js";
+import { bytes, count, duration, number } from "../words.js";
+import { fillRow, makeRow, ROW_HEIGHT } from "./file_row.js";
+import { drawStuck } from "./stuck.js";
+
+const ANNOUNCE_EVERY = 10; // percent
+
+let list;
+
+/** Resolves when the upload is accepted. */
+export function send({ api, journal, upload }) {
+  const sender = new Sender(api, upload.uploadId, upload.files, upload.signed);
+  const screen = new SendScreen(sender, upload);
+  let finishing = false;
+  return new Promise((resolve) => {
+    const finish = async () => {
+      if (finishing) return;
+      finishing = true;
+      if (await screen.complete(api)) {
+        journal.accepted(upload.uploadId);
+        screen.close();
+        resolve();
+      }
+      finishing = false;
+    };
+    sender.addEventListener("settled", () => (screen.isComplete ? finish() : screen.ask()));
+    sender.addEventListener("locked-out", () => screen.lockedOut());
+    addEventListener("link-renewed", () => screen.goOn(), { signal: screen.signal });
+    byId("leave-out").onclick = finish;
+    sender.start();
+    if (sender.isSettled) sender.dispatchEvent(new Event("settled"));
+  });
+}
+
+class SendScreen {
+  #end = new AbortController();
+  #frame = 0;
+  #announced = 0;
+  #pace = new Pace();
+
+  constructor(sender, upload) {
+    this.sender = sender;
+    this.signal = this.#end.signal;
+    this.leftOut = [
+      ...(upload.absent ?? []).map((one) => ({ ...one, why: "absent" })),
+      ...(upload.changed ?? []).map((one) => ({ ...one, why: "changed" })),
+    ];
+    this.fileCount = sender.files.length + this.leftOut.length;
+    this.totalBytes = this.leftOut.reduce((sum, one) => sum + one.size, sender.totalBytes);
+    sender.addEventListener("change", () => this.#redraw(), { signal: this.signal });
+    addEventListener("beforeunload", (event) => event.preventDefault(), { signal: this.signal });
+    keepAwake(this.signal);
+    byId("pause").onclick = () => (sender.paused ? this.goOn() : this.#pause());
+    byId("retry-stuck").onclick = () => sender.retryStuck();
+    for (const radio of document.querySelectorAll("input[name=filter]")) radio.onchange = () => this.#redraw();
+    notice(byId("send-trouble"), "");
+    notice(byId("send-note"), noteOn(upload));
+    byId("filter-waiting").checked = true;
+    show("sending");
+    list ??= new LongList(byId("files"), { rowHeight: ROW_HEIGHT, makeRow, fill: fillRow });
+    this.#draw();
+  }
+
+  get isComplete() {
+    return !this.sender.counts.stuck && !this.leftOut.length;
+  }
+
+  close() {
+    this.#end.abort();
+    cancelAnimationFrame(this.#frame);
+  }
+
+  goOn() {
+    notice(byId("send-trouble"), "");
+    this.sender.resume();
+    announce("Sending goes on.");
+  }
+
+  #pause() {
+    this.sender.pause();
+    announce("Sending is paused.");
+  }
+
+  lockedOut() {
+    const text = "This upload link has expired. Ask for a new one and open it in this tab: sending goes on where it is.";
+    notice(byId("send-trouble"), text, "error");
+    announce(text);
+  }
+
+  ask() {
+    this.#draw();
+    announce("Some photographs could not be sent. Try again, or finish without them.");
+    byId("stuck-heading").focus();
+  }
+
+  /** Whether the API has accepted the upload; where it has not, the screen says why. */
+  async complete(api) {
+    byId("leave-out").disabled = true;
+    try {
+      await api.complete(this.sender.uploadId);
+      return true;
+    } catch (error) {
+      const text = error.isLockedOut
+        ? "All photographs have arrived, and the gallery is made by itself. The upload link has expired, so this page cannot watch it: you may close it."
+        : `Everything is sent, but the server does not take notice (${error.message}). Reload this page to try again.`;
+      notice(byId("send-trouble"), text, error.isLockedOut ? "info" : "error");
+      announce(text);
+      if (error.isLockedOut) this.#end.abort();
+      return false;
+    } finally {
+      byId("leave-out").disabled = false;
+    }
+  }
+
+  /** At most once a frame, however many bytes report. */
+  #redraw() {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      if (!this.signal.aborted) this.#draw();
+    });
+  }
+
+  #draw() {
+    const { sender, totalBytes } = this;
+    const { counts } = sender;
+    const share = totalBytes ? sender.loadedBytes / totalBytes : 1;
+    const sent = `${number(counts.sent)} of ${count(this.fileCount, "photograph")}`;
+    setProgress(byId("send-bar"), share, `${sent} sent`);
+    byId("send-percent").textContent = `${Math.floor(share * 100)}%`;
+    byId("send-count").textContent = `${sent} · ${bytes(sender.loadedBytes)} of ${bytes(totalBytes)}`;
+    byId("send-time").textContent = this.#timeLeft();
+    byId("pause").textContent = sender.paused ? "Go on" : "Pause";
+    byId("pause").hidden = sender.isSettled;
+    this.#drawHeading();
+    drawStuck(sender, this.leftOut);
+    this.#drawList();
+    this.#announceProgress(share, sent);
+  }
+
+  #drawHeading() {
+    const waits = this.sender.isSettled && !this.isComplete;
+    byId("send-heading").textContent = waits ? "Some could not be sent" : "Sending your photographs";
+    byId("send-lead").textContent = waits ? "What has arrived is safe. Say how to go on with the rest." : "Keep this tab open until all have arrived.";
+  }
+
+  #timeLeft() {
+    const { sender } = this;
+    if (sender.isSettled) return "";
+    if (sender.paused) return "Paused";
+    if (!navigator.onLine || sender.lineLost) return "No connection: goes on by itself once it is back";
+    const seconds = this.#pace.secondsFor(sender.loadedBytes, sender.totalBytes);
+    return seconds === null ? "" : `${duration(seconds)} left`;
+  }
+
+  #drawList() {
+    const { files, counts } = this.sender;
+    byId("filter-all-count").textContent = number(files.length);
+    byId("filter-waiting-count").textContent = number(counts.waiting + counts.sending);
+    byId("filter-sent-count").textContent = number(counts.sent);
+    const wanted = document.querySelector("input[name=filter]:checked").value;
+    const shown = {
+      all: () => files,
+      waiting: () => files.filter((one) => one.state === "sending").concat(files.filter((one) => one.state === "waiting")),
+      sent: () => files.filter((one) => one.state === "sent"),
+    };
+    list.items = shown[wanted]();
+  }
+
+  #announceProgress(share, sent) {
+    const percent = Math.floor((share * 100) / ANNOUNCE_EVERY) * ANNOUNCE_EVERY;
+    if (percent <= this.#announced) return;
+    this.#announced = percent;
+    announce(`${percent} percent, ${sent} sent.`);
+  }
+}
+
+function noteOn({ others, edited }) {
+  const notes = [];
+  if (others) notes.push(`${count(others, "file")} in this folder did not belong to this upload; send them afterwards.`);
+  if (edited?.length) notes.push(`${count(edited.length, "photograph")} changed after being sent; this upload keeps what was sent.`);
+  return notes.join(" ");
+}

@@ -1,0 +1,91 @@
+"""What somebody does on the page, and what their browser noticed meanwhile."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect
+
+from tests.journeys import PATIENCE_SECONDS, write_folder
+
+LOOPBACK = {"127.0.0.1", "localhost"}
+PATIENCE = PATIENCE_SECONDS * 1000  # milliseconds
+
+
+class Visitor:
+    """A tab on the page, opened with an upload link."""
+
+    def __init__(self, context: BrowserContext, link: str, tmp_path: Path) -> None:
+        self.link, self._tmp_path = link, tmp_path
+        self.page: Page = context.new_page()
+        self.requests: list[Request] = []
+        self.complaints: list[str] = []
+        self.expected_complaints = ""
+        """A pattern of what this test provokes: Chromium also complains of answers that the page handles."""
+        self.page.set_default_timeout(PATIENCE)
+        self.page.on("request", self._note)
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _note(self, request: Request) -> None:
+        self.requests.append(request)
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.text} {message.location.get('url', '')}")
+
+    def check_quiet(self) -> None:
+        """Nothing outside was asked for; no script failed, nothing broke the content security policy."""
+        hosts = {urlsplit(request.url).hostname for request in self.requests if request.url.startswith("http")}
+        assert hosts <= LOOPBACK
+        expected = re.compile(self.expected_complaints or r"(?!)")
+        assert [text for text in self.complaints if not expected.search(text)] == []
+
+    def open(self) -> None:
+        self.page.goto(self.link)
+
+    def folder(self, files: Mapping[str, bytes], name: str = "Wedding") -> Path:
+        """A folder on the visitor's disk."""
+        return write_folder(self._tmp_path / name, files)
+
+    def drop(self, folder: Path) -> None:
+        """Drop a folder from the desktop on the page, as the operating system hands it over."""
+        expect(self.page.locator("#choose-field:visible, #resume-field:visible")).to_be_visible()
+        devtools = self.page.context.new_cdp_session(self.page)
+        data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            devtools.send("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 300, "data": data})
+        devtools.detach()
+
+    def choose(self, folder: Path) -> None:
+        """Choose a folder with the page's button."""
+        with self.page.expect_file_chooser() as chooser:
+            self.page.get_by_role("button", name=re.compile("Choose (a|the) folder")).click()
+        chooser.value.set_files(folder)
+
+    def send(self, count: int) -> None:
+        photographs = f"{count:,} photograph{'s' if count != 1 else ''}"
+        self.page.get_by_role("button", name=f"Send {photographs}", exact=True).click()
+
+    def sees_heading(self, text: str) -> None:
+        expect(self.page.get_by_role("heading", level=1, name=text)).to_be_visible(timeout=PATIENCE)
+
+    def is_told_that_all_has_arrived(self) -> None:
+        """The tab may be closed; a small gallery may even be finished by the time one looks."""
+        told = re.compile("You may close this tab now|in the gallery$")
+        expect(self.page.locator("#watch-heading")).to_have_text(told, timeout=PATIENCE)
+
+    def sees(self, text: str) -> None:
+        expect(self.page.get_by_text(text, exact=True).filter(visible=True).first).to_be_visible(timeout=PATIENCE)
+
+    def is_within_its_width(self) -> bool:
+        """Whether nothing has to be scrolled sideways."""
+        fits: bool = self.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        return fits
+
+    def calls(self, path: str) -> list[Request]:
+        """Requests to the API whose path ends so."""
+        return [request for request in self.requests if urlsplit(request.url).path.endswith(path)]
