@@ -26,6 +26,8 @@ class Visitor:
         self.expected_complaints = ""
         """A pattern of what this test provokes: Chromium also complains of answers that the page handles."""
         self.page.set_default_timeout(PATIENCE)
+        # Once and for all: asked for with each press of a key, Chromium hears of it now and then only after the key.
+        self.page.on("filechooser", lambda _: None)
         self.page.on("request", self._note)
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
