@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +47,7 @@ class StoredObject:
     key: str
     etag: str
     size: int
-    modified_at: datetime | None = None
+    modified_at: datetime | None = field(default=None, compare=False)
 
 
 class Storage:
