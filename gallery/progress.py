@@ -62,10 +62,10 @@ class LineProgress(NoProgress):
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._title, self._total, self._unit, self._told = "", 0, "images", 0
+        self._title, self._total, self._told = "", 0, 0
 
     def step(self, title: str, total: int, unit: Unit) -> None:
-        self._title, self._total, self._unit, self._told = title, total, unit, 0
+        self._title, self._total, self._told = title, total, 0
         self._line(f"{title}: {_amount(total, unit)}")
 
     def advance(self, done: int, detail: str = "") -> None:

@@ -184,7 +184,7 @@ def accept_staged(
     return accept(session, upload_id)
 
 
-def claim_due_starts(session: Session, *, limit: int = 20, upload_id: str | None = None) -> list[StartRequest]:
+def claim_due_starts(session: Session, *, limit: int = 20) -> list[StartRequest]:
     """Take accepted uploads that have no run and are due; each comes up again, later, unless `started`.
 
     Several callers may ask at once: nobody waits, and nobody gets what another has just taken.
@@ -200,8 +200,6 @@ def claim_due_starts(session: Session, *, limit: int = 20, upload_id: str | None
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    if upload_id is not None:
-        query = query.where(UploadRow.upload_id == upload_id)
     requests = []
     for row in session.scalars(query):
         delay = min(timedelta(seconds=2 ** min(row.start_tries + 1, 10)), LONGEST_START_DELAY)

@@ -30,10 +30,6 @@ class PrefectServer:
     def api_url(self) -> str:
         return f"http://{HOST}:{self.port}/api"
 
-    @property
-    def ui_url(self) -> str:
-        return f"http://{HOST}:{self.port}"
-
     def part(self, environment: Mapping[str, str]) -> Part:
         command = ("-m", "prefect", "server", "start", "--host", HOST, "--port", str(self.port))
         tuned = prefect_settings.values(prefect_settings.PRIVACY, prefect_settings.SERVER_TUNED)
