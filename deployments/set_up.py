@@ -1,7 +1,7 @@
-"""Prefect's side of `gallery setup`: work pool, global concurrency limit, result storage, deployments.
+"""Prefect's side of `gallery setup`: work pool, global concurrency limit, result storage, deployments, automations.
 
 Run from the project's folder: `python -m deployments.set_up`. Running it again changes nothing that ops may have
-changed in the UI (the limit's size), and brings the rest up to date.
+changed in the UI (the pool's settings, the limit's size, an automation switched off), and brings the rest up to date.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoo
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.workers.process import ProcessWorker
 
-from gallery.runs import LIMIT_NAME
+from deployments.automations import create_automations
+from gallery.runs import LIMIT_NAME, POOL
 from tasks.result_storage import BLOCK_NAME, LibraryResultStorage
 
-POOL = "gallery"
 # Ingests at once, over all workers, until ops change it: one that computes and one that is about to.
 DEFAULT_RUNS_AT_ONCE = 2
 
@@ -61,6 +61,7 @@ def main() -> None:
     with get_client(sync_client=True) as client:
         create_work_pool(client)
         create_limit(client)
+        create_automations(client)
     save_result_storage()
     deploy()
 

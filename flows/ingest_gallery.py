@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from prefect import flow, get_run_logger
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.concurrency.sync import concurrency
 from prefect.flows import Flow
 from prefect.runtime import flow_run as this_run
 from prefect.states import Completed, Failed
+from pydantic import Field
 
 from gallery import runs, stages
 from gallery.models import Entry, Problem
-from gallery.report import RunReport, markdown_summary, problem_rows
+from gallery.names import GALLERY_ID, UPLOAD_ID
+from gallery.report import RunReport
 from gallery.settings import load_settings
 from gallery.workspace import Workspace, open_workspace
+from tasks.artifacts import RunProgress, publish
 from tasks.maps import StageMaps
+
+# After a SIGKILL, how long its slot stays taken, in seconds; a run that lives renews it at three quarters of that.
+LEASE_SECONDS = 60
 
 
 def _write_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
@@ -35,21 +40,39 @@ def _write_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> No
     on_crashed=[_write_end],
     on_failure=[_write_end],
 )
-def ingest_gallery(gallery_id: str, upload_id: str | None = None, force: bool = False) -> State[Any]:
+def ingest_gallery(
+    # Prefect's form takes descriptions from the docstring, and a title only from `json_schema_extra`.
+    gallery_id: Annotated[
+        str,
+        Field(pattern=f"^{GALLERY_ID.pattern}$", examples=["summer-wedding"], json_schema_extra={"title": "Gallery"}),
+    ],
+    upload_id: Annotated[
+        Annotated[str, Field(pattern=f"^{UPLOAD_ID.pattern}$")] | None,
+        Field(json_schema_extra={"title": "Upload"}),
+    ] = None,
+    force: Annotated[bool, Field(json_schema_extra={"title": "Redo everything"})] = False,
+) -> State[Any]:
     """Ingest an upload of a gallery: download, process, save and clean up each of its images.
 
     A run, first or repeated, works only on entries that are not done.
 
     Args:
-        gallery_id: The gallery, for example summer-wedding.
-        upload_id: The upload; left empty, the gallery's latest.
-        force: Redo also what has an outcome already.
+        gallery_id: The gallery's id, for example summer-wedding.
+        upload_id: The upload's id. Left empty: the latest upload of the gallery.
+        force: Redo also the images that have an outcome already, past the cache. An image that a later upload has
+            brought stays as it is.
     """
     settings = load_settings()
     run_id = UUID(this_run.id)
     with (
         # One slot a run, never one a task: a limited task run costs seven times a plain one.
-        concurrency(runs.LIMIT_NAME, occupy=1, strict=True, raise_on_lease_renewal_failure=False),
+        concurrency(
+            runs.LIMIT_NAME,
+            occupy=1,
+            strict=True,
+            lease_duration=LEASE_SECONDS,
+            raise_on_lease_renewal_failure=False,
+        ),
         open_workspace(
             settings, gallery_id=gallery_id, upload_id=upload_id, flow_run_id=run_id, force=force
         ) as workspace,
@@ -67,7 +90,9 @@ def ingest_gallery(gallery_id: str, upload_id: str | None = None, force: bool = 
         problems = [*plan.problems, *_ingest(workspace, plan.todo)]
         found_work = bool(plan.todo or plan.problems or plan.settled)
         report = stages.report(workspace, problems, found_work=found_work)
-        _publish(workspace, report)
+        # What is done is written; the server, should it be away just now, is to hear of it.
+        runs.wait_until_reachable()
+        publish(report, workspace.attempt)
     return _final_state(report)
 
 
@@ -76,6 +101,7 @@ def _ingest(workspace: Workspace, todo: Sequence[Entry]) -> list[Problem]:
     size = workspace.settings.window
     windows = [todo[start : start + size] for start in range(0, len(todo), size)]
     problems: list[Problem] = []
+    progress = RunProgress(workspace.attempt, done=workspace.attempt.image_count - len(todo))
     with StageMaps(workspace) as stage:
         downloads = stage.download(windows[0] if windows else [])
         for following in [*windows[1:], []]:
@@ -90,6 +116,7 @@ def _ingest(workspace: Workspace, todo: Sequence[Entry]) -> list[Problem]:
             stages.write_problems(workspace, lost)
             _log_problems([*lost, *cleaned.problems])
             problems += lost
+            progress.advance(len(arrived.results) + len(arrived.problems))
     return problems
 
 
@@ -102,21 +129,6 @@ def _log_problems(problems: Sequence[Problem]) -> None:
             problem.stage,
             problem.reason,
             problem.message,
-        )
-
-
-def _publish(workspace: Workspace, report: RunReport) -> None:
-    gallery_id = workspace.attempt.gallery_id
-    create_markdown_artifact(
-        markdown_summary(report, gallery_id, workspace.attempt.upload_id),
-        key=f"gallery-{gallery_id}",
-        description=report.message,
-    )
-    if report.problems:
-        create_table_artifact(
-            problem_rows(report.problems),
-            key=f"problems-{gallery_id}",
-            description="What was rejected or failed, and why",
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gallery.catalogue.counts import Counts
-from gallery.models import GOOD_OUTCOMES, OUTCOMES, Outcome, Problem
+from gallery.models import GOOD_OUTCOMES, OUTCOMES, Attempt, Outcome, Problem
 
 RunState = Literal["completed", "completed_with_rejects", "failed"]
 
@@ -71,8 +71,32 @@ def problem_rows(problems: Sequence[Problem]) -> list[dict[str, str]]:
     ]
 
 
-def markdown_summary(report: RunReport, gallery_id: str, upload_id: str) -> str:
-    """The run's summary for people, in Markdown."""
+def markdown_summary(report: RunReport, attempt: Attempt, *, problems_url: str | None) -> str:
+    """The run's summary for people, in Markdown, with where to read on."""
     rows = [f"| {outcome} | {report.counts[outcome]:,} |" for outcome in OUTCOMES if report.counts[outcome]]
-    head = f"# {gallery_id}\n\nUpload `{upload_id}`: {report.message}\n\n| outcome | images |\n| --- | ---: |\n"
-    return head + "\n".join(rows)
+    lines = [
+        f"# {attempt.gallery_id}",
+        "",
+        f"Upload `{attempt.upload_id}`, attempt {attempt.number}: {report.message}",
+        "",
+        "| outcome | images |",
+        "| --- | ---: |",
+        *rows,
+        "",
+    ]
+    if report.problems:
+        table = f"[every problem with its reason]({problems_url})" if problems_url else "the table of problems"
+        lines += [f"What was rejected or failed: {table}."]
+    if report.state == "failed":
+        lines += ["**Retry** on this run's page works on what failed, and on nothing else."]
+    if report.counts["rejected"]:
+        lines += [
+            "A rejected file is at fault itself: it has to be uploaded again, or its limit raised "
+            "(`GALLERY_MAX_PIXELS`, `GALLERY_MAX_FILE_BYTES`) and the run retried."
+        ]
+    lines += [
+        "",
+        f"The API has it at `/v1/uploads/{attempt.upload_id}` and its images at "
+        f"`/v1/galleries/{attempt.gallery_id}/images`.",
+    ]
+    return "\n".join(lines)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import State, WorkPoolStatus
 from prefect.client.schemas.responses import OrchestrationResult, SetStateStatus
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import get_current_settings
@@ -23,9 +25,14 @@ from gallery.models import UploadState
 DEPLOYMENT = "ingest-gallery/ingest-gallery"
 # The global concurrency limit that every ingest takes one slot of; ops change it in the Prefect UI.
 LIMIT_NAME = "gallery-ingest"
+POOL = "gallery"
+# Flow runs that are asked for at once; the server's own limit is 200.
+PAGE = 200
 # How long a caller of ours may be kept waiting for Prefect's answer.
 ANSWER_SECONDS = 10
 SIGN_OF_LIFE_SECONDS = 1
+# How long a run waits for a server that is being restarted.
+OUTAGE_SECONDS = 600
 
 
 def run_name(gallery_id: str, image_count: int) -> str:
@@ -64,6 +71,48 @@ def check_reachable() -> None:
         raise PrefectUnavailable(f"Prefect's API: {type(error).__name__}") from error
     if not answer.is_success:
         raise PrefectUnavailable(f"Prefect's API: HTTP {answer.status_code}")
+
+
+def wait_until_reachable() -> None:
+    """Wait for Prefect's API, patiently: a run that has done its work need not crash for want of a listener.
+
+    Gives up after some minutes without an error: whatever comes next then meets the trouble itself.
+    """
+    end = time.monotonic() + OUTAGE_SECONDS
+    while time.monotonic() < end:
+        with suppress(PrefectUnavailable):
+            check_reachable()
+            return
+        time.sleep(1)
+
+
+def ends(flow_run_ids: Collection[UUID]) -> dict[UUID, tuple[UploadState, str] | None]:
+    """Of these runs, those that Prefect has as ended: with the upload's state and a message; None where Prefect
+    does not know the run (any more). Raises `PrefectUnavailable`.
+    """
+    found: dict[UUID, tuple[UploadState, str] | None] = {}
+    wanted = sorted(flow_run_ids)
+    with _prefect() as client:
+        for start in range(0, len(wanted), PAGE):
+            page = wanted[start : start + PAGE]
+            runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=page)), limit=PAGE)
+            found |= dict.fromkeys(set(page) - {run.id for run in runs})
+            found |= {
+                run.id: (upload_state(run.state), run.state.message or run.state.name or "")
+                for run in runs
+                if run.state is not None and run.state.is_final()
+            }
+    return found
+
+
+def workers_ready() -> bool:
+    """Whether a worker of the pool has given a sign of life lately; a paused pool counts as well: somebody meant it.
+
+    Raises `PrefectUnavailable`, `NotFoundError` where there is no pool.
+    """
+    with _prefect() as client:
+        pool = client.read_work_pool(POOL)
+    return pool.is_paused or pool.status is not WorkPoolStatus.NOT_READY
 
 
 def retry_run(flow_run_id: UUID) -> None:

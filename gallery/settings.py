@@ -33,7 +33,7 @@ from sqlalchemy.exc import ArgumentError
 from gallery.errors import ConfigurationError
 
 PREFIX = "GALLERY_"
-SECRETS = ("DATABASE_URL", "API_KEYS", "WEBHOOK_SECRETS", "CALLBACK_SECRET")
+SECRETS = ("DATABASE_URL", "API_KEYS", "WEBHOOK_SECRETS", "CALLBACK_SECRET", "ALERT_SECRET")
 MIB = 1024 * 1024
 
 
@@ -164,6 +164,12 @@ class Settings(ProcessingSettings):
     callback_secret: SecretStr | None = Field(
         None, description="Standard Webhooks secret that callbacks are signed with, whsec_..."
     )
+    alert_url: HttpUrl | None = Field(
+        None, description="address that is told of failed runs and missing workers; needs GALLERY_ALERT_SECRET"
+    )
+    alert_secret: SecretStr | None = Field(
+        None, description="Standard Webhooks secret that alerts are signed with, whsec_..."
+    )
     sns_topics: CommaList = Field(
         default=[], description="ARNs of the SNS topics whose S3 notifications are accepted, set off by commas"
     )
@@ -224,7 +230,7 @@ class Settings(ProcessingSettings):
             _check_webhook_secret(item)
         return value
 
-    @field_validator("callback_secret")
+    @field_validator("callback_secret", "alert_secret")
     @classmethod
     def _one_webhook_secret(cls, value: SecretStr | None) -> SecretStr | None:
         return value if value is None else _check_webhook_secret(value)
@@ -233,6 +239,8 @@ class Settings(ProcessingSettings):
     def _callbacks_are_signed(self) -> Self:
         if self.callback_url is not None and self.callback_secret is None:
             raise PydanticCustomError("callback", "callbacks are always signed: set GALLERY_CALLBACK_SECRET, too")
+        if self.alert_url is not None and self.alert_secret is None:
+            raise PydanticCustomError("alert", "alerts are always signed: set GALLERY_ALERT_SECRET, too")
         return self
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from sqlalchemy import Engine
 from gallery.catalogue.connect import connect
 from gallery.catalogue.migrate import migrate
 from gallery.local.info import StackInfo
+from gallery.local.ports import VARIABLES, is_free
 from gallery.local.set_up import set_up_stack
 from gallery.local.stack import LocalStack
 from gallery.settings import Settings, load_settings
@@ -37,6 +39,16 @@ PATIENCE = {
 PARTNER_KEY = "a-key-that-only-tests-know"
 ROTATED_SECRET = "whsec_" + base64.b64encode(b"a secret that is being rotated out").decode()
 OUTSIDE = ("GALLERY_", "AWS_", "PREFECT_")
+
+
+def free_ports() -> dict[str, str]:
+    """Settings that give a stack ports of its own, whatever other tests run beside it.
+
+    Below the range that the kernel takes ports of connections from, and in a hundred of this process's own.
+    """
+    start = 20_000 + 100 * (os.getpid() % 100)
+    free = (port for port in itertools.count(start) if is_free(port))
+    return {variable: str(next(free)) for variable in VARIABLES.values()}
 
 
 def clean_environment(**more: str) -> dict[str, str]:
@@ -63,12 +75,14 @@ class Servers:
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """PostgreSQL and S3, started once a session and ended with it, however it ends."""
     home = tmp_path_factory.mktemp("stack")
-    stack = LocalStack(home, PROJECT, clean_environment())
+    ports = free_ports()
+    stack = LocalStack(home, PROJECT, clean_environment(**ports))
     try:
         direct = stack.start(attached=True, parts=["postgres", "s3"])
         s3 = FaultyS3(direct.s3_endpoint_url)
         environment = clean_environment(
             **PATIENCE,
+            **ports,
             GALLERY_S3_ENDPOINT_URL=s3.url,
             GALLERY_API_KEYS=f"partner:{PARTNER_KEY}",
             GALLERY_WEBHOOK_SECRETS=ROTATED_SECRET,

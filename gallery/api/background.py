@@ -31,8 +31,15 @@ class Worker:
     One kind of work a thread: a receiver of callbacks that takes its time holds up no start.
     """
 
-    def __init__(self, name: str, step: Callable[[], bool], *, close: Callable[[], None] = lambda: None) -> None:
-        self._name, self._step, self._close = name, step, close
+    def __init__(
+        self,
+        name: str,
+        step: Callable[[], bool],
+        *,
+        close: Callable[[], None] = lambda: None,
+        every: float = LOOK_EVERY,
+    ) -> None:
+        self._name, self._step, self._close, self._every = name, step, close, every
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -58,7 +65,7 @@ class Worker:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._wake.wait(LOOK_EVERY)
+            self._wake.wait(self._every)
             self._wake.clear()
             try:
                 while not self._stopping.is_set() and self._step():

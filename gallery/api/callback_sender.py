@@ -1,4 +1,4 @@
-"""Sends callbacks to the application, signed by the Standard Webhooks scheme."""
+"""Sends callbacks to the application and alerts to ops, signed by the Standard Webhooks scheme."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import httpx
+from pydantic import SecretStr
 from sqlalchemy import Engine
 from standardwebhooks.webhooks import Webhook
 
 from gallery import runs
 from gallery.api.background import Worker
 from gallery.catalogue import callbacks
-from gallery.catalogue.callbacks import Callback
+from gallery.catalogue.callbacks import Audience, Callback
 from gallery.catalogue.connect import transaction
 from gallery.settings import Settings
 
@@ -30,13 +31,23 @@ NO_PROXY: Mapping[str, None] = {"all://localhost": None, "all://127.0.0.1": None
 
 def callback_sender(engine: Engine, settings: Settings) -> Worker:
     """A worker that sends what is due to `callback_url`, or forgets it where there is none."""
-    if settings.callback_url is None or settings.callback_secret is None:
-        return Worker("callbacks", lambda: _discard(engine))
-    sender = _Sender(settings.callback_url, settings.callback_secret.get_secret_value())
+    return _sender(engine, "application", settings.callback_url, settings.callback_secret)
+
+
+def alert_sender(engine: Engine, settings: Settings) -> Worker:
+    """As `callback_sender`, of alerts to `alert_url`."""
+    return _sender(engine, "ops", settings.alert_url, settings.alert_secret)
+
+
+def _sender(engine: Engine, audience: Audience, url: str | None, secret: SecretStr | None) -> Worker:
+    name = f"callbacks to {audience}"
+    if url is None or secret is None:
+        return Worker(name, lambda: _discard(engine, audience))
+    sender = _Sender(url, secret.get_secret_value())
 
     def step() -> bool:
         with transaction(engine) as session:
-            due = callbacks.claim_due_callbacks(session)
+            due = callbacks.claim_due_callbacks(session, audience=audience)
         if not due:
             return False
         error = sender.send(due[0])
@@ -49,18 +60,18 @@ def callback_sender(engine: Engine, settings: Settings) -> Worker:
             logging.WARNING if error else logging.INFO,
             "callback %s of upload %s: %s",
             due[0].type,
-            due[0].upload_id,
+            due[0].upload_id or "-",
             error or "taken",
             extra={"upload_id": due[0].upload_id},
         )
         return True
 
-    return Worker("callbacks", step, close=sender.close)
+    return Worker(name, step, close=sender.close)
 
 
-def _discard(engine: Engine) -> bool:
+def _discard(engine: Engine, audience: Audience) -> bool:
     with transaction(engine) as session:
-        callbacks.discard_callbacks(session)
+        callbacks.discard_callbacks(session, audience)
     return False
 
 
@@ -99,10 +110,8 @@ class _Sender:
 
 def _message(callback: Callback) -> dict[str, object]:
     """The upload's status as `GET /v1/uploads/{id}` has it, with the scheme's `type` and `timestamp` in front."""
-    run_id = callback.body.get("flow_run_id")
-    return {
-        "type": callback.type,
-        "timestamp": callback.created_at.isoformat(),
-        **callback.body,
-        "flow_run_url": runs.flow_run_url(UUID(run_id) if run_id else None),
-    }
+    message = {"type": callback.type, "timestamp": callback.created_at.isoformat(), **callback.body}
+    if callback.upload_id is not None:
+        run_id = callback.body.get("flow_run_id")
+        message["flow_run_url"] = runs.flow_run_url(UUID(run_id) if run_id else None)
+    return message

@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 
 from gallery import runs
 from gallery.api.background import deleter, reconciler, starter
-from gallery.api.callback_sender import callback_sender
+from gallery.api.callback_sender import alert_sender, callback_sender
 from gallery.api.rate_limit import RateLimit
+from gallery.api.watch import watcher
 from gallery.catalogue.connect import connect, transaction
 from gallery.settings import Settings
 from gallery.sns import SnsMessages
@@ -34,7 +35,9 @@ class Services:
         self.reconciler = reconciler(self.engine, self.storage, self.starter)
         self.deleter = deleter(self.engine, self.storage)
         self.callbacks = callback_sender(self.engine, settings)
-        self._workers = (self.starter, self.reconciler, self.deleter, self.callbacks)
+        self.alerts = alert_sender(self.engine, settings)
+        watch = watcher(self.engine, self.starter)
+        self._workers = (self.starter, self.reconciler, self.deleter, self.callbacks, self.alerts, watch)
 
     def start(self) -> None:
         """Begin the work in the background."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import func, select, update
@@ -86,6 +87,36 @@ def end_run(session: Session, flow_run_id: UUID, state: UploadState, message: st
     row = session.scalar(select(UploadRow).where(UploadRow.flow_run_id == flow_run_id).with_for_update())
     if row is not None and row.state in ("accepted", "running"):
         _end(session, row.upload_id, row.attempt, state, message)
+
+
+@dataclass(frozen=True, slots=True)
+class RunUnderWay:
+    """An upload whose run should be scheduled or running, as of attempt `attempt`."""
+
+    upload_id: str
+    attempt: int
+    flow_run_id: UUID
+
+
+def runs_under_way(session: Session) -> list[RunUnderWay]:
+    """Every upload that waits for its run's end."""
+    rows = session.execute(
+        select(UploadRow.upload_id, UploadRow.attempt, UploadRow.flow_run_id).where(
+            UploadRow.state.in_(("accepted", "running")), UploadRow.flow_run_id.is_not(None)
+        )
+    )
+    return [RunUnderWay(upload_id, attempt, run_id) for upload_id, attempt, run_id in rows if run_id is not None]
+
+
+def end_unheard(session: Session, run: RunUnderWay, state: UploadState, message: str) -> bool:
+    """Write the end of a run that nobody has reported, unless there is one by now or another attempt has begun."""
+    row = session.scalar(select(UploadRow).where(UploadRow.upload_id == run.upload_id).with_for_update())
+    if row is None or row.state not in ("accepted", "running"):
+        return False
+    if (row.attempt, row.flow_run_id) != (run.attempt, run.flow_run_id):
+        return False
+    _end(session, row.upload_id, row.attempt, state, message)
+    return True
 
 
 def cancel_unstarted(session: Session, upload: UploadRow) -> None:

@@ -1,10 +1,10 @@
-"""Callbacks: what the application is told of an upload's end, queued with it and sent until it is taken."""
+"""Callbacks: what the application is told of an upload's end, and ops of what needs them; sent until it is taken."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import delete, func, select, update
@@ -29,13 +29,15 @@ PAUSES = (
 )
 UNWANTED_AFTER = timedelta(days=1)
 
+Audience = Literal["application", "ops"]
+
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """A message that is due: `body` is the upload's status when it ended, without the run's address."""
+    """A message that is due. With an upload, `body` is its status when it ended, without the run's address."""
 
     callback_id: UUID
-    upload_id: str
+    upload_id: str | None
     type: str
     body: dict[str, Any]
     created_at: datetime
@@ -43,21 +45,33 @@ class Callback:
 
 
 def queue_callback(session: Session, upload_id: str, state: UploadState) -> None:
-    """Queue the message that an upload has ended in `state`, in the transaction that ends it."""
+    """Queue the message that an upload has ended in `state`, in the transaction that ends it; failures alert ops."""
     good = state in ("completed", "completed_with_rejects")
     session.flush()
     body = {**read_status(session, upload_id).document(), "state": state}
     session.add(CallbackRow(upload_id=upload_id, type="upload.completed" if good else "upload.failed", body=body))
+    if state in ("failed", "crashed"):
+        session.add(CallbackRow(upload_id=upload_id, audience="ops", type=f"alert.run_{state}", body=body))
 
 
-def claim_due_callbacks(session: Session, *, limit: int = 1) -> list[Callback]:
+def queue_alert(session: Session, kind: str, message: str) -> None:
+    """Queue an alert that is about no upload: `alert.{kind}`."""
+    session.add(CallbackRow(audience="ops", type=f"alert.{kind}", body={"message": message}))
+
+
+def claim_due_callbacks(session: Session, *, audience: Audience = "application", limit: int = 1) -> list[Callback]:
     """Take messages that are due; each comes up again, later, unless `sent`.
 
     Several may ask at once: nobody waits, and nobody gets what another has just taken.
     """
     rows = session.scalars(
         select(CallbackRow)
-        .where(CallbackRow.sent_at.is_(None), CallbackRow.given_up_at.is_(None), CallbackRow.due_at <= func.now())
+        .where(
+            CallbackRow.audience == audience,
+            CallbackRow.sent_at.is_(None),
+            CallbackRow.given_up_at.is_(None),
+            CallbackRow.due_at <= func.now(),
+        )
         .order_by(CallbackRow.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -71,7 +85,7 @@ def claim_due_callbacks(session: Session, *, limit: int = 1) -> list[Callback]:
 
 
 def sent(session: Session, callback: Callback) -> None:
-    """Note that the application has taken a message."""
+    """Note that a message was taken."""
     session.execute(
         update(CallbackRow)
         .where(CallbackRow.callback_id == callback.callback_id)
@@ -87,13 +101,17 @@ def refused(session: Session, callback: Callback, error: str) -> None:
     session.execute(update(CallbackRow).where(CallbackRow.callback_id == callback.callback_id).values(values))
 
 
-def discard_callbacks(session: Session) -> None:
+def discard_callbacks(session: Session, audience: Audience) -> None:
     """Forget what nobody has wanted to be told for a day: it must not all come years later.
 
     Not at once: while the setting is rolled out, some processes have it and others do not.
     """
     session.execute(
-        delete(CallbackRow).where(CallbackRow.sent_at.is_(None), CallbackRow.created_at < func.now() - UNWANTED_AFTER)
+        delete(CallbackRow).where(
+            CallbackRow.audience == audience,
+            CallbackRow.sent_at.is_(None),
+            CallbackRow.created_at < func.now() - UNWANTED_AFTER,
+        )
     )
 
 
@@ -104,7 +122,7 @@ def replay_callback(session: Session, upload_id: str) -> None:
         raise ConflictError(f"upload {upload_id} is {status.state}: there is nothing to report yet")
     last = session.scalar(
         select(CallbackRow)
-        .where(CallbackRow.upload_id == upload_id)
+        .where(CallbackRow.upload_id == upload_id, CallbackRow.audience == "application")
         .order_by(CallbackRow.created_at.desc())
         .limit(1)
         .with_for_update()

@@ -80,6 +80,8 @@ class UploadRow(Base):
             postgresql_where="state = 'accepted' AND flow_run_id IS NULL",
         ),
         Index("ix_uploads_open_check", "check_after", postgresql_where="state = 'open'"),
+        # What the watch over runs asks for.
+        Index("ix_uploads_under_way", "flow_run_id", postgresql_where="state IN ('accepted', 'running')"),
     )
 
     upload_id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -242,19 +244,23 @@ class AttemptRow(Base):
 
 
 class CallbackRow(Base):
-    """A message to the application, written in the transaction that ended the attempt; sent until it is taken.
+    """A message to the application, or an alert to `ops`, written in the transaction that it tells of; sent until it
+    is taken.
 
-    `callback_id` is the message's `webhook-id`, the same each time it is sent. `body` is the upload as it was then.
+    `callback_id` is the message's `webhook-id`, the same each time it is sent. `body` is the upload as it was then;
+    an alert about something else has no upload.
     """
 
     __tablename__ = "callbacks"
     __table_args__ = (
-        Index("ix_callbacks_due", "due_at", postgresql_where="sent_at IS NULL AND given_up_at IS NULL"),
+        CheckConstraint("audience IN ('application', 'ops')", name="audience"),
+        Index("ix_callbacks_due", "audience", "due_at", postgresql_where="sent_at IS NULL AND given_up_at IS NULL"),
         Index("ix_callbacks_upload_id", "upload_id"),
     )
 
     callback_id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
-    upload_id: Mapped[str] = mapped_column(ForeignKey("gallery.uploads.upload_id"))
+    upload_id: Mapped[str | None] = mapped_column(ForeignKey("gallery.uploads.upload_id"))
+    audience: Mapped[str] = mapped_column(server_default="application")
     type: Mapped[str]
     body: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -263,3 +269,13 @@ class CallbackRow(Base):
     last_error: Mapped[str | None]
     sent_at: Mapped[datetime | None]
     given_up_at: Mapped[datetime | None]
+
+
+class ConditionRow(Base):
+    """Something that is well or not, as whoever watched it last has found; alerts tell of its changes."""
+
+    __tablename__ = "conditions"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    is_well: Mapped[bool]
+    since: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
+from gallery.catalogue.attempts import RunUnderWay
 from gallery.catalogue.tables import ACCEPTED_SEQ, EntryRow, GalleryRow, UploadRow
 from gallery.errors import ConflictError, NotFoundError
 from gallery.models import Trigger, UploadState
@@ -229,3 +230,12 @@ def forget_run(session: Session, row: UploadRow) -> None:
     """Give an upload a new run, since Prefect has deleted the one that it had."""
     row.flow_run_id, row.start_tries = None, 0
     row.start_after = session.scalar(select(func.now()))
+
+
+def start_anew(session: Session, run: RunUnderWay) -> bool:
+    """Give an upload that still waits for its run to begin another one; false where it has begun meanwhile."""
+    row = lock_upload(session, run.upload_id)
+    if row.state != "accepted" or (row.attempt, row.flow_run_id) != (run.attempt, run.flow_run_id):
+        return False
+    forget_run(session, row)
+    return True

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import psutil
+from sqlalchemy import select
 
+from gallery.catalogue.connect import transaction
+from gallery.catalogue.tables import UploadRow
 from tests.journeys import Journeys, photo, wait_until
 
 
-def flow_process(journeys: Journeys) -> psutil.Process:
-    """The process of the flow run that is under way."""
+def flow_process(journeys: Journeys, gallery_id: str) -> psutil.Process:
+    """The process of a gallery's run that is under way; another test's may be about to end beside it."""
+    with transaction(journeys.engine) as session:
+        run_id = session.scalars(select(UploadRow.flow_run_id).where(UploadRow.gallery_id == gallery_id)).one()
     worker = psutil.Process(journeys.servers.info.pids["worker"])
-    return next(child for child in worker.children() if "prefect" in " ".join(child.cmdline()))
+    return next(child for child in worker.children() if child.environ().get("PREFECT__FLOW_RUN_ID") == str(run_id))
 
 
 def worker_has_let_go(journeys: Journeys, flow_run_id: str | None) -> bool | None:
@@ -28,7 +33,7 @@ def test_a_run_killed_between_put_and_save_is_finished_by_its_retry(journeys: Jo
 
     def kill() -> None:
         if not killed:
-            process = flow_process(journeys)
+            process = flow_process(journeys, gallery_id)
             killed.extend([process, *process.children(recursive=True)])
             process.kill()
 
