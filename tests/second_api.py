@@ -1,4 +1,4 @@
-"""A second process of the API on the same catalogue, with what the first one does not use: PUT, callbacks, SNS."""
+"""A second process of the API on the same catalogue, with what the first does not use: PUT, callbacks, alerts, SNS."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -45,7 +45,7 @@ class Received:
 
 @dataclass
 class Application:
-    """Receives callbacks, as a web application would. `statuses`: what it answers next, then 204."""
+    """Receives callbacks, as a web application would, and alerts. `statuses`: what callbacks are answered next."""
 
     url: str
     received: list[Received] = field(default_factory=list)
@@ -55,12 +55,19 @@ class Application:
     def wait_for(self, upload_id: str, count: int = 1) -> list[Received]:
         """The callbacks of an upload, once there are `count`."""
 
-        def mine() -> list[Received]:
-            return [item for item in self.received if json.loads(item.body)["upload_id"] == upload_id]
+        return self._wait_for("/callbacks", lambda body: body["upload_id"] == upload_id, count)
+
+    def alert(self, **wanted: str) -> Received:
+        """The first alert whose body has these values, once it is there."""
+        return self._wait_for("/alerts", lambda body: wanted.items() <= body.items(), 1)[0]
+
+    def _wait_for(self, path: str, is_meant: Callable[[dict[str, Any]], bool], count: int) -> list[Received]:
+        def found() -> list[Received]:
+            return [item for item in self.received if item.path == path and is_meant(json.loads(item.body))]
 
         with self.arrived:
-            assert self.arrived.wait_for(lambda: len(mine()) >= count, PATIENCE_SECONDS), "no callback came"
-            return mine()
+            assert self.arrived.wait_for(lambda: len(found()) >= count, PATIENCE_SECONDS), f"nothing came to {path}"
+            return found()
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,8 @@ def second_api(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> It
         "GALLERY_PRESIGN_METHOD": "put",
         "GALLERY_CALLBACK_URL": application.url,
         "GALLERY_CALLBACK_SECRET": CALLBACK_SECRET,
+        "GALLERY_ALERT_URL": application.url.replace("/callbacks", "/alerts"),
+        "GALLERY_ALERT_SECRET": CALLBACK_SECRET,
         "GALLERY_SNS_TOPICS": TOPIC,
         "GALLERY_CORS_ORIGINS": ORIGIN,
     }
@@ -189,7 +198,8 @@ def _application() -> tuple[ThreadingHTTPServer, Application]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             with application.arrived:
                 application.received.append(Received(self.path, headers, body))
-                status = application.statuses.pop(0) if application.statuses else 204
+                told = application.statuses if self.path == "/callbacks" else []
+                status = told.pop(0) if told else 204
                 application.arrived.notify_all()
             self.send_response(status)
             if status in (301, 302, 307, 308):

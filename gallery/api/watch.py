@@ -25,6 +25,8 @@ log = logging.getLogger("gallery.api")
 WATCH_EVERY = 10.0
 # Looks without an answer until Prefect counts as gone: a restart is none.
 PATIENCE = 3
+# Conditions that alerts tell of, as `alert.workers_gone` and `alert.workers_back`.
+WORKERS, PREFECT = "workers", "prefect"
 
 
 def watcher(engine: Engine, starts: Worker) -> Worker:
@@ -39,10 +41,10 @@ def watcher(engine: Engine, starts: Worker) -> Worker:
         except PrefectUnavailable:
             unanswered += 1
             if unanswered >= PATIENCE:
-                _note(engine, "prefect", is_well=False, message="Prefect's server does not answer: no run is started")
+                _note(engine, PREFECT, is_well=False, message="Prefect's server does not answer: no run is started")
             return False
         unanswered = 0
-        _note(engine, "prefect", is_well=True, message="Prefect's server answers again")
+        _note(engine, PREFECT, is_well=True, message="Prefect's server answers again")
         return False
 
     return Worker("watch over runs", step, every=WATCH_EVERY)
@@ -92,7 +94,7 @@ def watch_workers(engine: Engine) -> None:
         if is_well
         else f"no worker of pool {runs.POOL} gives a sign of life: uploads wait"
     )
-    _note(engine, "workers", is_well=is_well, message=message)
+    _note(engine, WORKERS, is_well=is_well, message=message)
 
 
 def _note(engine: Engine, name: str, *, is_well: bool, message: str) -> None:

@@ -22,10 +22,16 @@ PREFERRED: Mapping[PartName, int] = {"postgres": 5433, "s3": 9000, "prefect_serv
 
 
 def choose_port(
-    part: PartName, environment: Mapping[str, str], recorded: int | None, taken: frozenset[int] = frozenset()
+    part: PartName,
+    environment: Mapping[str, str],
+    recorded: int | None,
+    taken: frozenset[int] = frozenset(),
+    *,
+    used: bool = True,
 ) -> int:
     """The configured port, else the one used last time, else the preferred one, else any free one.
 
+    A configured port that is not `used` now may be busy: it is where others will look for the part later.
     Raises `ConfigurationError` where the configured port is no port, or is busy.
     """
     variable = VARIABLES[part]
@@ -33,7 +39,7 @@ def choose_port(
     if configured:
         if not configured.isdigit() or not 0 < int(configured) < 65536:
             raise ConfigurationError(f"{variable} is wrong: {configured!r} is not a port (1 to 65535)")
-        if int(configured) in taken or not is_free(int(configured)):
+        if used and (int(configured) in taken or not is_free(int(configured))):
             raise ConfigurationError(
                 f"port {configured} for {TITLES[part]} is busy: another program listens on it; "
                 f"stop that one, or set {variable} to a free port or unset it"

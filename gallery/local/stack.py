@@ -139,9 +139,8 @@ class LocalStack:
             name: state.ports[name] for name in VARIABLES if name in running and name in state.ports
         }
         for name in sorted(VARIABLES.keys() - ports.keys(), key=lambda name: name not in wanted):
-            configured = self.environment if name in wanted else {}
             taken = frozenset(ports.values())
-            ports[name] = choose_port(name, configured, state.ports.get(name), taken)
+            ports[name] = choose_port(name, self.environment, state.ports.get(name), taken, used=name in wanted)
         moved = frozenset(name for name in VARIABLES if state.ports.get(name) not in (None, ports[name]))
         misled = frozenset(name for name in running if with_needed(frozenset({name})) & moved)
         replace(state, ports=ports).save(self._state)

@@ -131,7 +131,12 @@ def test_a_callback_nobody_takes_for_three_days_is_given_up_and_can_be_replayed(
         ).state = "failed"
         callbacks.queue_callback(session, upload_id, "failed")
         session.flush()
-        row = session.scalars(select(CallbackRow).where(CallbackRow.upload_id == upload_id)).one()
+        rows = {row.audience: row for row in session.scalars(select(CallbackRow).filter_by(upload_id=upload_id))}
+        assert {audience: row.type for audience, row in rows.items()} == {
+            "application": "upload.failed",
+            "ops": "alert.run_failed",
+        }
+        row = rows["application"]
         row.tries = len(callbacks.PAUSES)
         session.flush()
         mine = [item for item in callbacks.claim_due_callbacks(session, limit=1000) if item.upload_id == upload_id]

@@ -27,6 +27,8 @@ def test_a_retry_takes_up_what_had_failed_in_the_same_run(
     second_api.http.post(f"{path}/complete")
     failed = second_api.wait_for(opened["upload_id"], "failed")
     assert failed["problems"][0]["reason"] == "missing_object"
+    alert = second_api.application.alert(type="alert.run_failed", upload_id=opened["upload_id"]).verified()
+    assert (alert["state"], alert["problems"]) == ("failed", failed["problems"])
 
     second_api.put(opened, {"late.jpg": files["late.jpg"]})
     # Prefect hears of a run's end a moment after the catalogue does; until then it is a conflict.

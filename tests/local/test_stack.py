@@ -144,6 +144,9 @@ def test_a_busy_configured_port_is_named(new_stack: NewStack) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigurationError, match=rf"port {port} for the S3 server is busy.*GALLERY_S3_PORT"):
             new_stack(GALLERY_S3_PORT=str(port)).start(parts=STORES)
+        # Where others will look for a part that is started later, or elsewhere, is settled all the same.
+        info = new_stack("other", GALLERY_API_PORT=str(port)).start(parts=STORES)
+        assert info.api_url == f"http://127.0.0.1:{port}"
     with pytest.raises(ConfigurationError, match="GALLERY_S3_PORT is wrong: 'http'"):
         new_stack(GALLERY_S3_PORT="http").start(parts=STORES)
 
@@ -328,8 +331,8 @@ def test_a_port_that_is_taken_between_its_choice_and_its_use_is_replaced(
         chosen = iter([port])
         real = choose_port
 
-        def choose_taken_first(part: PartName, *arguments: Any) -> int:
-            return next(chosen, None) or real(part, *arguments) if part == "s3" else real(part, *arguments)
+        def choose_taken_first(part: PartName, *arguments: Any, used: bool) -> int:
+            return (next(chosen, None) if part == "s3" else None) or real(part, *arguments, used=used)
 
         monkeypatch.setattr("gallery.local.stack.choose_port", choose_taken_first)
         messages: list[str] = []
