@@ -172,6 +172,26 @@ def setup() -> None:
     set_up_prefect(_project(), os.environ)
 
 
+@app.command()
+def sweep(
+    delete: Annotated[bool, typer.Option("--delete", help="Delete it; without this, only report.")] = False,
+    grace_days: Annotated[
+        int | None, typer.Option(min=2, max=3650, help="Leave alone what was written within so many days.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find what nothing needs any more, in the buckets, the outbox and this machine's scratch folder.
+
+    Works with the settings of its environment, else on the local stack. Exit status 1 where something was in the way.
+    """
+    from gallery.sweep.sweep import sweep as sweep_now
+
+    _use_stack()
+    findings = sweep_now(load_settings(), dry_run=not delete, grace_days=grace_days)
+    print(json.dumps(findings.to_json()) if as_json else findings.to_markdown())
+    raise typer.Exit(0 if findings.is_whole else 1)
+
+
 def main() -> None:
     """Run the command; a `GalleryError` becomes one line on stderr and exit status 2."""
     # As for Ctrl-C: what a command has started, it ends.
@@ -208,6 +228,16 @@ def _stack() -> LocalStack:
     home = os.environ.get("GALLERY_HOME")
     project = _project()
     return LocalStack(Path(home) if home else project / ".gallery", project)
+
+
+def _use_stack() -> None:
+    """Where the environment names no servers, go on with those of the local stack, if it runs."""
+    if not any(os.environ.get(name) for name in ("GALLERY_DATABASE_URL", "GALLERY_DATABASE_URL_FILE")):
+        info = _stack().info()
+        if info is not None:
+            environment = info.process_environment(os.environ)
+            os.environ.clear()
+            os.environ.update(environment)
 
 
 def _api() -> tuple[str, str]:

@@ -117,9 +117,9 @@ class ProcessedImage(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """An object that is due for deletion, with its outbox row. `etag`: delete only while it is still this."""
+    """An object that is due for deletion, with its outbox row if it has one. `etag`: only while it is still this."""
 
-    outbox_id: int
+    outbox_id: int | None
     bucket: str
     key: str
     etag: str | None = None

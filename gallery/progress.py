@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from gallery.amounts import bytes_in_words, count_in_words
+
 Unit = Literal["bytes", "images"]
 LINES_PER_STEP = 10
 
@@ -136,6 +138,4 @@ def progress_on(stream: TextIO | None = None, *, quiet: bool = False) -> JobProg
 
 
 def _amount(number: int, unit: Unit) -> str:
-    if unit == "images":
-        return f"{number:,} image{'' if number == 1 else 's'}"
-    return f"{number / 1e6:,.1f} MB" if number < 1e9 else f"{number / 1e9:,.2f} GB"
+    return count_in_words(number, "image") if unit == "images" else bytes_in_words(number)

@@ -18,6 +18,7 @@ from prefect.settings import get_current_settings
 from prefect.states import AwaitingRetry, Cancelling
 from prefect.utilities.urls import url_for
 
+from gallery.amounts import count_in_words
 from gallery.catalogue.uploads import StartRequest
 from gallery.errors import ConflictError, NotFoundError, PrefectUnavailable
 from gallery.models import UploadState
@@ -37,7 +38,7 @@ OUTAGE_SECONDS = 600
 
 def run_name(gallery_id: str, image_count: int) -> str:
     """What the run list shows: `summer-wedding · 1,361 images`."""
-    return f"{gallery_id} · {image_count:,} image{'' if image_count == 1 else 's'}"
+    return f"{gallery_id} · {count_in_words(image_count, 'image')}"
 
 
 def flow_run_url(flow_run_id: UUID | None) -> str | None:

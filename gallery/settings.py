@@ -35,6 +35,9 @@ from gallery.errors import ConfigurationError
 PREFIX = "GALLERY_"
 SECRETS = ("DATABASE_URL", "API_KEYS", "WEBHOOK_SECRETS", "CALLBACK_SECRET", "ALERT_SECRET")
 MIB = 1024 * 1024
+# How long a cached result of the process stage is good for. The sweep's grace must be longer or the same, so that
+# no cached result outlives the objects it speaks of.
+CACHE_DAYS = 2
 
 
 def _byte_count(value: object) -> object:
@@ -194,6 +197,9 @@ class Settings(ProcessingSettings):
     )
     staged_days: int = Field(14, ge=1, description="days that staged files are kept")
     keep_replaced_days: int = Field(0, ge=0, description="days that replaced versions are kept")
+    sweep_grace_days: int = Field(
+        3, ge=CACHE_DAYS, description="days that the sweep leaves alone whatever was written, at least 2"
+    )
     home: Path = Field(Path(".gallery"), description="state of the local stack")
 
     @field_validator("database_url")

@@ -32,6 +32,8 @@ READ_TIMEOUT = 30
 CALLS = 3
 
 CHUNK = MIB
+# Where Prefect's cached results lie in the library bucket: no gallery_id begins like this.
+RESULTS_PREFIX = "_results/"
 DELETE_BATCH = (
     1000  # objects a DeleteObjects call takes, https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 )
@@ -67,11 +69,17 @@ class Storage:
 
     def list_staged(self, prefix: str) -> Iterator[StoredObject]:
         """All objects of the uploads bucket below `prefix`."""
-        with translated("list", prefix):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.uploads_bucket, Prefix=prefix)
-            for page in pages:
-                for item in page.get("Contents", []):
-                    yield StoredObject(item["Key"], item["ETag"].strip('"'), item["Size"], item["LastModified"])
+        for page in self.list_pages(self.uploads_bucket, prefix):
+            yield from page
+
+    def list_pages(self, bucket: str, prefix: str = "") -> Iterator[list[StoredObject]]:
+        """The objects of a bucket below `prefix` in the order of their keys, by pages of at most 1,000."""
+        with translated("list", prefix or bucket):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                yield [
+                    StoredObject(item["Key"], item["ETag"].strip('"'), item["Size"], item["LastModified"])
+                    for item in page.get("Contents", [])
+                ]
 
     def download(self, key: str, etag: str, path: Path) -> str:
         """Stream the staged object to `path`, in constant memory, and return its SHA-256 in hex.

@@ -21,6 +21,9 @@ from gallery.models import Attempt
 from gallery.settings import Settings
 from gallery.storage import Storage
 
+# Rebuilds have their scratch folders in here; no upload_id begins like this.
+REBUILD_SCRATCH = "_rebuild"
+
 
 class Workspace:
     """Everything a stage needs besides the image at hand. Safe to use from many threads.

@@ -12,11 +12,10 @@ from prefect.tasks import exponential_backoff
 
 from gallery.errors import TransientError
 from gallery.models import DownloadedImage
-from gallery.settings import Settings
+from gallery.settings import CACHE_DAYS, Settings
 from gallery.workspace import Workspace
 
-# Shorter than the sweep's grace, so that no cached result outlives the objects it speaks of.
-CACHE_EXPIRATION = timedelta(days=2)
+CACHE_EXPIRATION = timedelta(days=CACHE_DAYS)
 
 
 def is_transient(_task: Task[..., Any], _task_run: TaskRun, state: State[Any]) -> bool:

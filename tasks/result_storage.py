@@ -9,7 +9,7 @@ from prefect.filesystems import WritableFileSystem
 from pydantic import ConfigDict, Field
 
 from gallery.settings import load_settings
-from gallery.storage import Storage
+from gallery.storage import RESULTS_PREFIX, Storage
 
 BLOCK_NAME = "gallery-results"
 
@@ -26,7 +26,7 @@ class LibraryResultStorage(WritableFileSystem):
     _description = "Keeps cached results of the process stage in the gallery's library bucket."
     model_config: ClassVar[ConfigDict] = ConfigDict(ignored_types=(cached_property,))
 
-    prefix: str = Field(default="_results/", description="Key prefix of the results in the library bucket.")
+    prefix: str = Field(default=RESULTS_PREFIX, description="Key prefix of the results in the library bucket.")
 
     @cached_property
     def _storage(self) -> Storage:

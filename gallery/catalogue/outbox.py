@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from gallery.catalogue.tables import OutboxRow, RenditionRow, VersionRow
+from gallery.catalogue.standing import has_ended
+from gallery.catalogue.tables import OutboxRow, RenditionRow, UploadRow, VersionRow
 from gallery.models import Deletion
 
 # Between two tries of a deletion that storage did not take.
@@ -27,7 +28,7 @@ def due_deletions(
         query = query.where(OutboxRow.upload_id == upload_id)
     if entry_number is not None:
         query = query.where(OutboxRow.entry_number == entry_number)
-    return [Deletion(row.outbox_id, row.bucket, row.key, row.etag) for row in session.scalars(query)]
+    return [_deletion(row) for row in session.scalars(query)]
 
 
 def claim_requested(session: Session, *, limit: int = 500) -> list[Deletion]:
@@ -35,22 +36,54 @@ def claim_requested(session: Session, *, limit: int = 500) -> list[Deletion]:
 
     Several may ask at once: nobody waits, and nobody gets what another has just taken.
     """
-    rows = session.scalars(
-        select(OutboxRow)
-        .where(OutboxRow.requested_by.is_not(None), _is_due())
-        .order_by(OutboxRow.outbox_id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
+    return _claim(session, select(OutboxRow).where(OutboxRow.requested_by.is_not(None), _is_due()), limit)
+
+
+def claim_left(session: Session, *, after: int, limit: int) -> list[Deletion]:
+    """As `claim_requested`: take what is due, whoever left it, with an `outbox_id` above `after`.
+
+    What an upload with an open run has left is not among it: the run does that itself.
+    """
+    return _claim(session, _left(after), limit)
+
+
+def list_left(session: Session, *, after: int, limit: int) -> list[Deletion]:
+    """What `claim_left` would take, without taking it."""
+    return [_deletion(row) for row in session.scalars(_left(after).order_by(OutboxRow.outbox_id).limit(limit))]
+
+
+def still_to_do(session: Session, deletions: Sequence[Deletion]) -> list[Deletion]:
+    """Which of these, claimed before, nobody has done meanwhile and no version has taken up again."""
+    ids = [deletion.outbox_id for deletion in deletions]
+    query = select(OutboxRow.outbox_id).where(OutboxRow.outbox_id.in_(ids), _is_wanted())
+    wanted = set(session.scalars(query))
+    return [deletion for deletion in deletions if deletion.outbox_id in wanted]
+
+
+def _left(after: int) -> Select[OutboxRow]:
+    under_way = select(UploadRow.upload_id).where(UploadRow.upload_id == OutboxRow.upload_id, ~has_ended())
+    return select(OutboxRow).where(OutboxRow.outbox_id > after, _is_due(), ~under_way.exists())
+
+
+def _claim(session: Session, query: Select[OutboxRow], limit: int) -> list[Deletion]:
+    rows = session.scalars(query.order_by(OutboxRow.outbox_id).limit(limit).with_for_update(skip_locked=True))
     taken = []
     for row in rows:
         row.due_at = func.now() + min(timedelta(seconds=2 ** min(row.tries + 2, 12)), LONGEST_PAUSE)
         row.tries += 1
-        taken.append(Deletion(row.outbox_id, row.bucket, row.key, row.etag))
+        taken.append(_deletion(row))
     return taken
 
 
+def _deletion(row: OutboxRow) -> Deletion:
+    return Deletion(row.outbox_id, row.bucket, row.key, row.etag)
+
+
 def _is_due() -> ColumnElement[bool]:
+    return and_(OutboxRow.due_at <= func.now(), _is_wanted())
+
+
+def _is_wanted() -> ColumnElement[bool]:
     in_use = or_(
         select(VersionRow.version_id)
         .where(VersionRow.original_key == OutboxRow.key, VersionRow.superseded_at.is_(None))
@@ -60,12 +93,8 @@ def _is_due() -> ColumnElement[bool]:
         .where(RenditionRow.key == OutboxRow.key, VersionRow.superseded_at.is_(None))
         .exists(),
     )
-    return and_(
-        OutboxRow.done_at.is_(None),
-        OutboxRow.due_at <= func.now(),
-        # A staged file's row carries an ETag; its key may by chance equal a library key.
-        or_(OutboxRow.etag.is_not(None), ~in_use),
-    )
+    # A staged file's row carries an ETag; its key may by chance equal a library key.
+    return and_(OutboxRow.done_at.is_(None), or_(OutboxRow.etag.is_not(None), ~in_use))
 
 
 def mark_done(session: Session, deletions: Sequence[Deletion]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import cast
 
@@ -12,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from gallery.catalogue.outbox import due_deletions
 from gallery.catalogue.outcomes import write_outcomes
+from gallery.catalogue.references import referred_to
 from gallery.catalogue.tables import EntryRow, ImageRow, OutboxRow, RenditionRow, UploadRow, VersionRow
 from gallery.errors import StaleAttempt
 from gallery.models import Attempt, Deletion, Entry, Outcome, ProcessedImage, SaveReceipt
@@ -57,7 +57,7 @@ def commit_version(
     else:
         # Never a key that a row refers to: a repeated attempt may find its own version to be the current one.
         mine = {original_key, *(rendition.key for rendition in image.renditions)}
-        superfluous = [(library_bucket, key, None) for key in sorted(mine - _referred_to(session, mine))]
+        superfluous = [(library_bucket, key, None) for key in sorted(mine - referred_to(session, mine))]
     if outcome != "superseded":
         identity.last_seq = attempt.accepted_seq
 
@@ -154,20 +154,6 @@ def _keys(session: Session, version: VersionRow | None) -> set[str]:
         return set()
     keys = session.scalars(select(RenditionRow.key).where(RenditionRow.version_id == version.version_id))
     return {version.original_key, *keys}
-
-
-def _referred_to(session: Session, keys: Iterable[str]) -> set[str]:
-    """Which of these library keys a version that was not superseded still refers to."""
-    wanted = list(keys)
-    originals = select(VersionRow.original_key).where(
-        VersionRow.original_key.in_(wanted), VersionRow.superseded_at.is_(None)
-    )
-    renditions = (
-        select(RenditionRow.key)
-        .join(VersionRow, VersionRow.version_id == RenditionRow.version_id)
-        .where(RenditionRow.key.in_(wanted), VersionRow.superseded_at.is_(None))
-    )
-    return set(session.scalars(originals.union_all(renditions)))
 
 
 def _put_in_outbox(

@@ -212,6 +212,8 @@ class OutboxRow(Base):
     __tablename__ = "outbox"
     __table_args__ = (
         Index("ix_outbox_due", "due_at", postgresql_where="done_at IS NULL"),
+        # What the sweep asks for, a page of keys at a time.
+        Index("ix_outbox_awaiting", "key", postgresql_where="done_at IS NULL"),
         Index("ix_outbox_requested", "due_at", postgresql_where="done_at IS NULL AND requested_by IS NOT NULL"),
         Index("ix_outbox_upload_id_entry_number", "upload_id", "entry_number"),
     )
@@ -241,6 +243,23 @@ class AttemptRow(Base):
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     finished_at: Mapped[datetime | None]
     message: Mapped[str | None]
+
+
+class MaintenanceRow(Base):
+    """One attempt of a flow run that looks after what is there (rebuild, sweep), kept for the run history."""
+
+    __tablename__ = "maintenance_runs"
+
+    flow_run_id: Mapped[UUID] = mapped_column(primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer, primary_key=True)
+    flow_name: Mapped[str]
+    gallery_id: Mapped[str | None]
+    state: Mapped[str]
+    requested_at: Mapped[datetime | None]
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    finished_at: Mapped[datetime | None]
+    message: Mapped[str | None]
+    counts: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
 
 
 class CallbackRow(Base):

@@ -132,6 +132,11 @@ def order_lock(gallery_id: str) -> ColumnElement[int]:
     return func.hashtextextended(f"order\n{gallery_id}", 0)
 
 
+def creation_lock(upload_id: str) -> ColumnElement[int]:
+    """Key of the advisory lock under which an upload that the caller has staged itself comes to be known."""
+    return func.hashtextextended(f"upload\n{upload_id}", 0)
+
+
 def accept(session: Session, upload_id: str) -> UploadRow:
     """Accept an upload for ingest, once: the same call again changes nothing and returns the same row.
 
@@ -167,7 +172,7 @@ def accept_staged(
     Raises `ConflictError` where the same `upload_id` is known with other files or for another gallery.
     """
     # Two calls at once for a new upload_id: the second waits here, then finds the first one's row.
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"upload\n{upload_id}", 0))))
+    session.execute(select(func.pg_advisory_xact_lock(creation_lock(upload_id))))
     known = session.get(UploadRow, upload_id)
     if known is None:
         open_upload(

@@ -41,6 +41,8 @@ class Catalogue:
     """The repository's functions, each call a transaction of its own; contents are words."""
 
     engine: Engine
+    uploads_bucket: str = UPLOADS
+    library_bucket: str = LIBRARY
 
     def open(self, gallery_id: str, *names: str) -> str:
         upload_id = f"u-{uuid4().hex[:12]}"
@@ -96,7 +98,15 @@ class Catalogue:
         keep_replaced: timedelta = timedelta(0),
     ) -> SaveReceipt:
         with transaction(self.engine) as session:
-            return commit(session, attempt, self.entries(attempt, content)[number - 1], content, recipe, keep_replaced)
+            return commit(
+                session,
+                attempt,
+                self.entries(attempt, content)[number - 1],
+                content,
+                recipe,
+                keep_replaced,
+                (self.uploads_bucket, self.library_bucket),
+            )
 
     def settle(self, attempt: Attempt, content: str, *, recipe: str = RECIPE) -> dict[int, Outcome]:
         with transaction(self.engine) as session:
@@ -155,6 +165,7 @@ def commit(
     content: str,
     recipe: str = RECIPE,
     keep_replaced: timedelta = timedelta(0),
+    buckets: tuple[str, str] = (UPLOADS, LIBRARY),
 ) -> SaveReceipt:
     prefix = f"{attempt.prefix}{entry.number}/"
     renditions = [
@@ -186,8 +197,8 @@ def commit(
         entry,
         image,
         original_key=f"{prefix}original.jpg",
-        uploads_bucket=UPLOADS,
-        library_bucket=LIBRARY,
+        uploads_bucket=buckets[0],
+        library_bucket=buckets[1],
         keep_replaced=keep_replaced,
     )
 

@@ -1,0 +1,90 @@
+"""Scratch folders that a killed run left on this machine: `{upload_id}/{attempt}`, and those of rebuilds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from gallery.catalogue.connect import transaction
+from gallery.catalogue.standing import read_standings
+from gallery.names import UPLOAD_ID
+from gallery.sweep.broom import Broom
+from gallery.workspace import REBUILD_SCRATCH
+
+
+def sweep_scratch(broom: Broom) -> None:
+    """Remove folders of attempts that are over, and of rebuilds, once they are older than the grace.
+
+    A newer attempt's folder has a number of its own, so that none can begin in one that is being removed. What no
+    run of a known upload made is left alone, and so is a link, wherever it leads.
+    """
+    root = broom.settings.scratch_dir
+    for folder in _entries(root):
+        if folder.name == REBUILD_SCRATCH and _is_folder(folder):
+            for rebuild in _entries(folder):
+                _remove_old(broom, rebuild)
+        elif UPLOAD_ID.fullmatch(folder.name) and _is_folder(folder):
+            _sweep_upload(broom, folder)
+        else:
+            broom.findings.unknown.add(str(folder))
+
+
+def _sweep_upload(broom: Broom, folder: Path) -> None:
+    with broom.reporting():
+        with transaction(broom.engine) as session:
+            standing = read_standings(session, [folder.name]).get(folder.name)
+        if standing is None:
+            broom.findings.unknown.add(str(folder))
+            return
+        for attempt in _entries(folder):
+            if not attempt.name.isdecimal():
+                broom.findings.unknown.add(str(attempt))
+            elif standing.has_ended or int(attempt.name) < standing.attempt:
+                _remove_old(broom, attempt)
+        with suppress(OSError):  # not empty: something in it was left alone
+            if not broom.findings.dry_run:
+                folder.rmdir()
+
+
+def _remove_old(broom: Broom, folder: Path) -> None:
+    if not _is_folder(folder):
+        broom.findings.unknown.add(str(folder))
+        return
+    size = _size(folder)
+    try:
+        # The folder's own time moves with every file that comes and goes in it.
+        if not broom.is_older(datetime.fromtimestamp(folder.stat().st_mtime, UTC), timedelta(0)):
+            return
+        if not broom.findings.dry_run:
+            shutil.rmtree(folder)  # follows no link
+    except FileNotFoundError:
+        return
+    except OSError:
+        broom.findings.troubles["scratch_folder"] += 1
+        broom.findings.kept.add(str(folder), size)
+        return
+    broom.findings.gone["scratch"].add(str(folder), size)
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    try:
+        yield from sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += (Path(parent) / name).lstat().st_size
+    return total
