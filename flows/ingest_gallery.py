@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from pydantic import Field
 from gallery import runs, stages
 from gallery.models import Entry, Problem
 from gallery.names import GALLERY_ID, UPLOAD_ID
+from gallery.patience import patiently
 from gallery.report import RunReport
 from gallery.settings import load_settings
 from gallery.workspace import Workspace, open_workspace
@@ -78,7 +80,7 @@ def ingest_gallery(
         ) as workspace,
     ):
         runs.name_run(run_id, this_run.name, runs.run_name(gallery_id, workspace.attempt.image_count))
-        plan = stages.plan(workspace)
+        plan = patiently(settings, lambda: stages.plan(workspace))
         get_run_logger().info(
             "Upload %s, attempt %d: %d of %d images to do, %d settled without a download",
             workspace.attempt.upload_id,
@@ -89,7 +91,7 @@ def ingest_gallery(
         )
         problems = [*plan.problems, *_ingest(workspace, plan.todo)]
         found_work = bool(plan.todo or plan.problems or plan.settled)
-        report = stages.report(workspace, problems, found_work=found_work)
+        report = patiently(settings, lambda: stages.report(workspace, problems, found_work=found_work))
         # What is done is written; the server, should it be away just now, is to hear of it.
         runs.wait_until_reachable()
         publish(report, workspace.attempt)
@@ -98,7 +100,8 @@ def ingest_gallery(
 
 def _ingest(workspace: Workspace, todo: Sequence[Entry]) -> list[Problem]:
     """Map the four stages over `todo`, window by window, so that disk, memory and futures stay bounded."""
-    size = workspace.settings.window
+    settings = workspace.settings
+    size = settings.window
     windows = [todo[start : start + size] for start in range(0, len(todo), size)]
     problems: list[Problem] = []
     progress = RunProgress(workspace.attempt, done=workspace.attempt.image_count - len(todo))
@@ -108,12 +111,13 @@ def _ingest(workspace: Workspace, todo: Sequence[Entry]) -> list[Problem]:
             arrived = downloads.settle()
             # The next window arrives while this one is processed: neither network nor processors wait.
             downloads = stage.download(following)
-            changed = stages.settle_unchanged(workspace, [image for _, image in arrived.results])
+            images = [image for _, image in arrived.results]
+            changed = patiently(settings, partial(stages.settle_unchanged, workspace, images))
             processed = stage.process(changed)
             saved = stage.save(processed.results)
             cleaned = stage.cleanup(saved.results)
             lost = [*arrived.problems, *processed.problems, *saved.problems]
-            stages.write_problems(workspace, lost)
+            patiently(settings, partial(stages.write_problems, workspace, lost))
             _log_problems([*lost, *cleaned.problems])
             problems += lost
             progress.advance(len(arrived.results) + len(arrived.problems))

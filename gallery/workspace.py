@@ -18,6 +18,7 @@ from gallery.errors import ConfigurationError
 from gallery.imaging.pool import DecoderPool
 from gallery.imaging.recipe import Limits, Recipe, load_recipe
 from gallery.models import Attempt
+from gallery.patience import patiently
 from gallery.settings import Settings
 from gallery.storage import Storage
 
@@ -81,10 +82,15 @@ def open_workspace(
         stack.callback(storage.close)
         engine = connect(settings, application="gallery-ingest")
         stack.callback(engine.dispose)
-        with transaction(engine) as session:
-            attempt = begin_attempt(
-                session, gallery_id=gallery_id, upload_id=upload_id, flow_run_id=flow_run_id, force=force
-            )
+
+        def begin() -> Attempt:
+            with transaction(engine) as session:
+                return begin_attempt(
+                    session, gallery_id=gallery_id, upload_id=upload_id, flow_run_id=flow_run_id, force=force
+                )
+
+        # Where a commit's answer was lost, the attempt that was begun then is simply not the newest.
+        attempt = patiently(settings, begin)
         scratch = _fresh_scratch(settings, attempt)
         stack.callback(_remove_scratch, scratch)
         decoders = stack.enter_context(
