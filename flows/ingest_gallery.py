@@ -27,6 +27,8 @@ from tasks.maps import StageMaps
 
 # After a SIGKILL, how long its slot stays taken, in seconds; a run that lives renews it at three quarters of that.
 LEASE_SECONDS = 60
+# Images of a run's first window.
+FIRST_WINDOW = 8
 
 
 def _write_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
@@ -101,8 +103,7 @@ def ingest_gallery(
 def _ingest(workspace: Workspace, todo: Sequence[Entry]) -> list[Problem]:
     """Map the four stages over `todo`, window by window, so that disk, memory and futures stay bounded."""
     settings = workspace.settings
-    size = settings.window
-    windows = [todo[start : start + size] for start in range(0, len(todo), size)]
+    windows = split(todo, settings.window)
     problems: list[Problem] = []
     progress = RunProgress(workspace.attempt, done=workspace.attempt.image_count - len(todo))
     with StageMaps(workspace) as stage:
@@ -122,6 +123,17 @@ def _ingest(workspace: Workspace, todo: Sequence[Entry]) -> list[Problem]:
             problems += lost
             progress.advance(len(arrived.results) + len(arrived.problems))
     return problems
+
+
+def split(todo: Sequence[Entry], largest: int) -> list[Sequence[Entry]]:
+    """Windows of 8, 16, 32 ... and at last `largest` entries: the first images are to be seen within seconds."""
+    windows: list[Sequence[Entry]] = []
+    start, size = 0, min(FIRST_WINDOW, largest)
+    while start < len(todo):
+        windows.append(todo[start : start + size])
+        start += size
+        size = min(2 * size, largest)
+    return windows
 
 
 def _log_problems(problems: Sequence[Problem]) -> None:

@@ -17,6 +17,7 @@ from gallery.errors import ConfigurationError, GalleryError
 from gallery.settings import load_processing_settings, load_settings
 
 if TYPE_CHECKING:
+    from gallery.ingest import IngestResult
     from gallery.local.stack import LocalStack
 
 app = typer.Typer(
@@ -87,10 +88,28 @@ def ingest(
     from gallery.client import GalleryClient
     from gallery.ingest import ingest_folder
     from gallery.progress import progress_on
-    from gallery.summary import print_summary
 
     with GalleryClient(*_api()) as client, progress_on(quiet=as_json) as progress:
-        result = ingest_folder(client, folder, gallery, progress)
+        _print_result(ingest_folder(client, folder, gallery, progress), as_json=as_json)
+
+
+@app.command()
+def retry(upload: Annotated[str, typer.Argument(help="The upload's id.")], as_json: AsJson = False) -> None:
+    """Run an upload again that has ended, through the API, and follow it: it works only on what is not done.
+
+    The same as Retry in the Prefect UI. Exit status as of `gallery ingest`.
+    """
+    from gallery.client import GalleryClient
+    from gallery.ingest import retry_upload
+    from gallery.progress import progress_on
+
+    with GalleryClient(*_api()) as client, progress_on(quiet=as_json) as progress:
+        _print_result(retry_upload(client, upload, progress), as_json=as_json)
+
+
+def _print_result(result: IngestResult, *, as_json: bool) -> None:
+    from gallery.summary import print_summary
+
     if as_json:
         print(json.dumps(result.to_json()))
     else:
@@ -170,6 +189,30 @@ def setup() -> None:
     for sentence in set_bucket_rules(settings):
         _say(f"gallery: {sentence}")
     set_up_prefect(_project(), os.environ)
+
+
+@app.command()
+def check(as_json: AsJson = False) -> None:
+    """Try every setting and permission: styles, database, buckets, Prefect. Exit status 1 where one is a problem.
+
+    Works with the settings of its environment, else on the local stack.
+    """
+    from dataclasses import asdict
+
+    # Before Prefect is imported, which reads its settings then.
+    _use_stack()
+    from gallery.check import check as checks
+
+    found = []
+    for checked in checks(load_settings()):
+        found.append(checked)
+        if not as_json:
+            print(f"{'ok     ' if checked.problem is None else 'PROBLEM'}  {checked.name}", flush=True)
+            if checked.problem is not None:
+                print(f"         {checked.problem}", flush=True)
+    if as_json:
+        print(json.dumps([asdict(checked) for checked in found]))
+    raise typer.Exit(1 if any(checked.problem for checked in found) else 0)
 
 
 @app.command()

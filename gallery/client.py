@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +27,8 @@ from gallery.errors import ConfigurationError, GalleryError
 TIMEOUT = httpx.Timeout(60, connect=10)
 # Seconds before each repetition; together longer than a restart of the API takes.
 BACKOFF = (0.25, 0.5, 1.0, 2.0, 4.0)
+# While an upload is followed: everything is sent, and the API may be away for two minutes.
+PATIENT_BACKOFF = (*BACKOFF, *[5.0] * 30)
 LONGEST_PAUSE = 30.0
 POLL_SECONDS = 0.5
 CONNECTIONS = 32
@@ -85,9 +87,16 @@ class GalleryClient:
         """Say that all is sent: from here on the gallery is ingested, whatever happens to this process."""
         self._call(dict[str, Any], "POST", f"/v1/uploads/{upload_id}/complete")
 
+    def retry(self, upload_id: str) -> None:
+        """Run an ended upload again; raises `ConflictError` while it is under way."""
+        self._call(dict[str, Any], "POST", f"/v1/uploads/{upload_id}/retry")
+
     def status(self, upload_id: str) -> UploadStatus:
         """How far the upload is."""
-        return self._call(UploadStatus, "GET", f"/v1/uploads/{upload_id}")
+        return self._status(upload_id, BACKOFF)
+
+    def _status(self, upload_id: str, backoff: Sequence[float]) -> UploadStatus:
+        return self._call(UploadStatus, "GET", f"/v1/uploads/{upload_id}", backoff=backoff)
 
     def wait(
         self, upload_id: str, on_change: Callable[[UploadStatus], None], timeout: float | None = None
@@ -99,7 +108,7 @@ class GalleryClient:
         deadline = None if timeout is None else time.monotonic() + timeout
         last: UploadStatus | None = None
         while True:
-            status = self.status(upload_id)
+            status = self._status(upload_id, PATIENT_BACKOFF)
             if status != last:
                 on_change(status)
                 last = status
@@ -146,6 +155,7 @@ class GalleryClient:
         *,
         json: object = None,
         headers: Mapping[str, str] | None = None,
+        backoff: Sequence[float] = BACKOFF,
     ) -> Answer:
         where = f"the gallery API at {self.api_url}"
         all_headers = {**self._authorization, **(headers or {})}
@@ -153,6 +163,7 @@ class GalleryClient:
             response = self._repeat(
                 lambda: self._http.request(method, self.api_url + path, json=json, headers=all_headers),
                 where,
+                backoff,
                 # Before its first answer it most likely does not run at all: say so at once.
                 retry_refused_connections=self._reached,
             )
@@ -174,12 +185,13 @@ class GalleryClient:
         self,
         request: Callable[[], httpx.Response],
         where: str,
+        pauses: Sequence[float] = BACKOFF,
         *,
         retry_refused_connections: bool = True,
     ) -> httpx.Response:
         """The first answer that is neither a lost connection nor an overload, or else the last one."""
-        for backoff in (*BACKOFF, None):
-            pause = backoff
+        for pause in (*pauses, None):
+            response = None
             try:
                 response = request()
             except httpx.TransportError as error:
@@ -190,9 +202,9 @@ class GalleryClient:
             else:
                 if pause is None or not _worth_repeating(response):
                     return response
-                pause = max(pause, _retry_after(response))
+            longer = _retry_after(response) if response is not None else 0.0
             # Jitter, so that parallel senders do not come back all at once.
-            self._pause(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+            self._pause(max(pause, longer) * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
         raise AssertionError("unreachable: the last round returns or raises")
 
 

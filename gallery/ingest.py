@@ -17,7 +17,7 @@ from gallery.client_types import DeclaredFile, PresignedFile, PresignedUpload, R
 from gallery.errors import GalleryError
 from gallery.folder import FoundPhotographs, LocalFile, find_photographs
 from gallery.models import GOOD_OUTCOMES, OUTCOMES, UploadState
-from gallery.names import check_gallery_id
+from gallery.names import check_gallery_id, check_upload_id
 from gallery.progress import JobProgress
 
 # As many as a browser's upload page keeps open.
@@ -103,6 +103,15 @@ def ingest_folder(
     _send_all(client, presigned, found, progress)
     client.complete(presigned.upload_id)
     status = _follow(client, presigned.upload_id, len(declared), progress, timeout)
+    return _result(status, time.monotonic() - began)
+
+
+def retry_upload(client: GalleryClient, upload_id: str, progress: JobProgress) -> IngestResult:
+    """Run an ended upload again, which works only on what is not done, and wait for its end."""
+    check_upload_id(upload_id)
+    began = time.monotonic()
+    client.retry(upload_id)
+    status = _follow(client, upload_id, client.status(upload_id).image_count, progress, None)
     return _result(status, time.monotonic() - began)
 
 

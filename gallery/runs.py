@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,10 +21,11 @@ from prefect.utilities.urls import url_for
 
 from gallery.amounts import count_in_words
 from gallery.catalogue.uploads import StartRequest
-from gallery.errors import ConflictError, NotFoundError, PrefectUnavailable
+from gallery.errors import ConfigurationError, ConflictError, NotFoundError, PrefectUnavailable
 from gallery.models import UploadState
 
 DEPLOYMENT = "ingest-gallery/ingest-gallery"
+DEPLOYMENTS = (DEPLOYMENT, "sweep-storage/sweep-storage")
 # The global concurrency limit that every ingest takes one slot of; ops change it in the Prefect UI.
 LIMIT_NAME = "gallery-ingest"
 POOL = "gallery"
@@ -32,6 +34,8 @@ PAGE = 200
 # How long a caller of ours may be kept waiting for Prefect's answer.
 ANSWER_SECONDS = 10
 SIGN_OF_LIFE_SECONDS = 1
+# How long Prefect may take to hear of an end that the catalogue has already.
+LAG_SECONDS = 5
 # How long a run waits for a server that is being restarted.
 OUTAGE_SECONDS = 600
 
@@ -65,9 +69,9 @@ def check_reachable() -> None:
 
     Without Prefect's client, which is patient: readiness probes are not. The route needs no credentials.
     """
-    api = get_current_settings().api
+    api, url = get_current_settings().api, _api_url()
     try:
-        answer = httpx.get(f"{api.url}/health", timeout=SIGN_OF_LIFE_SECONDS, verify=not api.tls_insecure_skip_verify)
+        answer = httpx.get(f"{url}/health", timeout=SIGN_OF_LIFE_SECONDS, verify=not api.tls_insecure_skip_verify)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise PrefectUnavailable(f"Prefect's API: {type(error).__name__}") from error
     if not answer.is_success:
@@ -116,6 +120,26 @@ def workers_ready() -> bool:
     return pool.is_paused or pool.status is not WorkPoolStatus.NOT_READY
 
 
+def check_set_up() -> None:
+    """Look for what `gallery setup` makes. Raises `ConfigurationError` that names what is missing, or
+    `PrefectUnavailable`.
+    """
+    with _prefect() as client:
+        wanted: Sequence[tuple[str, Callable[[], object]]] = (
+            (f"work pool {POOL}", lambda: client.read_work_pool(POOL)),
+            (f"limit {LIMIT_NAME}", lambda: client.read_global_concurrency_limit_by_name(LIMIT_NAME)),
+            *((f"deployment {name}", partial(client.read_deployment_by_name, name)) for name in DEPLOYMENTS),
+        )
+        missing = []
+        for name, read in wanted:
+            try:
+                read()
+            except ObjectNotFound:
+                missing.append(name)
+    if missing:
+        raise ConfigurationError(f"Prefect has no {', no '.join(missing)}: run `gallery setup`")
+
+
 def retry_run(flow_run_id: UUID) -> None:
     """What the UI's Retry button does: the same run, again.
 
@@ -123,9 +147,12 @@ def retry_run(flow_run_id: UUID) -> None:
     `PrefectUnavailable`.
     """
     with _prefect() as client:
-        state = client.read_flow_run(flow_run_id).state
-        if state is None or not state.is_final():
-            raise ConflictError(f"run {flow_run_id} is {state.name if state else 'without a state'}: it has not ended")
+        end = time.monotonic() + LAG_SECONDS
+        while (state := client.read_flow_run(flow_run_id).state) is None or not state.is_final():
+            if time.monotonic() > end:
+                name = state.name if state else "without a state"
+                raise ConflictError(f"run {flow_run_id} is {name}: it has not ended")
+            time.sleep(0.25)
         answer: OrchestrationResult[Any] = client.set_flow_run_state(
             flow_run_id, AwaitingRetry(message="Retry through the API")
         )
@@ -154,13 +181,22 @@ def cancel_run(flow_run_id: UUID) -> bool:
         raise ConflictError(f"Prefect does not cancel run {flow_run_id}: {answer.details}")
 
 
+def _api_url() -> str:
+    url = get_current_settings().api.url
+    if not url:
+        # Prefect's client would start a server of its own, which knows nothing of ours.
+        raise PrefectUnavailable("PREFECT_API_URL is not set: the address of Prefect's API")
+    return url
+
+
 @contextmanager
 def _prefect() -> Iterator[SyncPrefectClient]:
+    _api_url()
     try:
         with get_client(sync_client=True, httpx_settings={"timeout": ANSWER_SECONDS}) as client:
             yield client
     except ObjectNotFound as error:
-        raise NotFoundError("Prefect does not know this run any more") from error
+        raise NotFoundError("Prefect does not know this any more") from error
     except (httpx.HTTPError, PrefectHTTPStatusError, RuntimeError) as error:
         raise PrefectUnavailable(f"Prefect's API: {type(error).__name__}") from error
 
@@ -194,6 +230,7 @@ class RunStarter:
 
     def _start(self, request: StartRequest) -> UUID:
         if self._client is None:
+            _api_url()
             self._client = get_client(sync_client=True).__enter__()
         if self._deployment_id is None:
             self._deployment_id = self._client.read_deployment_by_name(DEPLOYMENT).id

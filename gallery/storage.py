@@ -102,10 +102,11 @@ class Storage:
             raise
         return digest.hexdigest()
 
-    def put(self, key: str, path: Path, content_type: str) -> str:
-        """Write a whole file to the library bucket, over whatever is there; returns its ETag."""
+    def put(self, key: str, path: Path, content_type: str, *, bucket: str | None = None) -> str:
+        """Write a whole file, to the library bucket by default, over whatever is there; returns its ETag."""
+        bucket = bucket or self.library_bucket
         with translated("upload", key), path.open("rb") as file:
-            answer = self._client.put_object(Bucket=self.library_bucket, Key=key, Body=file, ContentType=content_type)
+            answer = self._client.put_object(Bucket=bucket, Key=key, Body=file, ContentType=content_type)
         return answer["ETag"].strip('"')
 
     def read_bytes(self, key: str) -> bytes:

@@ -76,7 +76,7 @@ def open_workspace(
     cannot be ingested, `TransientError` where the database does not answer.
     """
     recipe, limits = load_recipe(settings), Limits.from_settings(settings)
-    _check_scratch_dir(settings.scratch_dir)
+    check_scratch_dir(settings.scratch_dir)
     with ExitStack() as stack:
         storage = Storage(settings)
         stack.callback(storage.close)
@@ -114,8 +114,11 @@ def _remove_scratch(scratch: Path) -> None:
         scratch.parent.rmdir()
 
 
-def _check_scratch_dir(folder: Path) -> None:
-    """Make the scratch folder; where it lies in a shared place, nobody else may have made it for us."""
+def check_scratch_dir(folder: Path) -> None:
+    """Make the scratch folder; where it lies in a shared place, nobody else may have made it for us.
+
+    Raises `ConfigurationError`.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         ours = folder.stat().st_uid == os.geteuid() and not folder.is_symlink()

@@ -5,18 +5,20 @@ from __future__ import annotations
 import base64
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import psutil
 import pytest
 from sqlalchemy import Engine
 
 from gallery.catalogue.connect import connect
 from gallery.catalogue.migrate import migrate
 from gallery.local.info import StackInfo
+from gallery.local.parts import PartName
 from gallery.local.ports import VARIABLES, is_free
 from gallery.local.set_up import set_up_stack
 from gallery.local.stack import LocalStack
@@ -61,7 +63,7 @@ def clean_environment(**more: str) -> dict[str, str]:
 class Servers:
     """The running stack, as everything under test sees it: S3 through the proxy that can inject faults.
 
-    `environment` is that of the stack's own processes; `given` is what the stack was started with.
+    `environment` is that of the stack's own processes; `given` is what the stack was started with; `ports` are its own.
     """
 
     home: Path
@@ -69,6 +71,24 @@ class Servers:
     s3: FaultyS3
     environment: dict[str, str]
     given: dict[str, str]
+    ports: dict[str, str]
+
+    def restart(self, *parts: PartName, **changed: str) -> None:
+        """Start what does not run; first end these parts, to start them with these settings changed."""
+        for part in parts:
+            process = psutil.Process(self.pids[part])
+            process.terminate()
+            process.wait(20)
+        # To all but the S3 server itself, S3 is elsewhere: behind the proxy.
+        LocalStack(self.home, PROJECT, clean_environment(**self.ports)).start(parts=["postgres", "s3"])
+        LocalStack(self.home, PROJECT, {**self.given, **changed}).start()
+
+    @property
+    def pids(self) -> Mapping[str, int]:
+        """The processes of the parts, as they are now."""
+        info = LocalStack(self.home, PROJECT, self.given).info()
+        assert info is not None
+        return info.pids
 
 
 @pytest.fixture(scope="session")
@@ -91,7 +111,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
             AWS_DEFAULT_REGION=direct.environment()["AWS_DEFAULT_REGION"],
         )
         info = LocalStack(home, PROJECT, environment).start(parts=["postgres"])
-        yield Servers(home, info, s3, info.process_environment(environment), environment)
+        yield Servers(home, info, s3, info.process_environment(environment), environment, ports)
         s3.close()
     finally:
         stack.stop()

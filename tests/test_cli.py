@@ -115,6 +115,16 @@ def test_ingest_prints_one_object_and_its_status_tells_whether_all_is_well(
     assert [problem["file_name"] for problem in result["problems"]] == ["letter.jpg"]
     assert servers.info.api_key not in done.stdout + done.stderr
 
+    again = gallery("retry", result["upload_id"], "--json", home=servers.home)
+    assert again.returncode == 1, again.stderr
+    retried = json.loads(again.stdout)
+    assert {**retried, "duration_seconds": 0, "images_per_second": 0} == {
+        **result,
+        "duration_seconds": 0,
+        "images_per_second": 0,
+    }
+    assert "upload no-such-upload is not known" in error_of(gallery("retry", "no-such-upload", home=servers.home))
+
 
 def test_process_prints_one_object_a_line(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "in", {"a.jpg": photo(1, (1600, 1200)), "letter.jpg": b"Dear"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -32,9 +33,9 @@ def count_outcomes(session: Session, upload_id: str) -> Counts:
     rows = session.execute(
         select(EntryRow.outcome, func.count()).where(EntryRow.upload_id == upload_id).group_by(EntryRow.outcome)
     )
-    counts = dict(rows.all())
+    counts: dict[str | None, int] = {row[0]: row[1] for row in rows}
     pending = counts.pop(None, 0)
-    return Counts(counts, pending)  # type: ignore[arg-type]
+    return Counts(cast(dict[Outcome, int], counts), pending)
 
 
 def list_problems(session: Session, upload_id: str, limit: int | None = None) -> list[Problem]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, select, tuple_
+from sqlalchemy import ColumnElement, and_, func, literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.tables import EntryRow, GalleryRow, ImageRow, RenditionRow, VersionRow
@@ -84,7 +84,7 @@ def list_images(session: Session, gallery_id: str, *, order: ImageOrder, after: 
         .limit(limit + 1)
     )
     if after is not None:
-        query = query.where(tuple_(value, name) > tuple_(after.value, after.file_name))
+        query = query.where(tuple_(value, name) > tuple_(literal(after.value), literal(after.file_name)))
     rows = session.execute(query).all()
     shown = rows[:limit]
     renditions = _renditions(session, [version.version_id for _, version, _ in shown])

@@ -60,12 +60,12 @@ def still_to_do(session: Session, deletions: Sequence[Deletion]) -> list[Deletio
     return [deletion for deletion in deletions if deletion.outbox_id in wanted]
 
 
-def _left(after: int) -> Select[OutboxRow]:
+def _left(after: int) -> Select[tuple[OutboxRow]]:
     under_way = select(UploadRow.upload_id).where(UploadRow.upload_id == OutboxRow.upload_id, ~has_ended())
     return select(OutboxRow).where(OutboxRow.outbox_id > after, _is_due(), ~under_way.exists())
 
 
-def _claim(session: Session, query: Select[OutboxRow], limit: int) -> list[Deletion]:
+def _claim(session: Session, query: Select[tuple[OutboxRow]], limit: int) -> list[Deletion]:
     rows = session.scalars(query.order_by(OutboxRow.outbox_id).limit(limit).with_for_update(skip_locked=True))
     taken = []
     for row in rows:

@@ -92,7 +92,9 @@ def _rotated(info: StackInfo, result: IngestResult, images: int) -> str | None:
             .where(ImageRow.gallery_id == result.gallery_id, ImageRow.file_name == name)
         ).one_or_none()
     engine.dispose()
-    return size and f"turned   {name} was taken upright: its renditions stand upright, {size.width} × {size.height}"
+    if size is None:
+        return None
+    return f"turned   {name} was taken upright: its renditions stand upright, {size.width} × {size.height}"
 
 
 def _where_to_look(info: StackInfo, stack: LocalStack) -> str:

@@ -32,6 +32,22 @@ SERVER_TUNED: Mapping[str, Setting] = {
         "prefect.server.concurrency.lease_storage.filesystem",
         "in memory, the default, a restart of the server leaks the slots of the concurrency limit for good",
     ),
+    "PREFECT_SERVER_CONCURRENCY_MAXIMUM_CONCURRENCY_SLOT_WAIT_SECONDS": Setting(
+        "5", "seconds until a run that waits for a slot looks again; default 30"
+    ),
+    "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": Setting(
+        "10", "the same, of a run that a deployment's limit has put back; default 30"
+    ),
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": Setting(
+        "events,flow_runs,orphans",
+        "by default runs are kept for ever, at 5,444 task runs a gallery; the history is in the catalogue",
+    ),
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": Setting(
+        "7776000", "seconds, 90 days: as long as a run can be looked at and retried in the UI"
+    ),
+    "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": Setting(
+        "P3D", "an event is of use while its run is watched; a gallery makes 20,000 of them; default 7 days"
+    ),
     "PREFECT_SERVER_DATABASE_TIMEOUT": Setting(
         "60", "seconds; the default of 10 is too short on a machine whose processors all decode images"
     ),

@@ -1,0 +1,177 @@
+"""Each part of the stack killed in the middle of a run: what comes back by itself, and that nothing is lost by it.
+
+Worker and run killed together come first and are looked at last: Prefect needs 90 seconds to miss the run, and in
+these the other parts are killed, too.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from uuid import uuid4
+
+import psutil
+import pytest
+from sqlalchemy import Engine, func, select
+
+from gallery.catalogue.connect import transaction
+from gallery.catalogue.tables import ImageRow, UploadRow, VersionRow
+from gallery.ingest import IngestResult
+from gallery.local.parts import PartName
+from gallery.runs import LIMIT_NAME
+from gallery.storage import Storage
+from tests.conftest import Servers
+from tests.flow.processes import flow_process
+from tests.journeys import Journeys, photo, wait_until
+
+FILES = {f"IMG_{number}.jpg": photo(number) for number in range(14)}
+# Long enough for a part to be started again; the other tests have no time for that.
+PATIENT = {"GALLERY_RETRIES": "8", "GALLERY_RETRY_DELAY_SECONDS": "0.5"}
+
+
+@pytest.fixture(scope="module")
+def patient_worker(servers: Servers) -> Iterator[None]:
+    """A worker whose runs wait for parts that are away."""
+    servers.restart("worker", **PATIENT)
+    yield
+    servers.restart("worker")
+
+
+class Sender:
+    """Sends a gallery, and calls `kill` once, in the middle of its run."""
+
+    def __init__(self, journeys: Journeys, gallery_id: str, kill: Callable[[], None]) -> None:
+        self.journeys, self.gallery_id = journeys, gallery_id
+        self._kill, self._killed, self._lock = kill, threading.Event(), threading.Lock()
+        self._result: list[IngestResult] = []
+        self._thread = threading.Thread(target=self._send, daemon=True)
+
+    def begin(self) -> Callable[[], IngestResult]:
+        """Return once `kill` has been called: with a way to wait for what becomes of the upload."""
+        fault = self.journeys.servers.s3.fault("PUT", rf"/{self.gallery_id}/[^/]+/5/thumb", before=self._once)
+        with fault:
+            self._thread.start()
+            assert self._killed.wait(60), "the run never came to its middle"
+        return self._wait
+
+    def _once(self) -> None:
+        with self._lock:
+            if not self._killed.is_set():
+                self._kill()
+                self._killed.set()
+
+    def _send(self) -> None:
+        self._result.append(self.journeys.send(self.gallery_id, FILES))
+
+    def _wait(self) -> IngestResult:
+        self._thread.join(120)
+        assert self._result, "the client gave up on the upload"
+        return self._result[0]
+
+
+@dataclass(frozen=True)
+class Silent:
+    """A run that was killed together with its worker; another worker has taken its place."""
+
+    journeys: Journeys
+    gallery_id: str
+    upload: UploadRow
+
+
+@pytest.fixture(scope="module")
+def silent(
+    patient_worker: None, servers: Servers, engine: Engine, storage: Storage, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Silent]:
+    journeys = Journeys(servers, engine, storage, tmp_path_factory.mktemp("silent"))
+    gallery_id = f"silent-{uuid4().hex[:8]}"
+
+    def kill() -> None:
+        process, worker = flow_process(journeys, gallery_id), psutil.Process(servers.pids["worker"])
+        worker.kill()
+        process.kill()
+        worker.wait(10)
+
+    Sender(journeys, gallery_id, kill).begin()
+    servers.restart(**PATIENT)
+    with transaction(engine) as session:
+        upload = session.scalars(select(UploadRow).where(UploadRow.gallery_id == gallery_id)).one()
+    yield Silent(journeys, gallery_id, upload)
+    journeys.close()
+
+
+def assert_nothing_is_lost(journeys: Journeys, gallery_id: str, upload_id: str) -> None:
+    """One outcome an entry, one current version an image, every object there, and none besides."""
+    assert Counter(outcome for outcome, _ in journeys.outcomes(upload_id).values()) == {"saved": len(FILES)}
+    versions = journeys.current(gallery_id)
+    assert set(versions) == set(FILES)
+    with transaction(journeys.engine) as session:
+        standing = session.execute(
+            select(VersionRow.image_id, func.count())
+            .join(ImageRow, ImageRow.image_id == VersionRow.image_id)
+            .where(ImageRow.gallery_id == gallery_id, VersionRow.superseded_at.is_(None))
+            .group_by(VersionRow.image_id)
+        ).all()
+    assert [count for _, count in standing] == [1] * len(FILES)
+    # What a sweep would take for left over is whatever is there besides.
+    assert journeys.library(gallery_id) == frozenset().union(*(version.keys for version in versions.values()))
+    assert journeys.due(gallery_id) == []
+    assert list((journeys.servers.home / "scratch").glob(f"{upload_id}*")) == []
+    for name, content in FILES.items():
+        assert journeys.looks_like(versions[name].styles["medium"][0], content), name
+
+
+def test_killed_with_its_worker_a_run_is_left_for_others_to_find(silent: Silent) -> None:
+    assert silent.journeys.upload(silent.upload.upload_id).state == "running"
+
+
+@pytest.mark.parametrize("part", ["prefect_server", "postgres", "s3"])
+def test_a_run_outlives_the_part(silent: Silent, journeys: Journeys, gallery_id: str, part: PartName) -> None:
+    def kill() -> None:
+        process = psutil.Process(journeys.servers.pids[part])
+        process.kill()
+        process.wait(10)
+
+    wait_for_result = Sender(journeys, gallery_id, kill).begin()
+    journeys.servers.restart(**PATIENT)
+    result = wait_for_result()
+    assert result.state == "completed"
+    run = journeys.ended(result.flow_run_id)
+    assert (run["state"]["type"], run["run_count"]) == ("COMPLETED", 1)
+    assert_nothing_is_lost(journeys, gallery_id, result.upload_id)
+
+
+@pytest.mark.parametrize("victim", ["run", "worker"])
+def test_what_a_kill_ends_is_retried_once_by_itself(
+    silent: Silent, journeys: Journeys, gallery_id: str, victim: str
+) -> None:
+    def kill() -> None:
+        worker = psutil.Process(journeys.servers.pids["worker"])
+        process = flow_process(journeys, gallery_id) if victim == "run" else worker
+        process.kill()
+        psutil.wait_procs([process], timeout=10)
+
+    wait_for_result = Sender(journeys, gallery_id, kill).begin()
+    # Where the stack starts another worker, it first ends what the one before has left running.
+    journeys.servers.restart(**PATIENT)
+    result = wait_for_result()
+    assert result.state == "crashed"
+    run = journeys.wait_for_end(result.flow_run_id, after=1)
+    assert (run["state"]["type"], run["run_count"]) == ("COMPLETED", 2)
+    assert_nothing_is_lost(journeys, gallery_id, result.upload_id)
+
+
+def test_killed_with_its_worker_a_run_is_missed_and_retried_once(silent: Silent) -> None:
+    journeys = silent.journeys
+    run = journeys.wait_for_end(silent.upload.flow_run_id, after=1)
+    assert (run["state"]["type"], run["run_count"]) == ("COMPLETED", 2)
+    states = journeys.prefect.get("/flow_run_states/", params={"flow_run_id": str(silent.upload.flow_run_id)}).json()
+    assert "No sign of life from the run for 90 seconds" in {state["message"] for state in states}
+    assert_nothing_is_lost(journeys, silent.gallery_id, silent.upload.upload_id)
+
+
+def test_no_slot_of_the_limit_is_lost_by_any_of_this(silent: Silent) -> None:
+    limit = f"/v2/concurrency_limits/{LIMIT_NAME}"
+    journeys = silent.journeys
+    wait_until(lambda: journeys.prefect.get(limit).json()["active_slots"] == 0 or None, "all slots to be free again")
