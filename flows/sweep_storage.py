@@ -16,10 +16,13 @@ from pydantic import Field
 
 from gallery import maintenance, runs
 from gallery.models import UploadState
-from gallery.settings import load_settings
+from gallery.settings import CACHE_DAYS, load_settings
 from gallery.sweep.sweep import sweep
 
 FLOW_NAME = "sweep-storage"
+# The form's titles. As extras, for Prefect sets each field's own title to the parameter's name.
+DryRun = Annotated[bool, Field(json_schema_extra={"title": "Dry run"})]
+GraceDays = Annotated[int | None, Field(ge=CACHE_DAYS, le=3650, json_schema_extra={"title": "Grace in days"})]
 
 
 def _write_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
@@ -35,29 +38,19 @@ def _write_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> No
     on_failure=[_write_end],
 )
 def sweep_storage(
-    dry_run: Annotated[
-        bool,
-        Field(
-            title="Dry run",
-            description="Only find and report what nothing needs any more. Switch it off to delete it.",
-        ),
-    ] = True,
-    grace_days: Annotated[
-        int | None,
-        Field(
-            title="Grace in days",
-            description="Leave alone whatever was written within so many days. Empty: GALLERY_SWEEP_GRACE_DAYS "
-            "of the worker, which it cannot be shorter than.",
-            ge=2,
-            le=3650,
-        ),
-    ] = None,
+    dry_run: DryRun = True,
+    grace_days: GraceDays = None,
 ) -> State[Any]:
     """Find what nothing needs any more, and delete it unless it is a dry run.
 
     That is: objects of the library that no version refers to, cached results that have expired, deletions that are
     due, staged files that have expired, and scratch folders that a killed run left on the worker's machine. Never a
     file that a gallery shows, and nothing of an upload whose run is under way.
+
+    Args:
+        dry_run: Only find and report it. Switch it off to delete it.
+        grace_days: Leave alone whatever was written within so many days. Empty: the worker's
+            GALLERY_SWEEP_GRACE_DAYS; shorter than that it cannot be.
     """
     settings = load_settings()
     run_id = UUID(this_run.id)

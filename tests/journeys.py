@@ -103,10 +103,18 @@ class Journeys:
         """A run at its first end; Prefect knows of it a moment after the catalogue does."""
         return self.wait_for_end(flow_run_id, after=0)
 
-    def run_deployment(self, **parameters: Any) -> dict[str, Any]:
+    def deployment(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.prefect.get(f"/deployments/name/{name}/{name}").json()
+        return found
+
+    def submit(self, deployment: str, **parameters: Any) -> httpx.Response:
+        """What the UI's form sends to start a run."""
+        path = f"/deployments/{self.deployment(deployment)['id']}/create_flow_run"
+        return self.prefect.post(path, json={"parameters": parameters})
+
+    def run_deployment(self, deployment: str = "ingest-gallery", /, **parameters: Any) -> dict[str, Any]:
         """Start a run as the UI's form does, and wait for its end."""
-        deployment = self.prefect.get("/deployments/name/ingest-gallery/ingest-gallery").json()["id"]
-        answer = self.prefect.post(f"/deployments/{deployment}/create_flow_run", json={"parameters": parameters})
+        answer = self.submit(deployment, **parameters)
         assert answer.status_code == 201, answer.text
         return self.wait_for_end(answer.json()["id"], after=0)
 
