@@ -14,6 +14,8 @@ from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 
+from gallery.runs import RETRY_AUTOMATION
+
 TAG = "gallery"
 # A run sends one every 30 s (PREFECT_FLOWS_HEARTBEAT_FREQUENCY): two may get lost.
 SILENCE = timedelta(seconds=90)
@@ -50,7 +52,7 @@ def automations() -> Sequence[AutomationCore]:
             ],
         ),
         AutomationCore(
-            name="gallery: a crashed run is retried once",
+            name=RETRY_AUTOMATION,
             description=(
                 "A run that crashed in its first attempt is retried after 15 seconds, unless somebody was faster. "
                 "It works only on what is left. A second crash is left to people."

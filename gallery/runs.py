@@ -29,6 +29,8 @@ DEPLOYMENTS = (DEPLOYMENT, "sweep-storage/sweep-storage")
 # The global concurrency limit that every ingest takes one slot of; ops change it in the Prefect UI.
 LIMIT_NAME = "gallery-ingest"
 POOL = "gallery"
+# Made by `gallery setup`; ops may switch it off in the Prefect UI.
+RETRY_AUTOMATION = "gallery: a crashed run is retried once"
 # Flow runs that are asked for at once; the server's own limit is 200.
 PAGE = 200
 # How long a caller of ours may be kept waiting for Prefect's answer.
@@ -108,6 +110,31 @@ def ends(flow_run_ids: Collection[UUID]) -> dict[UUID, tuple[UploadState, str] |
                 if run.state is not None and run.state.is_final()
             }
     return found
+
+
+def retry_first_crashes(flow_run_ids: Collection[UUID]) -> list[UUID]:
+    """Retry those of these runs that have crashed in their first execution and that nobody has taken up, unless ops
+    have switched the automation off that should have done so; returns which. Raises `PrefectUnavailable`.
+
+    Prefect's server holds events back for 15 minutes whose predecessors it has not seen: after a restart of its own,
+    and after some 10,000 other events. The automation then comes too late.
+    """
+    with _prefect() as client:
+        switch = client.read_automations_by_name(RETRY_AUTOMATION)
+        if not any(automation.enabled for automation in switch):
+            return []
+        runs = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=sorted(flow_run_ids)[:PAGE])), limit=PAGE
+        )
+        due = [run for run in runs if run.run_count == 1 and run.state is not None and run.state.is_crashed()]
+        retried = []
+        for run in due:
+            answer: OrchestrationResult[Any] = client.set_flow_run_state(
+                run.id, AwaitingRetry(message="Crashed, and retried by the API, once")
+            )
+            if answer.status is SetStateStatus.ACCEPT:
+                retried.append(run.id)
+    return retried
 
 
 def workers_ready() -> bool:

@@ -77,9 +77,12 @@ class Journeys:
         self.servers, self.engine, self.storage, self._tmp_path = servers, engine, storage, tmp_path
         self._folders = 0
         self.prefect = httpx.Client(base_url=servers.info.prefect_api_url, timeout=30)
+        key = {"Authorization": f"Bearer {servers.info.api_key}"}
+        self.api = httpx.Client(base_url=servers.info.api_url, headers=key, timeout=30)
 
     def close(self) -> None:
         self.prefect.close()
+        self.api.close()
 
     def send(self, gallery_id: str, files: Mapping[str, bytes] | Path) -> IngestResult:
         """Send a gallery through the front door and wait for its run."""
@@ -155,6 +158,11 @@ class Journeys:
     def upload(self, upload_id: str) -> UploadRow:
         with transaction(self.engine) as session:
             return session.scalars(select(UploadRow).where(UploadRow.upload_id == upload_id)).one()
+
+    def upload_of(self, gallery_id: str) -> UploadRow:
+        """A gallery's only upload."""
+        with transaction(self.engine) as session:
+            return session.scalars(select(UploadRow).where(UploadRow.gallery_id == gallery_id)).one()
 
     def current(self, gallery_id: str) -> dict[str, Version]:
         """The current versions of a gallery, by file name."""

@@ -7,6 +7,7 @@ A run whose process and worker are killed together runs none of its hooks; Prefe
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
 from sqlalchemy import Engine
 
@@ -25,6 +26,9 @@ log = logging.getLogger("gallery.api")
 WATCH_EVERY = 10.0
 # Looks without an answer until Prefect counts as gone: a restart is none.
 PATIENCE = 3
+# The automation waits 15 seconds and is evaluated every 5.
+AUTOMATION_IS_LATE = timedelta(seconds=30)
+TOO_LATE_TO_RETRY = timedelta(hours=1)
 # Conditions that alerts tell of, as `alert.workers_gone` and `alert.workers_back`.
 WORKERS, PREFECT = "workers", "prefect"
 
@@ -37,6 +41,7 @@ def watcher(engine: Engine, starts: Worker) -> Worker:
         nonlocal unanswered
         try:
             end_unheard_runs(engine, starts)
+            retry_crashed_runs(engine)
             watch_workers(engine)
         except PrefectUnavailable:
             unanswered += 1
@@ -81,6 +86,14 @@ def _end(engine: Engine, run: RunUnderWay, end: tuple[UploadState, str] | None, 
             f"had ended unheard: {end[0]}" if end else "is not known to Prefect any more",
             extra={"upload_id": run.upload_id},
         )
+
+
+def retry_crashed_runs(engine: Engine) -> None:
+    """Do what Prefect's automation should have done by now. Raises `PrefectUnavailable`."""
+    with transaction(engine) as session:
+        crashed = attempts.crashed_runs(session, after=AUTOMATION_IS_LATE, until=TOO_LATE_TO_RETRY)
+    for run_id in runs.retry_first_crashes(crashed) if crashed else ():
+        log.warning("run %s had crashed: it is retried, once", run_id)
 
 
 def watch_workers(engine: Engine) -> None:

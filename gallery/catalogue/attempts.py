@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select, update
@@ -106,6 +107,18 @@ def runs_under_way(session: Session) -> list[RunUnderWay]:
         )
     )
     return [RunUnderWay(upload_id, attempt, run_id) for upload_id, attempt, run_id in rows if run_id is not None]
+
+
+def crashed_runs(session: Session, *, after: timedelta, until: timedelta) -> list[UUID]:
+    """The runs of uploads that have been `crashed` for so long, and not for longer than `until`."""
+    rows = session.scalars(
+        select(UploadRow.flow_run_id).where(
+            UploadRow.state == "crashed",
+            UploadRow.flow_run_id.is_not(None),
+            UploadRow.finished_at.between(func.now() - until, func.now() - after),
+        )
+    )
+    return [row for row in rows if row is not None]
 
 
 def end_unheard(session: Session, run: RunUnderWay, state: UploadState, message: str) -> bool:

@@ -82,6 +82,7 @@ class UploadRow(Base):
         Index("ix_uploads_open_check", "check_after", postgresql_where="state = 'open'"),
         # What the watch over runs asks for.
         Index("ix_uploads_under_way", "flow_run_id", postgresql_where="state IN ('accepted', 'running')"),
+        Index("ix_uploads_crashed", "finished_at", postgresql_where="state = 'crashed'"),
     )
 
     upload_id: Mapped[str] = mapped_column(String(64), primary_key=True)

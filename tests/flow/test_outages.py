@@ -95,9 +95,7 @@ def silent(
 
     Sender(journeys, gallery_id, kill).begin()
     servers.restart(**PATIENT)
-    with transaction(engine) as session:
-        upload = session.scalars(select(UploadRow).where(UploadRow.gallery_id == gallery_id)).one()
-    yield Silent(journeys, gallery_id, upload)
+    yield Silent(journeys, gallery_id, journeys.upload_of(gallery_id))
     journeys.close()
 
 

@@ -19,6 +19,9 @@ def upgrade() -> None:
         schema="gallery",
         postgresql_where="state IN ('accepted', 'running')",
     )
+    op.create_index(
+        "ix_uploads_crashed", "uploads", ["finished_at"], schema="gallery", postgresql_where="state = 'crashed'"
+    )
     op.alter_column("callbacks", "upload_id", nullable=True, schema="gallery")
     op.add_column(
         "callbacks", sa.Column("audience", sa.Text(), server_default="application", nullable=False), schema="gallery"
@@ -58,4 +61,5 @@ def downgrade() -> None:
         postgresql_where="sent_at IS NULL AND given_up_at IS NULL",
     )
     op.alter_column("callbacks", "upload_id", nullable=False, schema="gallery")
+    op.drop_index("ix_uploads_crashed", "uploads", schema="gallery")
     op.drop_index("ix_uploads_under_way", "uploads", schema="gallery")

@@ -1,0 +1,264 @@
+"""What operators have in the Prefect UI: forms, names, artifacts, limits, Cancel, Retry."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import pytest
+
+from gallery.runs import LIMIT_NAME
+from tests.conftest import PROJECT
+from tests.flow.processes import flow_process
+from tests.journeys import Journeys, photo, wait_until
+from tests.test_cli import gallery
+
+
+def filtered(journeys: Journeys, what: str, **body: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = journeys.prefect.post(f"/{what}/filter", json=body).json()
+    return found
+
+
+def artifacts(journeys: Journeys, flow_run_id: str | None) -> dict[str, dict[str, Any]]:
+    """A run's artifacts by key; fails where there are two of a kind."""
+    found = filtered(journeys, "artifacts", artifacts={"flow_run_id": {"any_": [flow_run_id]}})
+    assert len({item["type"] for item in found}) == len(found)
+    return {item["key"].split("-")[0]: item for item in found}
+
+
+def limit_events(journeys: Journeys, flow_run_id: str | None) -> list[str]:
+    """How often a run took or gave back slots of limits, by the server's own record."""
+    events = journeys.prefect.post(
+        "/events/filter",
+        json={
+            "filter": {
+                "event": {"prefix": ["prefect.concurrency-limit."]},
+                "related": {"id": [f"prefect.flow-run.{flow_run_id}"]},
+            },
+            "limit": 50,
+        },
+    ).json()["events"]
+    return sorted(event["event"].rsplit(".", 1)[1] for event in events)
+
+
+def has_begun(journeys: Journeys, gallery_id: str) -> bool | None:
+    """Whether Prefect has a gallery's run as running."""
+    runs = filtered(journeys, "flow_runs", flow_runs={"name": {"like_": f"{gallery_id} "}})
+    return (bool(runs) and runs[0]["state"]["type"] == "RUNNING") or None
+
+
+def test_the_form_of_an_ingest_explains_itself_and_refuses_what_no_gallery_is_called(journeys: Journeys) -> None:
+    deployment = journeys.deployment("ingest-gallery")
+    form = deployment["parameter_openapi_schema"]["properties"]
+    assert {name: field["title"] for name, field in form.items()} == {
+        "gallery_id": "Gallery",
+        "upload_id": "Upload",
+        "force": "Redo everything",
+    }
+    assert all(field["description"] for field in form.values())
+    assert deployment["description"]
+    assert deployment["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+    for wrong in (
+        {"gallery_id": "../x"},
+        {"gallery_id": "good", "upload_id": "a b"},
+        {"gallery_id": "good", "force": 7},
+    ):
+        refused = journeys.submit("ingest-gallery", **wrong)
+        assert refused.status_code == 409, wrong
+    unknown = journeys.run_deployment(gallery_id="never-heard-of")
+    assert unknown["state"]["type"] == "FAILED"
+    assert "gallery 'never-heard-of' is not known" in unknown["state"]["message"]
+
+
+def test_a_run_tells_its_story_and_takes_one_slot_however_many_images_it_has(
+    journeys: Journeys, gallery_id: str
+) -> None:
+    files = {f"IMG_{number}.jpg": photo(number) for number in range(20)}
+    many = journeys.send(gallery_id, {**files, "letter.jpg": b"Dear Sir"})
+    one = journeys.send(f"{gallery_id}-one", {"a.jpg": photo(1)})
+    run = journeys.ended(many.flow_run_id)
+    journeys.ended(one.flow_run_id)
+    assert (run["name"], run["state"]["name"]) == (f"{gallery_id} · 21 images", "Completed with rejects")
+
+    story = artifacts(journeys, many.flow_run_id)
+    assert set(story) == {"progress", "problems", "gallery"}
+    assert (story["progress"]["data"], story["progress"]["description"]) == (100.0, "21 of 21 images")
+    (problem,) = json.loads(story["problems"]["data"])
+    assert (problem["file"], problem["outcome"], problem["reason"]) == ("letter.jpg", "rejected", "not_an_image")
+    assert story["gallery"]["description"] == run["state"]["message"]
+    assert f"/artifacts/artifact/{story['problems']['id']})" in story["gallery"]["data"]
+    assert set(artifacts(journeys, one.flow_run_id)) == {"progress", "gallery"}
+
+    for result in (many, one):
+        events = wait_until(
+            lambda run_id=result.flow_run_id: found if len(found := limit_events(journeys, run_id)) > 1 else None,
+            "the slot to be given back",
+        )
+        assert events == ["acquired", "released"]
+    mine = {"flow_run_id": {"any_": [many.flow_run_id]}, "level": {"ge_": 20}}
+    lines = [line["message"] for line in filtered(journeys, "logs", logs=mine, limit=200)]
+    ours = [line for line in lines if "Finished in state" not in line and not line.startswith("Task run")]
+    # What happened: the plan, and the file that was rejected. The rest is Prefect's own.
+    assert [line for line in ours if "IMG_" in line] == []
+    assert Counter("letter.jpg" in line for line in ours)[True] == 1
+
+
+def test_a_run_waits_for_a_slot_and_takes_it_once_ops_have_raised_the_limit(
+    journeys: Journeys, gallery_id: str
+) -> None:
+    limit = f"/v2/concurrency_limits/{LIMIT_NAME}"
+    before = journeys.prefect.get(limit).json()["limit"]
+    journeys.prefect.patch(limit, json={"limit": 0})
+    results: list[Any] = []
+    sender = threading.Thread(target=lambda: results.append(journeys.send(gallery_id, {"a.jpg": photo(1)})))
+    try:
+        sender.start()
+        wait_until(lambda: has_begun(journeys, gallery_id), "the run to ask for its slot")
+        assert journeys.upload_of(gallery_id).attempt == 0, "it has not begun"
+    finally:
+        journeys.prefect.patch(limit, json={"limit": before})
+    sender.join(60)
+    assert results[0].state == "completed"
+
+
+@pytest.mark.parametrize("through", ["the UI", "the API"])
+def test_a_cancelled_run_stops_keeps_what_is_saved_and_a_retry_does_the_rest(
+    journeys: Journeys, gallery_id: str, through: str
+) -> None:
+    files = {f"IMG_{number:02}.jpg": photo(number) for number in range(30)}
+    processes: list[psutil.Process] = []
+
+    def cancel() -> None:
+        if processes:
+            return
+        run = flow_process(journeys, gallery_id)
+        processes.extend([run, *run.children(recursive=True)])
+        upload = journeys.upload_of(gallery_id)
+        if through == "the UI":
+            body = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+            answer = journeys.prefect.post(f"/flow_runs/{upload.flow_run_id}/set_state", json=body)
+            assert answer.json()["status"] == "ACCEPT"
+        else:
+            assert journeys.api.post(f"/v1/uploads/{upload.upload_id}/cancel").status_code == 202
+
+    with journeys.servers.s3.fault("PUT", rf"/{gallery_id}/[^/]+/1[0-9]/thumb", before=cancel):
+        result = journeys.send(gallery_id, files)
+    assert result.state == "cancelled"
+    run = journeys.ended(result.flow_run_id)
+    assert run["state"]["type"] == "CANCELLED"
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert alive == []
+    outcomes = Counter(outcome for outcome, _ in journeys.outcomes(result.upload_id).values())
+    # The first window of eight was through; the one that was under way and those after it were not.
+    assert (outcomes["saved"], outcomes[None]) == (8, 22)
+    assert len(journeys.current(gallery_id)) == 8
+    assert list((journeys.servers.home / "scratch").glob(f"{result.upload_id}*")) == []
+
+    again = gallery("retry", result.upload_id, "--json", home=journeys.servers.home)
+    assert (again.returncode, json.loads(again.stdout)["counts"]["saved"]) == (0, 30), again.stderr
+    assert journeys.ended(result.flow_run_id)["run_count"] == 2
+    versions = journeys.current(gallery_id)
+    assert journeys.library(gallery_id) == frozenset().union(*(version.keys for version in versions.values()))
+
+
+def test_what_a_limit_has_rejected_is_taken_up_by_a_retry_once_the_limit_is_raised(
+    journeys: Journeys, gallery_id: str
+) -> None:
+    journeys.servers.restart("worker", GALLERY_MAX_PIXELS="100000")
+    try:
+        result = journeys.send(gallery_id, {"large.jpg": photo(1), "small.jpg": photo(2, (320, 240))})
+        assert journeys.outcomes(result.upload_id)["large.jpg"] == ("rejected", "too_many_pixels")
+        assert journeys.ended(result.flow_run_id)["state"]["name"] == "Completed with rejects"
+    finally:
+        journeys.servers.restart("worker")
+    run = journeys.retry(result.flow_run_id)
+    assert (run["state"]["name"], run["state"]["message"]) == ("Completed", "2 of 2 saved")
+    # Of the second attempt: one image, through three stages; the first made two downloads, two processes, a save.
+    assert sum(journeys.task_runs(result.flow_run_id, 5 + 3).values()) == 8
+
+
+def test_set_up_again_changes_nothing_that_ops_have_changed(journeys: Journeys) -> None:
+    def seen() -> dict[str, Any]:
+        names = ("ingest-gallery", "sweep-storage")
+        changing = {"updated", "last_polled", "version", "version_id", "version_info", "status"}
+        return {
+            "automations": sorted(filtered(journeys, "automations"), key=lambda item: item["name"]),
+            "limit": journeys.prefect.get(f"/v2/concurrency_limits/{LIMIT_NAME}").json()["limit"],
+            "pool": journeys.prefect.get("/work_pools/gallery").json()["concurrency_limit"],
+            "deployments": [
+                {key: value for key, value in journeys.deployment(name).items() if key not in changing}
+                for name in names
+            ],
+        }
+
+    automation = next(item for item in filtered(journeys, "automations") if "retried once" in item["name"])
+    path = f"/automations/{automation['id']}"
+    limit = f"/v2/concurrency_limits/{LIMIT_NAME}"
+    undo: list[Callable[[], Any]] = [
+        lambda: journeys.prefect.patch(path, json={"enabled": True}),
+        lambda: journeys.prefect.patch(limit, json={"limit": 2}),
+    ]
+    try:
+        journeys.prefect.patch(path, json={"enabled": False})
+        journeys.prefect.patch(limit, json={"limit": 5})
+        before = seen()
+        assert {item["name"]: item["enabled"] for item in before["automations"]}[automation["name"]] is False
+        assert before["limit"] == 5
+        subprocess.run(
+            [sys.executable, "-m", "deployments.set_up"],
+            cwd=PROJECT,
+            env=journeys.servers.info.process_environment(journeys.servers.given),
+            check=True,
+            capture_output=True,
+        )
+        after = seen()
+        strip = {"updated"}
+        for state in (before, after):
+            state["automations"] = [
+                {key: value for key, value in item.items() if key not in strip} for item in state["automations"]
+            ]
+        assert after == before
+    finally:
+        for step in undo:
+            step()
+
+
+def test_every_setting_and_permission_can_be_tried(journeys: Journeys) -> None:
+    found = gallery("check", "--json", home=journeys.servers.home)
+    checks = json.loads(found.stdout)
+    assert [item for item in checks if item["problem"]] == []
+    assert found.returncode == 0
+    assert len(checks) >= 8
+    environment = {
+        name: value
+        for name, value in journeys.servers.environment.items()
+        if name.startswith(("GALLERY_", "AWS_")) and name != "GALLERY_HOME"
+    }
+    broken = {**environment, "GALLERY_LIBRARY_BUCKET": "no-such-bucket", "GALLERY_STYLES_FILE": "/nowhere.toml"}
+    found = gallery("check", "--json", home=journeys.servers.home, **broken)
+    problems = {item["name"]: item["problem"] for item in json.loads(found.stdout) if item["problem"]}
+    assert found.returncode == 1
+    assert "/nowhere.toml" in problems["styles and watermark"]
+    assert "NoSuchBucket" in problems["library bucket no-such-bucket: copy, write, read, delete"]
+    assert "PREFECT_API_URL is not set" in problems["Prefect: server"]
+
+
+def test_the_sweep_is_scheduled(journeys: Journeys) -> None:
+    deployment = journeys.deployment("sweep-storage")["id"]
+
+    def planned() -> list[dict[str, Any]] | None:
+        query = {
+            "deployments": {"id": {"any_": [deployment]}},
+            "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+        }
+        runs = filtered(journeys, "flow_runs", **query)
+        return [run for run in runs if run["auto_scheduled"]] or None
+
+    runs = wait_until(planned, "Prefect's scheduler to plan the next night's sweep")
+    assert {run["parameters"]["dry_run"] for run in runs} == {False}
