@@ -7,13 +7,12 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import psutil
 import pytest
 
-from gallery.runs import LIMIT_NAME
+from gallery.runs import DEPLOYMENTS, LIMIT_NAME, RETRY_AUTOMATION
 from tests.conftest import PROJECT
 from tests.flow.processes import flow_process
 from tests.journeys import Journeys, photo, wait_until
@@ -183,33 +182,37 @@ def test_what_a_limit_has_rejected_is_taken_up_by_a_retry_once_the_limit_is_rais
     assert sum(journeys.task_runs(result.flow_run_id, 5 + 3).values()) == 8
 
 
-def test_set_up_again_changes_nothing_that_ops_have_changed(journeys: Journeys) -> None:
-    def seen() -> dict[str, Any]:
-        names = ("ingest-gallery", "sweep-storage")
-        changing = {"updated", "last_polled", "version", "version_id", "version_info", "status"}
-        return {
-            "automations": sorted(filtered(journeys, "automations"), key=lambda item: item["name"]),
-            "limit": journeys.prefect.get(f"/v2/concurrency_limits/{LIMIT_NAME}").json()["limit"],
-            "pool": journeys.prefect.get("/work_pools/gallery").json()["concurrency_limit"],
-            "deployments": [
-                {key: value for key, value in journeys.deployment(name).items() if key not in changing}
-                for name in names
-            ],
-        }
+def what_set_up_makes(journeys: Journeys) -> dict[str, Any]:
+    """All that `gallery setup` makes in Prefect, without what changes by being used."""
 
-    automation = next(item for item in filtered(journeys, "automations") if "retried once" in item["name"])
-    path = f"/automations/{automation['id']}"
-    limit = f"/v2/concurrency_limits/{LIMIT_NAME}"
-    undo: list[Callable[[], Any]] = [
-        lambda: journeys.prefect.patch(path, json={"enabled": True}),
-        lambda: journeys.prefect.patch(limit, json={"limit": 2}),
-    ]
+    def deployment(name: str) -> dict[str, Any]:
+        found = journeys.deployment(name)
+        named = ("id", "description", "tags", "parameters", "parameter_openapi_schema", "entrypoint", "pull_steps")
+        schedules = [{key: item[key] for key in ("id", "slug", "active", "schedule")} for item in found["schedules"]]
+        limit = found["global_concurrency_limit"]["limit"], found["concurrency_options"]
+        return {**{key: found[key] for key in named}, "schedules": schedules, "limit": limit}
+
+    automations = filtered(journeys, "automations")
+    return {
+        "automations": {
+            item["id"]: [item[key] for key in ("name", "description", "enabled", "trigger", "actions")]
+            for item in automations
+        },
+        "limit": journeys.prefect.get(f"/v2/concurrency_limits/{LIMIT_NAME}").json()["limit"],
+        "pool": journeys.prefect.get("/work_pools/gallery").json()["concurrency_limit"],
+        "deployments": [deployment(name.partition("/")[0]) for name in DEPLOYMENTS],
+    }
+
+
+def test_set_up_again_changes_nothing_and_leaves_what_ops_have_changed(journeys: Journeys) -> None:
+    automation = next(item for item in filtered(journeys, "automations") if item["name"] == RETRY_AUTOMATION)
+    switch, limit = f"/automations/{automation['id']}", f"/v2/concurrency_limits/{LIMIT_NAME}"
+    former = journeys.prefect.get(limit).json()["limit"]
     try:
-        journeys.prefect.patch(path, json={"enabled": False})
-        journeys.prefect.patch(limit, json={"limit": 5})
-        before = seen()
-        assert {item["name"]: item["enabled"] for item in before["automations"]}[automation["name"]] is False
-        assert before["limit"] == 5
+        journeys.prefect.patch(switch, json={"enabled": False})
+        journeys.prefect.patch(limit, json={"limit": former + 3})
+        before = what_set_up_makes(journeys)
+        assert (before["automations"][automation["id"]][2], before["limit"]) == (False, former + 3)
         subprocess.run(
             [sys.executable, "-m", "deployments.set_up"],
             cwd=PROJECT,
@@ -217,16 +220,10 @@ def test_set_up_again_changes_nothing_that_ops_have_changed(journeys: Journeys) 
             check=True,
             capture_output=True,
         )
-        after = seen()
-        strip = {"updated"}
-        for state in (before, after):
-            state["automations"] = [
-                {key: value for key, value in item.items() if key not in strip} for item in state["automations"]
-            ]
-        assert after == before
+        assert what_set_up_makes(journeys) == before
     finally:
-        for step in undo:
-            step()
+        journeys.prefect.patch(switch, json={"enabled": True})
+        journeys.prefect.patch(limit, json={"limit": former})
 
 
 def test_every_setting_and_permission_can_be_tried(journeys: Journeys) -> None:
