@@ -78,7 +78,12 @@ def ingest_gallery(
             raise_on_lease_renewal_failure=False,
         ),
         open_workspace(
-            settings, gallery_id=gallery_id, upload_id=upload_id, flow_run_id=run_id, force=force
+            settings,
+            gallery_id=gallery_id,
+            upload_id=upload_id,
+            flow_run_id=run_id,
+            force=force,
+            scheduled_at=this_run.scheduled_start_time,
         ) as workspace,
     ):
         runs.name_run(run_id, this_run.name, runs.run_name(gallery_id, workspace.attempt.image_count))
@@ -118,7 +123,7 @@ def _ingest(workspace: Workspace, todo: Sequence[Entry]) -> list[Problem]:
             saved = stage.save(processed.results)
             cleaned = stage.cleanup(saved.results)
             lost = [*arrived.problems, *processed.problems, *saved.problems]
-            patiently(settings, partial(stages.write_problems, workspace, lost))
+            patiently(settings, partial(stages.write_problems, workspace, [*lost, *cleaned.problems]))
             _log_problems([*lost, *cleaned.problems])
             problems += lost
             progress.advance(len(arrived.results) + len(arrived.problems))

@@ -14,11 +14,12 @@ import typer
 from rich.console import Console
 
 from gallery.errors import ConfigurationError, GalleryError
+from gallery.history import commands
+from gallery.local.here import the_project, the_stack
 from gallery.settings import load_processing_settings, load_settings
 
 if TYPE_CHECKING:
     from gallery.ingest import IngestResult
-    from gallery.local.stack import LocalStack
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -40,7 +41,7 @@ def demo(
     """Send a gallery through everything, on embedded parts, and show what happened."""
     from gallery.local.demo import run_demo
 
-    raise typer.Exit(run_demo(_stack(), images=images, photos=photos, keep=keep, as_json=as_json))
+    raise typer.Exit(run_demo(the_stack(), images=images, photos=photos, keep=keep, as_json=as_json))
 
 
 @app.command()
@@ -48,7 +49,7 @@ def up() -> None:
     """Start the local stack: PostgreSQL, S3, Prefect server and worker, API."""
     from gallery.local.set_up import set_up_stack
 
-    stack = _stack()
+    stack = the_stack()
     info = stack.start(progress=_say, set_up=set_up_stack(stack.project))
     print(f"API        {info.api_url}\nPrefect UI {info.prefect_ui_url}\nkeys and more: gallery status --json")
 
@@ -56,13 +57,13 @@ def up() -> None:
 @app.command()
 def down() -> None:
     """Stop the local stack; what it holds stays."""
-    _stack().stop(_say)
+    the_stack().stop(_say)
 
 
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Where the local stack is. Exit status 2 where it does not run."""
-    stack = _stack()
+    stack = the_stack()
     info = stack.info()
     if info is None:
         raise GalleryError("the local stack is not running: start it with `gallery up`")
@@ -178,17 +179,23 @@ def migrate() -> None:
 
 @app.command()
 def setup() -> None:
-    """Set up catalogue, buckets, and Prefect's pool, limit, result storage and deployments. Safe to repeat."""
+    """Set up catalogue, analysts' role, buckets, and Prefect's pool, limit, storage, deployments. Safe to repeat."""
     from gallery.bucket_rules import set_bucket_rules
+    from gallery.catalogue.analyst import set_up_analyst
+    from gallery.catalogue.connect import connect
     from gallery.local.set_up import set_up_prefect
     from gallery.storage import Storage
 
     settings = load_settings()
     migrate()
+    engine = connect(settings, application="gallery-setup", connections=1)
+    for sentence in set_up_analyst(engine, settings.analytics_password):
+        _say(f"gallery: {sentence}")
+    engine.dispose()
     Storage(settings).create_buckets()
     for sentence in set_bucket_rules(settings):
         _say(f"gallery: {sentence}")
-    set_up_prefect(_project(), os.environ)
+    set_up_prefect(the_project(), os.environ)
 
 
 @app.command()
@@ -235,6 +242,11 @@ def sweep(
     raise typer.Exit(0 if findings.is_whole else 1)
 
 
+app.add_typer(commands.app, name="history")
+app.command()(commands.failures)
+app.command()(commands.report)
+
+
 def main() -> None:
     """Run the command; a `GalleryError` becomes one line on stderr and exit status 2."""
     # As for Ctrl-C: what a command has started, it ends.
@@ -257,26 +269,10 @@ def _say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def _project() -> Path:
-    """The folder with `prefect.yaml`: the checkout this package is in, else the current folder."""
-    for folder in (Path(__file__).resolve().parent.parent, Path.cwd()):
-        if (folder / "prefect.yaml").is_file():
-            return folder
-    raise ConfigurationError("no prefect.yaml here: run this in the project's folder")
-
-
-def _stack() -> LocalStack:
-    from gallery.local.stack import LocalStack
-
-    home = os.environ.get("GALLERY_HOME")
-    project = _project()
-    return LocalStack(Path(home) if home else project / ".gallery", project)
-
-
 def _use_stack() -> None:
     """Where the environment names no servers, go on with those of the local stack, if it runs."""
     if not any(os.environ.get(name) for name in ("GALLERY_DATABASE_URL", "GALLERY_DATABASE_URL_FILE")):
-        info = _stack().info()
+        info = the_stack().info()
         if info is not None:
             environment = info.process_environment(os.environ)
             os.environ.clear()
@@ -289,7 +285,7 @@ def _api() -> tuple[str, str]:
         return url, key
     if url or key:
         raise ConfigurationError("GALLERY_API_URL and GALLERY_API_KEY belong together: set both, or neither")
-    info = _stack().info()
+    info = the_stack().info()
     if info is None:
         raise GalleryError(
             "no API to talk to: start the local stack with `gallery up`, or set GALLERY_API_URL and GALLERY_API_KEY"

@@ -17,7 +17,7 @@ GalleryError
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 RejectionReason = Literal[
     "not_an_image",
@@ -87,10 +87,17 @@ class IngestError(GalleryError):
 
 
 class RejectedImage(IngestError):
-    """Raised when the file itself is at fault; no retry can help."""
+    """Raised when the file itself is at fault; no retry can help.
+
+    `metadata` is what the file's EXIF still says, as far as it could be read.
+    """
 
     def __init__(self, reason: RejectionReason, message: str) -> None:
         super().__init__(reason, message)
+        self.metadata: dict[str, Any] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.reason, str(self)), {"metadata": self.metadata}
 
 
 class StagedFileError(IngestError):

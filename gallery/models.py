@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from gallery.errors import Reason
 
 Stage = Literal["download", "process", "save", "cleanup"]
+STAGES: tuple[Stage, ...] = ("download", "process", "save", "cleanup")
 Outcome = Literal["saved", "replaced", "unchanged", "superseded", "rejected", "failed"]
 OUTCOMES: tuple[Outcome, ...] = ("saved", "replaced", "unchanged", "superseded", "rejected", "failed")
 # What the command line counts as success: the gallery shows this content.

@@ -33,7 +33,7 @@ from sqlalchemy.exc import ArgumentError
 from gallery.errors import ConfigurationError
 
 PREFIX = "GALLERY_"
-SECRETS = ("DATABASE_URL", "API_KEYS", "WEBHOOK_SECRETS", "CALLBACK_SECRET", "ALERT_SECRET")
+SECRETS = ("DATABASE_URL", "API_KEYS", "WEBHOOK_SECRETS", "CALLBACK_SECRET", "ALERT_SECRET", "ANALYTICS_PASSWORD")
 MIB = 1024 * 1024
 # How long a cached result of the process stage is good for. The sweep's grace must be longer or the same, so that
 # no cached result outlives the objects it speaks of.
@@ -199,6 +199,14 @@ class Settings(ProcessingSettings):
     keep_replaced_days: int = Field(0, ge=0, description="days that replaced versions are kept")
     sweep_grace_days: int = Field(
         3, ge=CACHE_DAYS, description="days that the sweep leaves alone whatever was written, at least 2"
+    )
+    history_days: int = Field(
+        400, ge=1, description="days that the history keeps a row for each image; sums are kept for good"
+    )
+    analytics_password: SecretStr | None = Field(
+        None,
+        min_length=12,
+        description="password of the analysts' database role gallery_analyst, which `gallery setup` makes",
     )
     home: Path = Field(Path(".gallery"), description="state of the local stack")
 

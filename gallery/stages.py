@@ -8,8 +8,8 @@
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -17,10 +17,15 @@ from gallery.catalogue.attempts import end_run as write_end
 from gallery.catalogue.attempts import finish_attempt, hold
 from gallery.catalogue.connect import connect, transaction
 from gallery.catalogue.counts import count_outcomes, list_problems
+from gallery.catalogue.history import NO_EFFORTS, record_cleanup
 from gallery.catalogue.outbox import due_deletions, mark_done
 from gallery.catalogue.outcomes import record_problems, settle_known
 from gallery.catalogue.plan import Plan, make_plan
+from gallery.catalogue.retention import summarise_days
 from gallery.catalogue.save import commit_version
+from gallery.effort import Effort, camera
+from gallery.errors import RejectedImage, TransientError
+from gallery.imaging.rendered import RenderedImage
 from gallery.models import (
     Deletion,
     DownloadedImage,
@@ -65,10 +70,11 @@ def download(workspace: Workspace, entry: Entry) -> DownloadedImage:
 
     Raises `StagedFileError` where it is gone or changed, `TransientError` where storage does not answer.
     """
-    began = time.monotonic()
-    path = workspace.source_path(entry.number)
-    sha256 = workspace.storage.download(entry.staged_key, entry.etag, path)
-    return DownloadedImage(entry, path, sha256, time.monotonic() - began)
+    with workspace.efforts.measure(entry.number, "download") as effort:
+        path = workspace.source_path(entry.number)
+        sha256 = workspace.storage.download(entry.staged_key, entry.etag, path)
+        effort.bytes_in = entry.size
+    return DownloadedImage(entry, path, sha256, effort.seconds("download") or 0.0)
 
 
 def settle_unchanged(workspace: Workspace, arrived: Sequence[DownloadedImage]) -> list[DownloadedImage]:
@@ -81,7 +87,9 @@ def settle_unchanged(workspace: Workspace, arrived: Sequence[DownloadedImage]) -
             workspace.recipe.recipe_id,
             [image.entry for image in arrived],
             {image.entry.number: image.sha256 for image in arrived},
+            workspace.efforts,
         )
+    workspace.efforts.forget(settled)
     for image in arrived:
         if image.entry.number in settled:
             image.path.unlink(missing_ok=True)
@@ -93,7 +101,26 @@ def process(workspace: Workspace, image: DownloadedImage) -> ProcessedImage:
 
     Raises `RejectedImage` where the file is at fault, `TransientError` where storage does not answer.
     """
-    began = time.monotonic()
+    with workspace.efforts.measure(image.entry.number, "process") as effort:
+        try:
+            rendered, renditions = _render(workspace, image)
+        except RejectedImage as rejection:
+            effort.camera = camera(rejection.metadata)
+            raise
+    return ProcessedImage(
+        sha256=image.sha256,
+        recipe_id=workspace.recipe.recipe_id,
+        width=rendered.width,
+        height=rendered.height,
+        source_format=rendered.source_format,
+        extension=rendered.extension,
+        metadata=rendered.metadata,
+        renditions=renditions,
+        seconds=effort.seconds("process") or 0.0,
+    )
+
+
+def _render(workspace: Workspace, image: DownloadedImage) -> tuple[RenderedImage, tuple[Rendition, ...]]:
     out = workspace.scratch / f"{image.entry.number}.renditions"
     out.mkdir(exist_ok=True)
     try:
@@ -118,17 +145,7 @@ def process(workspace: Workspace, image: DownloadedImage) -> ProcessedImage:
             )
     finally:
         shutil.rmtree(out, ignore_errors=True)
-    return ProcessedImage(
-        sha256=image.sha256,
-        recipe_id=workspace.recipe.recipe_id,
-        width=rendered.width,
-        height=rendered.height,
-        source_format=rendered.source_format,
-        extension=rendered.extension,
-        metadata=rendered.metadata,
-        renditions=tuple(renditions),
-        seconds=time.monotonic() - began,
-    )
+    return rendered, tuple(renditions)
 
 
 def is_intact(workspace: Workspace, image: ProcessedImage) -> bool:
@@ -151,18 +168,23 @@ def save(workspace: Workspace, entry: Entry, image: ProcessedImage) -> SaveRecei
     """
     original_key = f"{workspace.library_prefix(entry.number)}original{image.extension}"
     content_type = CONTENT_TYPES.get(image.extension, "application/octet-stream")
-    workspace.storage.copy_original(entry.staged_key, entry.etag, original_key, content_type)
-    with transaction(workspace.engine) as session:
-        return commit_version(
-            session,
-            workspace.attempt,
-            entry,
-            image,
-            original_key=original_key,
-            uploads_bucket=workspace.storage.uploads_bucket,
-            library_bucket=workspace.storage.library_bucket,
-            keep_replaced=timedelta(days=workspace.settings.keep_replaced_days),
-        )
+    with workspace.efforts.measure(entry.number, "save") as effort:
+        effort.processed = image
+        workspace.storage.copy_original(entry.staged_key, entry.etag, original_key, content_type)
+        with transaction(workspace.engine) as session:
+            receipt = commit_version(
+                session,
+                workspace.attempt,
+                entry,
+                image,
+                original_key=original_key,
+                uploads_bucket=workspace.storage.uploads_bucket,
+                library_bucket=workspace.storage.library_bucket,
+                keep_replaced=timedelta(days=workspace.settings.keep_replaced_days),
+                effort=effort,
+            )
+    workspace.efforts.forget([entry.number])
+    return receipt
 
 
 def cleanup(workspace: Workspace, receipt: SaveReceipt) -> int:
@@ -170,26 +192,40 @@ def cleanup(workspace: Workspace, receipt: SaveReceipt) -> int:
 
     Safe to repeat. Raises `TransientError` where storage or database do not answer.
     """
-    _delete(workspace, receipt.deletions)
+    with workspace.efforts.measure(receipt.number, "cleanup") as effort:
+        _delete(workspace, receipt.deletions, {receipt.number: effort})
+    workspace.efforts.forget([receipt.number])
     return len(receipt.deletions)
 
 
-def _delete(workspace: Workspace, deletions: Sequence[Deletion]) -> None:
+def _delete(workspace: Workspace, deletions: Sequence[Deletion], efforts: Mapping[int, Effort] = NO_EFFORTS) -> None:
     if deletions:
         workspace.storage.delete(deletions)
         with transaction(workspace.engine) as session:
             mark_done(session, deletions)
+            record_cleanup(session, workspace.attempt, efforts)
 
 
 def write_problems(workspace: Workspace, problems: Sequence[Problem]) -> None:
-    """Write a window's `rejected` and `failed`, in one transaction. Raises `StaleAttempt`."""
-    if problems:
-        with transaction(workspace.engine) as session:
-            record_problems(session, workspace.attempt, workspace.terms.judged_by, problems)
+    """Write a window's `rejected` and `failed`, in one transaction. Raises `StaleAttempt`.
+
+    A cleanup that failed changes no outcome: of it, only seconds and retries are noted.
+    """
+    if not problems:
+        return
+    lost = [problem for problem in problems if problem.stage != "cleanup"]
+    left = {problem.number: workspace.efforts[problem.number] for problem in problems if problem.stage == "cleanup"}
+    with transaction(workspace.engine) as session:
+        record_problems(session, workspace.attempt, workspace.terms.judged_by, lost, workspace.efforts)
+        record_cleanup(session, workspace.attempt, left)
+    workspace.efforts.forget([problem.number for problem in problems])
 
 
 def report(workspace: Workspace, problems: Sequence[Problem], *, found_work: bool) -> RunReport:
     """Sum the attempt up and write its end; `problems` are all that it met. Raises `StaleAttempt`."""
+    # Not worth a run: the next one makes up for it, and until then the views merely take longer.
+    with suppress(TransientError), transaction(workspace.engine) as session:
+        summarise_days(session)
     with transaction(workspace.engine) as session:
         counts = count_outcomes(session, workspace.attempt.upload_id)
         standing = list_problems(session, workspace.attempt.upload_id)

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from sqlalchemy import Engine
 from gallery.catalogue.attempts import begin_attempt
 from gallery.catalogue.connect import connect, transaction
 from gallery.catalogue.plan import Terms
+from gallery.effort import Efforts
 from gallery.errors import ConfigurationError
 from gallery.imaging.pool import DecoderPool
 from gallery.imaging.recipe import Limits, Recipe, load_recipe
@@ -50,6 +52,7 @@ class Workspace:
         self.storage = storage
         self.decoders = decoders
         self.scratch = scratch
+        self.efforts = Efforts()
         self.terms = Terms(recipe.recipe_id, limits.fingerprint, settings.max_file_bytes)
 
     def source_path(self, number: int) -> Path:
@@ -69,8 +72,11 @@ def open_workspace(
     upload_id: str | None,
     flow_run_id: UUID | None,
     force: bool = False,
+    scheduled_at: datetime | None = None,
 ) -> Iterator[Workspace]:
     """Begin the upload's next attempt with all it needs, and take everything down again, whatever happens.
+
+    `scheduled_at` is when Prefect was asked for the run.
 
     Raises `ConfigurationError` before anything starts, `NotFoundError` or `ConflictError` for an upload that
     cannot be ingested, `TransientError` where the database does not answer.
@@ -86,7 +92,12 @@ def open_workspace(
         def begin() -> Attempt:
             with transaction(engine) as session:
                 return begin_attempt(
-                    session, gallery_id=gallery_id, upload_id=upload_id, flow_run_id=flow_run_id, force=force
+                    session,
+                    gallery_id=gallery_id,
+                    upload_id=upload_id,
+                    flow_run_id=flow_run_id,
+                    force=force,
+                    scheduled_at=scheduled_at,
                 )
 
         # Where a commit's answer was lost, the attempt that was begun then is simply not the newest.

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx
+import psycopg
 from PIL import Image, ImageDraw
+from psycopg.rows import dict_row
 from sqlalchemy import Engine, select
 
 from gallery.catalogue.connect import transaction
@@ -154,6 +156,11 @@ class Journeys:
         with transaction(self.engine) as session:
             rows = session.scalars(select(EntryRow).where(EntryRow.upload_id == upload_id))
             return {row.file_name: (row.outcome, row.reason) for row in rows}
+
+    def history(self, view: str, upload_id: str, order: str) -> list[dict[str, Any]]:
+        """An upload's rows of a view, as an analyst reads them."""
+        with psycopg.connect(self.servers.info.analytics_database_url or "", row_factory=dict_row) as connection:
+            return list(connection.execute(f"SELECT * FROM {view} WHERE upload_id = %s ORDER BY {order}", [upload_id]))
 
     def upload(self, upload_id: str) -> UploadRow:
         with transaction(self.engine) as session:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
 from gallery.local.processes import TOKEN_VARIABLE
@@ -170,6 +171,8 @@ def test_status_tells_all_that_a_caller_needs(servers: Servers) -> None:
         "pids",
     } <= set(status)
     assert (status["api_url"], status["api_key"]) == (servers.info.api_url, servers.info.api_key)
+    with psycopg.connect(status["analytics_database_url"]) as connection:
+        assert connection.info.user == "gallery_analyst"
     assert set(status["pids"]) == {"postgres", "s3", "prefect_server", "worker", "api"}
 
 

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1/uploads/{upload_id}", tags=["operations"])
 
 
 @router.post("/retry", status_code=202)
-def retry(upload_id: UploadId, request: Request, _: Caller) -> AcceptedAnswer:
+def retry(upload_id: UploadId, request: Request, caller: Caller) -> AcceptedAnswer:
     """Run an ended upload again: it works only on what is not done. 409 while it is under way or was never whole."""
     services = services_of(request)
     # Locked while Prefect is asked: two callers at once make one retry, and a run cannot begin in between.
@@ -31,7 +31,7 @@ def retry(upload_id: UploadId, request: Request, _: Caller) -> AcceptedAnswer:
             except NotFoundError:
                 # Prefect keeps runs for a while only; the upload gets a new one.
                 uploads.forget_run(session, row)
-        uploads.await_retry(row)
+        uploads.await_retry(row, caller)
     services.starter.wake()
     return accepted_answer(row)
 

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.callbacks import queue_callback
+from gallery.catalogue.history import last_sign_of_life, tally_attempt, tally_upload
 from gallery.catalogue.tables import AttemptRow, GalleryRow, UploadRow
 from gallery.errors import ConflictError, NotFoundError, StaleAttempt
 from gallery.models import Attempt, UploadState
 
 
 def begin_attempt(
-    session: Session, *, gallery_id: str, upload_id: str | None, flow_run_id: UUID | None, force: bool = False
+    session: Session,
+    *,
+    gallery_id: str,
+    upload_id: str | None,
+    flow_run_id: UUID | None,
+    force: bool = False,
+    scheduled_at: datetime | None = None,
 ) -> Attempt:
     """Begin the next attempt of an upload (`None`: the gallery's latest accepted one).
 
-    From the commit on, every older attempt's writes are refused. Raises `NotFoundError` for an unknown gallery
-    or upload, `ConflictError` for an upload that was never completed.
+    From the commit on, every older attempt's writes are refused. `scheduled_at` is when Prefect was asked for the
+    run; for the history. Raises `NotFoundError` for an unknown gallery or upload, `ConflictError` for an upload that
+    was never completed.
     """
     query = select(UploadRow).where(UploadRow.gallery_id == gallery_id).with_for_update()
     if upload_id is not None:
@@ -34,11 +42,13 @@ def begin_attempt(
         raise NotFoundError(_unknown(session, gallery_id, upload_id))
     if row.accepted_seq is None:
         raise ConflictError(f"upload {row.upload_id} is {row.state}: it was never completed, so nothing is ingested")
-    row.attempt += 1
+    _close_lost(session, row)
+    following = _following(row, flow_run_id, scheduled_at)
+    session.add(following)
+    row.attempt = following.attempt
     row.state = "running"
     row.flow_run_id = flow_run_id
-    row.finished_at = None
-    session.add(AttemptRow(upload_id=row.upload_id, attempt=row.attempt, flow_run_id=flow_run_id, state="running"))
+    row.finished_at = row.retry_requested_at = row.retry_requested_by = None
     session.flush()
     first_of_run = session.scalar(
         select(func.min(AttemptRow.attempt)).where(
@@ -54,6 +64,34 @@ def begin_attempt(
         force,
         first_of_run or row.attempt,
     )
+
+
+def _following(row: UploadRow, flow_run_id: UUID | None, scheduled_at: datetime | None) -> AttemptRow:
+    """The next attempt's row: the upload's own start, a retry through the API, or something done in Prefect."""
+    # Of a run that is retried, Prefect goes on naming the time that it was first scheduled for.
+    trigger, requested_by, requested_at = "ui", None, scheduled_at if row.flow_run_id != flow_run_id else None
+    if row.retry_requested_at is not None:
+        trigger, requested_by, requested_at = "api", row.retry_requested_by, row.retry_requested_at
+    elif row.attempt == 0 and row.flow_run_id in (None, flow_run_id):
+        trigger, requested_by, requested_at = row.trigger, row.requested_by, row.accepted_at
+    return AttemptRow(
+        upload_id=row.upload_id,
+        attempt=row.attempt + 1,
+        flow_run_id=flow_run_id,
+        state="running",
+        trigger=trigger,
+        requested_by=requested_by,
+        requested_at=requested_at,
+    )
+
+
+def _close_lost(session: Session, row: UploadRow) -> None:
+    """Write the end of a former attempt that died so that nobody could: no past attempt stays `running`."""
+    lost = session.get(AttemptRow, (row.upload_id, row.attempt)) if row.attempt else None
+    if lost is not None and lost.finished_at is None:
+        lost.state, lost.message = "crashed", "it ended without a word; the next attempt found it so"
+        lost.finished_at = last_sign_of_life(session, row.upload_id, row.attempt, lost.started_at)
+        tally_attempt(session, row.upload_id, row.attempt)
 
 
 def _unknown(session: Session, gallery_id: str, upload_id: str | None) -> str:
@@ -139,11 +177,16 @@ def cancel_unstarted(session: Session, upload: UploadRow) -> None:
 
 def _end(session: Session, upload_id: str, attempt: int, state: UploadState, message: str) -> None:
     session.execute(
-        update(UploadRow).where(UploadRow.upload_id == upload_id).values(state=state, finished_at=func.now())
+        update(UploadRow)
+        .where(UploadRow.upload_id == upload_id)
+        .values(state=state, finished_at=func.now(), retry_requested_at=None, retry_requested_by=None)
     )
+    # Not one that has ended: a retry that was cancelled, or crashed, before it began is no attempt of its own.
     session.execute(
         update(AttemptRow)
-        .where(AttemptRow.upload_id == upload_id, AttemptRow.attempt == attempt)
+        .where(AttemptRow.upload_id == upload_id, AttemptRow.attempt == attempt, AttemptRow.finished_at.is_(None))
         .values(state=state, finished_at=func.now(), message=message)
     )
+    tally_attempt(session, upload_id, attempt)
+    tally_upload(session, upload_id)
     queue_callback(session, upload_id, state)

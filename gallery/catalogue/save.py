@@ -10,9 +10,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.outbox import due_deletions
-from gallery.catalogue.outcomes import write_outcomes
+from gallery.catalogue.outcomes import Settlement, write_outcomes
 from gallery.catalogue.references import referred_to
 from gallery.catalogue.tables import EntryRow, ImageRow, OutboxRow, RenditionRow, UploadRow, VersionRow
+from gallery.effort import Effort
 from gallery.errors import StaleAttempt
 from gallery.models import Attempt, Deletion, Entry, Outcome, ProcessedImage, SaveReceipt
 
@@ -27,6 +28,7 @@ def commit_version(
     uploads_bucket: str,
     library_bucket: str,
     keep_replaced: timedelta = timedelta(0),
+    effort: Effort | None = None,
 ) -> SaveReceipt:
     """Give `entry` its outcome under its image's row lock, and list what that makes superfluous.
 
@@ -44,7 +46,8 @@ def commit_version(
     outcome = _judge(attempt, image, identity, current)
     superfluous: list[tuple[str, str, str | None]] = []
     due_in = timedelta(0)
-    if outcome in ("saved", "replaced"):
+    is_new = outcome in ("saved", "replaced")
+    if is_new:
         former = _keys(session, current)
         version = _insert_version(session, attempt, entry, image, identity, original_key)
         if current is not None:
@@ -66,7 +69,9 @@ def commit_version(
         staged: list[tuple[str, str, str | None]] = [(uploads_bucket, entry.staged_key, entry.etag)]
         deletions += _put_in_outbox(session, attempt, entry, staged, timedelta(0))
     session.flush()
-    write_outcomes(session, attempt, [(entry.number, outcome, identity.image_id)])
+    bytes_out = entry.size + sum(rendition.bytes for rendition in image.renditions) if is_new else 0
+    effort = effort or Effort(processed=image)
+    write_outcomes(session, attempt, [Settlement(entry.number, outcome, identity.image_id, effort, bytes_out)])
     return SaveReceipt(entry.number, entry.file_name, outcome, tuple(deletions))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Computed,
     DateTime,
     ForeignKey,
     ForeignKeyConstraint,
@@ -52,6 +53,19 @@ class Base(DeclarativeBase):
 ACCEPTED_SEQ = Sequence("accepted_seq", metadata=Base.metadata)
 
 
+class Tally:
+    """What came of entries: how many have each outcome, and their bytes. Written where an attempt ends."""
+
+    saved: Mapped[int] = mapped_column(Integer, server_default="0")
+    replaced: Mapped[int] = mapped_column(Integer, server_default="0")
+    unchanged: Mapped[int] = mapped_column(Integer, server_default="0")
+    superseded: Mapped[int] = mapped_column(Integer, server_default="0")
+    rejected: Mapped[int] = mapped_column(Integer, server_default="0")
+    failed: Mapped[int] = mapped_column(Integer, server_default="0")
+    bytes_in: Mapped[int] = mapped_column(server_default="0")
+    bytes_out: Mapped[int] = mapped_column(server_default="0")
+
+
 class GalleryRow(Base):
     """A photographer's set of images for one event."""
 
@@ -61,11 +75,12 @@ class GalleryRow(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-class UploadRow(Base):
+class UploadRow(Tally, Base):
     """One batch of files for one gallery: what starts a flow run.
 
     `accepted_seq` is given once, at acceptance, and orders uploads for good. `attempt` is the newest attempt:
-    whoever writes for an upload holds a share lock on this row and compares it.
+    whoever writes for an upload holds a share lock on this row and compares it. The tally is of the entries' final
+    outcomes, as of the end of the newest attempt. `retry_requested_by`: who asked for the attempt to come.
     """
 
     __tablename__ = "uploads"
@@ -105,6 +120,8 @@ class UploadRow(Base):
     start_tries: Mapped[int] = mapped_column(Integer, server_default="0")
     flow_run_id: Mapped[UUID | None]
     attempt: Mapped[int] = mapped_column(Integer, server_default="0")
+    retry_requested_at: Mapped[datetime | None]
+    retry_requested_by: Mapped[str | None]
     finished_at: Mapped[datetime | None]
 
 
@@ -112,8 +129,8 @@ class EntryRow(Base):
     """One file of an upload. `etag` and `size` are what the newest plan pinned; `outcome` null is pending.
     `arrived_at` is set while the upload is open, by an S3 event or a listing.
 
-    `attempt` is the attempt that wrote the outcome; `judged_by` names the limits and the processing version
-    of a rejection, which stands for these only.
+    `attempt` is the attempt that wrote the outcome, `bytes_in` and `bytes_out` are its; `judged_by` names the limits
+    and the processing version of a rejection, which stands for these only.
     """
 
     __tablename__ = "entries"
@@ -139,6 +156,8 @@ class EntryRow(Base):
     judged_by: Mapped[str | None]
     attempt: Mapped[int | None] = mapped_column(Integer)
     image_id: Mapped[UUID | None] = mapped_column(ForeignKey("gallery.images.image_id"))
+    bytes_in: Mapped[int] = mapped_column(server_default="0")
+    bytes_out: Mapped[int] = mapped_column(server_default="0")
     finished_at: Mapped[datetime | None]
 
 
@@ -232,18 +251,109 @@ class OutboxRow(Base):
     done_at: Mapped[datetime | None]
 
 
-class AttemptRow(Base):
-    """One execution of an upload's flow run, kept for the run history."""
+class AttemptRow(Tally, Base):
+    """One execution of an upload's flow run, kept for good. The tally is of what this attempt did.
+
+    `trigger`, `requested_by` and `requested_at` are of this attempt; who presses a button in Prefect stays unknown.
+    """
 
     __tablename__ = "attempts"
+    __table_args__ = (Index("ix_attempts_started_at", "started_at"),)
 
     upload_id: Mapped[str] = mapped_column(ForeignKey("gallery.uploads.upload_id"), primary_key=True)
     attempt: Mapped[int] = mapped_column(Integer, primary_key=True)
     flow_run_id: Mapped[UUID | None]
     state: Mapped[str]
+    trigger: Mapped[str]
+    requested_by: Mapped[str | None]
+    requested_at: Mapped[datetime | None]
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     finished_at: Mapped[datetime | None]
     message: Mapped[str | None]
+
+
+class EntryAttemptRow(Base):
+    """What one attempt did with one entry, written in the transaction that wrote the outcome; for analysts.
+
+    No foreign keys: it is the history of what it speaks of, and checks would cost each save. The file's name is here,
+    too: a join with all entries takes longer than a second at millions of rows. `day` is the UTC day.
+    """
+
+    __tablename__ = "entry_attempts"
+    __table_args__ = (
+        Index("ix_entry_attempts_day", "day"),
+        Index("ix_entry_attempts_gallery_id_day", "gallery_id", "day"),
+        Index("ix_entry_attempts_reasons", "day", "stage", "reason", postgresql_where="reason IS NOT NULL"),
+    )
+
+    upload_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer, primary_key=True)
+    gallery_id: Mapped[str] = mapped_column(String(63))
+    file_name: Mapped[str]
+    image_id: Mapped[UUID | None]
+    outcome: Mapped[str]
+    stage: Mapped[str | None]
+    reason: Mapped[str | None]
+    message: Mapped[str | None]
+    download_seconds: Mapped[float | None]
+    process_seconds: Mapped[float | None]
+    save_seconds: Mapped[float | None]
+    cleanup_seconds: Mapped[float | None]
+    retries: Mapped[int] = mapped_column(Integer, server_default="0")
+    process_cached: Mapped[bool | None]
+    bytes_in: Mapped[int] = mapped_column(server_default="0")
+    bytes_out: Mapped[int] = mapped_column(server_default="0")
+    width: Mapped[int | None] = mapped_column(Integer)
+    height: Mapped[int | None] = mapped_column(Integer)
+    source_format: Mapped[str | None]
+    camera: Mapped[str | None]
+    finished_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    day: Mapped[date] = mapped_column(Computed("CAST(finished_at AT TIME ZONE 'UTC' AS date)", persisted=True))
+
+
+class EntryDayRow(Base):
+    """A closed day's `entry_attempts`, summed up by gallery, camera and how it went; outlives them.
+
+    `images` are entries worked on, once for each attempt; a null in a key column is the group without that value.
+    """
+
+    __tablename__ = "entry_days"
+    __table_args__ = (
+        Index("ix_entry_days_day", "day"),
+        Index("ix_entry_days_reasons", "day", "stage", "reason", postgresql_where="reason IS NOT NULL"),
+    )
+
+    entry_day_id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    day: Mapped[date]
+    gallery_id: Mapped[str] = mapped_column(String(63))
+    camera: Mapped[str | None]
+    outcome: Mapped[str]
+    stage: Mapped[str | None]
+    reason: Mapped[str | None]
+    images: Mapped[int]
+    retries: Mapped[int]
+    process_cached: Mapped[int]
+    download_seconds: Mapped[float]
+    process_seconds: Mapped[float]
+    save_seconds: Mapped[float]
+    cleanup_seconds: Mapped[float]
+    bytes_in: Mapped[int]
+    bytes_out: Mapped[int]
+
+
+class StageDayRow(Base):
+    """A closed day's seconds by stage: percentiles cannot be summed later, so they are kept. Outlives its rows."""
+
+    __tablename__ = "stage_days"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    stage: Mapped[str] = mapped_column(primary_key=True)
+    images: Mapped[int]
+    p50: Mapped[float]
+    p95: Mapped[float]
+    p99: Mapped[float]
+    total_seconds: Mapped[float]
 
 
 class MaintenanceRow(Base):

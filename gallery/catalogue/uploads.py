@@ -226,9 +226,10 @@ def started(session: Session, upload_id: str, flow_run_id: UUID) -> UploadState:
     return cast(UploadState, row.state)
 
 
-def await_retry(row: UploadRow) -> None:
+def await_retry(row: UploadRow, requested_by: str) -> None:
     """An ended upload is `accepted` again, until its run begins anew. The caller has locked its row."""
     row.state, row.finished_at = "accepted", None
+    row.retry_requested_at, row.retry_requested_by = func.now(), requested_by
 
 
 def forget_run(session: Session, row: UploadRow) -> None:

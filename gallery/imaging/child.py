@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import Any
 
 from gallery.errors import IngestError, RejectedImage
 from gallery.imaging.faults import is_disk_fault
@@ -57,6 +58,9 @@ def render_file(source: Path, out_dir: Path, recipe: Recipe, limits: Limits, mem
     limit_memory(memory_granted)
     try:
         return render(source, out_dir, recipe, limits, memory_granted)
+    except RejectedImage as rejection:
+        rejection.metadata = _metadata(source)
+        raise
     except (IngestError, NeedsMoreMemory):
         raise
     except MemoryError as error:
@@ -68,6 +72,19 @@ def render_file(source: Path, out_dir: Path, recipe: Recipe, limits: Limits, mem
         raise RejectedImage("decoder_failed", f"the file cannot be rendered: {error!r}") from error
     finally:
         _give_back_memory()
+
+
+def _metadata(source: Path) -> dict[str, Any]:
+    """What the EXIF of a rejected file says, for the history: which camera gives trouble. Nothing is decoded."""
+    from PIL import Image  # noqa: PLC0415 - as above
+
+    from gallery.imaging.metadata import read_exif, read_metadata  # noqa: PLC0415 - as above
+
+    try:
+        with Image.open(source) as image:
+            return read_metadata(read_exif(image, None))
+    except Exception:  # it is rejected as it is
+        return {}
 
 
 def ready() -> None:

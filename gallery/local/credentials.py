@@ -13,6 +13,9 @@ from typing import Self
 from gallery.errors import ConfigurationError
 from gallery.local.files import read_private, write_private
 
+# Secrets that are made anew where somebody has taken them out of the file, or an older release had none.
+RENEWED = frozenset({"analytics_password"})
+
 
 def _token() -> str:
     return secrets.token_urlsafe(24)
@@ -40,10 +43,12 @@ class Credentials:
     s3_secret_key: str = field(default_factory=_token, repr=False)
     api_key: str = field(default_factory=_token, repr=False)
     webhook_secret: str = field(default_factory=_webhook_secret, repr=False)
+    analytics_password: str = field(default_factory=_token, repr=False)
+    """Of the analysts' role; `gallery up` gives it to the role, so that a new one takes effect there."""
 
     @classmethod
     def load(cls, file: Path) -> Self:
-        """Read `file`, or generate it.
+        """Read `file`, or generate it; what may be missing in it is generated and added.
 
         Raises `ConfigurationError` where it cannot be read or is not whole.
         """
@@ -54,9 +59,12 @@ class Credentials:
             return created
         try:
             stored = json.loads(text)
-            return cls(**{f.name: str(stored[f.name]) for f in fields(cls)})
-        except (ValueError, TypeError, KeyError):
+            loaded = cls(**{f.name: str(stored[f.name]) for f in fields(cls) if f.name not in RENEWED - stored.keys()})
+        except (ValueError, TypeError, KeyError, AttributeError):
             raise ConfigurationError(
                 f"{file} is damaged: restore it, or delete {file.parent}{os.sep} to start afresh "
                 "(which deletes the local stack's data)"
             ) from None
+        if not stored.keys() >= RENEWED:
+            write_private(file, json.dumps(asdict(loaded), indent=2) + "\n")
+        return loaded

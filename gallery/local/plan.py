@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gallery.errors import ConfigurationError
+from sqlalchemy.engine import make_url
+
+from gallery.catalogue.analyst import ROLE
 from gallery.local import prefect_settings
 from gallery.local.api import api_part
 from gallery.local.credentials import Credentials
+from gallery.local.environments import secret
 from gallery.local.info import OTHER_AWS, OTHER_PREFECT, StackInfo
 from gallery.local.parts import Part, PartName
 from gallery.local.ports import HOST
@@ -22,7 +25,7 @@ UPLOADS_BUCKET, LIBRARY_BUCKET = "gallery-uploads", "gallery-library"
 
 
 def external_database_url(environment: Mapping[str, str]) -> str | None:
-    return _secret(environment, "GALLERY_DATABASE_URL")
+    return secret(environment, "GALLERY_DATABASE_URL")
 
 
 def external_s3_url(environment: Mapping[str, str]) -> str | None:
@@ -95,8 +98,8 @@ class Plan:
             webhook_secret=own.webhook_secret,
             prefect_api_url=api_url,
             prefect_ui_url=outer.get("PREFECT_UI_URL") or api_url.rstrip("/").removesuffix("/api"),
-            database_url=external_database_url(outer) or self.postgres.catalogue_url(),
-            analytics_database_url=None,
+            database_url=self._database_url(),
+            analytics_database_url=self._analytics_url(),
             s3_endpoint_url=s3_url or self.s3.url,
             s3_access_key=outer.get("AWS_ACCESS_KEY_ID") if s3_url else own.s3_access_key,
             s3_secret_key=outer.get("AWS_SECRET_ACCESS_KEY") if s3_url else own.s3_secret_key,
@@ -107,12 +110,27 @@ class Plan:
             dropped=(() if s3_url else OTHER_AWS) + (() if prefect_url else OTHER_PREFECT),
         )
 
+    def _database_url(self) -> str:
+        return external_database_url(self.environment) or self.postgres.catalogue_url()
+
+    def _analytics_password(self) -> str | None:
+        """Of the analysts' role; None where the catalogue is elsewhere and nobody has said it."""
+        own = None if external_database_url(self.environment) else self.credentials.analytics_password
+        return secret(self.environment, "GALLERY_ANALYTICS_PASSWORD") or own
+
+    def _analytics_url(self) -> str | None:
+        if (password := self._analytics_password()) is None:
+            return None
+        url = make_url(self._database_url()).set(drivername="postgresql", username=ROLE, password=password)
+        return url.render_as_string(hide_password=False)
+
     def _gallery_variables(self) -> dict[str, str]:
         outer, own = self.environment, self.credentials
         return {
             "GALLERY_HOME": str(self.home),
             "GALLERY_SCRATCH_DIR": outer.get("GALLERY_SCRATCH_DIR") or str(self.home / "scratch"),
-            "GALLERY_DATABASE_URL": external_database_url(outer) or self.postgres.catalogue_url(),
+            "GALLERY_DATABASE_URL": self._database_url(),
+            **({"GALLERY_ANALYTICS_PASSWORD": password} if (password := self._analytics_password()) else {}),
             "GALLERY_S3_ENDPOINT_URL": external_s3_url(outer) or self.s3.url,
             "GALLERY_UPLOADS_BUCKET": outer.get("GALLERY_UPLOADS_BUCKET") or UPLOADS_BUCKET,
             "GALLERY_LIBRARY_BUCKET": outer.get("GALLERY_LIBRARY_BUCKET") or LIBRARY_BUCKET,
@@ -122,8 +140,8 @@ class Plan:
                 outer.get("GALLERY_CORS_ORIGINS"),
             ),
             # The caller's own keys and secrets go on being accepted beside the generated ones.
-            "GALLERY_API_KEYS": _joined(f"local:{own.api_key}", _secret(outer, "GALLERY_API_KEYS")),
-            "GALLERY_WEBHOOK_SECRETS": _joined(own.webhook_secret, _secret(outer, "GALLERY_WEBHOOK_SECRETS")),
+            "GALLERY_API_KEYS": _joined(f"local:{own.api_key}", secret(outer, "GALLERY_API_KEYS")),
+            "GALLERY_WEBHOOK_SECRETS": _joined(own.webhook_secret, secret(outer, "GALLERY_WEBHOOK_SECRETS")),
         }
 
     def _aws_variables(self) -> dict[str, str]:
@@ -148,16 +166,3 @@ class Plan:
 
 def _joined(first: str, more: str | None) -> str:
     return first if not more or first in more.split(",") else f"{first},{more}"
-
-
-def _secret(environment: Mapping[str, str], name: str) -> str | None:
-    """A variable that may also be given as a file, as in `gallery.settings`."""
-    if value := environment.get(name, "").strip():
-        return value
-    file = environment.get(f"{name}_FILE")
-    if not file:
-        return None
-    try:
-        return Path(file).read_text(encoding="utf-8").strip() or None
-    except OSError as error:
-        raise ConfigurationError(f"{name}_FILE: cannot read {file}: {error.strerror}") from error

@@ -171,11 +171,13 @@ class Postgres:
     def _create_databases(self) -> None:
         """One role and one database each for the catalogue and for Prefect; what is there stays."""
         with self._connect("postgres") as connection:
-            # The catalogue's role makes the analysts' role in its migrations, and databases for tests.
+            # The catalogue's role makes the analysts' role in `gallery setup`, and databases for tests.
             _create_role(connection, "gallery", self.credentials.catalogue_password, "CREATEROLE CREATEDB")
             _create_role(connection, "prefect", self.credentials.prefect_password, "")
             _create_database(connection, CATALOGUE, "gallery")
             _create_database(connection, PREFECT, "prefect")
+            # Nobody but the server itself has business there.
+            connection.execute("REVOKE CONNECT, TEMPORARY ON DATABASE postgres FROM PUBLIC")
         with self._connect(PREFECT) as connection:
             # Prefect's migrations build trigram indexes.
             connection.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")

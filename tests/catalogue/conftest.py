@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ from gallery.catalogue import attempts, outbox, outcomes, save, uploads
 from gallery.catalogue.connect import connect, transaction
 from gallery.catalogue.migrate import migrate
 from gallery.catalogue.tables import EntryRow, ImageRow, OutboxRow, RenditionRow, UploadRow, VersionRow
+from gallery.effort import Effort
 from gallery.models import Attempt, Deletion, Entry, Outcome, Problem, ProcessedImage, Rendition, SaveReceipt
 from gallery.settings import Settings
 
@@ -166,6 +168,8 @@ def commit(
     recipe: str = RECIPE,
     keep_replaced: timedelta = timedelta(0),
     buckets: tuple[str, str] = (UPLOADS, LIBRARY),
+    effort: Effort | None = None,
+    metadata: Mapping[str, Any] = MappingProxyType({}),
 ) -> SaveReceipt:
     prefix = f"{attempt.prefix}{entry.number}/"
     renditions = [
@@ -187,10 +191,12 @@ def commit(
         height=10,
         source_format="jpeg",
         extension=".jpg",
-        metadata={},
+        metadata=dict(metadata),
         renditions=tuple(renditions),
         seconds=0.1,
     )
+    if effort is not None:
+        effort.processed = image
     return save.commit_version(
         session,
         attempt,
@@ -200,6 +206,7 @@ def commit(
         uploads_bucket=buckets[0],
         library_bucket=buckets[1],
         keep_replaced=keep_replaced,
+        effort=effort,
     )
 
 

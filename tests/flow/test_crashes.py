@@ -38,6 +38,12 @@ def test_a_run_killed_between_put_and_save_is_finished_by_its_retry(journeys: Jo
 
     run = journeys.retry(result.flow_run_id)
     assert run["state"]["message"].endswith("6 of 6 saved")
+    crashed, finished = journeys.history("run_history", result.upload_id, "attempt")
+    assert (crashed["state"], finished["state"]) == ("crashed", "completed")
+    assert crashed["finished_at"] is not None
+    assert crashed["saved"] + finished["saved"] == 6, "what was saved before the crash is in its attempt"
+    cached = [row["process_cached"] for row in journeys.history("image_history", result.upload_id, "1")]
+    assert any(cached), "what the crashed attempt had rendered came from the cache"
     versions = journeys.current(gallery_id)
     assert set(versions) == set(files)
     assert journeys.library(gallery_id) == frozenset().union(*(version.keys for version in versions.values()))

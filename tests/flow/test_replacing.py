@@ -47,6 +47,10 @@ def test_a_gallery_is_saved_then_unchanged_then_one_image_replaced(journeys: Jou
         ("save", "Completed"): 1,
         ("cleanup", "Completed"): 1,
     }
+    rows = {row["file_name"]: row for row in journeys.history("image_history", changed.upload_id, "1")}
+    assert [row["outcome"] for file, row in rows.items() if file != name] == ["unchanged"] * 4
+    assert (rows[name]["outcome"], rows[name]["retries"]) == ("replaced", 0)
+    assert rows[name]["cleanup_seconds"] > 0
     after = journeys.current(gallery_id)
     assert after[name].upload_id == changed.upload_id
     assert journeys.library(gallery_id) == kept - before[name].keys | after[name].keys

@@ -15,6 +15,7 @@ from threading import Thread
 import planted
 import pytest
 from pictures import DATA, plain_recipe, quarters
+from PIL import ExifTags, Image
 
 from gallery.errors import RejectedImage
 from gallery.imaging.pool import DecoderPool
@@ -90,6 +91,18 @@ def test_a_rejection_crosses_the_process_border_with_its_reason(pool: DecoderPoo
     with pytest.raises(RejectedImage, match="not those of an image") as caught:
         pool.render(tmp_path / "text.jpg", tmp_path)
     assert caught.value.reason == "not_an_image"
+    assert caught.value.metadata == {}
+
+
+def test_a_rejected_file_still_tells_its_camera(pool: DecoderPool, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Model] = "Kestrel", "K1"
+    quarters(640, 400).save(tmp_path / "whole.jpg", exif=exif)
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:-500])
+    with pytest.raises(RejectedImage) as caught:
+        pool.render(tmp_path / "cut.jpg", tmp_path)
+    assert caught.value.reason == "truncated"
+    assert caught.value.metadata == {"camera_make": "Kestrel", "camera_model": "K1"}
 
 
 def test_a_file_that_needs_more_than_its_share_runs_alone(picture: Path) -> None:

@@ -1,0 +1,74 @@
+"""Where the history is read from, and how: read-only, from the schema `analytics` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from gallery.errors import ConfigurationError, GalleryError, TransientError
+
+CONNECT_SECONDS = 5
+SESSION = "-c search_path=analytics -c timezone=UTC -c default_transaction_read_only=on -c statement_timeout=60s"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows with the names of their columns."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows as objects."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+    def only(self, columns: Sequence[str]) -> Table:
+        """These columns alone, in this order."""
+        places = [self.columns.index(column) for column in columns]
+        return Table(tuple(columns), [tuple(row[place] for place in places) for row in self.rows])
+
+
+class History:
+    """An open connection to the views."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+
+    def ask(self, query: str, parameters: dict[str, Any]) -> Table:
+        """Ask one question; values are bound, never written into the query."""
+        cursor = self._connection.execute(query.encode(), parameters)
+        return Table(tuple(column.name for column in cursor.description or ()), cursor.fetchall())
+
+
+@contextmanager
+def open_history(database_url: str) -> Iterator[History]:
+    """Connect as an analyst or as the catalogue's own user.
+
+    Raises `ConfigurationError` for an address that is none, `GalleryError` where there is no history or it may not
+    be read, `TransientError` where the database does not answer.
+    """
+    try:
+        url = make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    except (ArgumentError, ValueError):
+        raise ConfigurationError(
+            "the database's address must be like postgresql://user:password@host/database"
+        ) from None
+    try:
+        with psycopg.connect(
+            url, connect_timeout=CONNECT_SECONDS, application_name="gallery-history", options=SESSION
+        ) as connection:
+            yield History(connection)
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege) as error:
+        raise GalleryError(f"no history to read: {_first_line(error)}; run `gallery setup`") from error
+    except psycopg.OperationalError as error:
+        raise TransientError("database_unavailable", f"the catalogue's database: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
