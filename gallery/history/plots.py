@@ -119,7 +119,8 @@ def galleries(found: Table) -> str:
 def _plot(rows: list[Any], name: str) -> Iterator[tuple[Any, Callable[[], str]]]:
     """Axes to draw on, and what makes an SVG of them; without rows, a sentence."""
     # A look of its own and no global state: `pyplot` would keep each figure.
-    with mpl.rc_context({**LOOK, "svg.hashsalt": name}):
+    look: dict[Any, Any] = {**LOOK, "svg.hashsalt": name}
+    with mpl.rc_context(look):
         figure = Figure(figsize=SIZE, layout="constrained")
         drawn: list[str] = []
         yield figure.add_subplot(), lambda: drawn[0] if rows else NOTHING
