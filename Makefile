@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO_FLAGS ?=
+# The tests wait much: a process and a stack of servers for each processor. Files stay together, for what they share.
+PYTEST_FLAGS ?= -n auto --dist loadfile
 
 .PHONY: demo test lint types fmt check lock clean help
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -16,14 +16,14 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from gallery import runs, stages
-from gallery.models import Entry, Problem
+from gallery.models import Entry, Problem, SaveReceipt
 from gallery.names import GALLERY_ID, UPLOAD_ID
 from gallery.patience import patiently
 from gallery.report import RunReport
 from gallery.settings import load_settings
 from gallery.workspace import Workspace, open_workspace
 from tasks.artifacts import RunProgress, publish
-from tasks.maps import StageMaps
+from tasks.maps import StageMap, StageMaps
 
 # After a SIGKILL, how long its slot stays taken, in seconds; a run that lives renews it at three quarters of that.
 LEASE_SECONDS = 60
@@ -112,21 +112,34 @@ def _ingest(workspace: Workspace, todo: Sequence[Entry]) -> list[Problem]:
     problems: list[Problem] = []
     progress = RunProgress(workspace.attempt, done=workspace.attempt.image_count - len(todo))
     with StageMaps(workspace) as stage:
+
+        def finish(saves: StageMap[SaveReceipt], lost: list[Problem], images: int) -> None:
+            saved = saves.settle()
+            cleaned = stage.cleanup(saved.results).settle()
+            lost += saved.problems
+            patiently(settings, partial(stages.write_problems, workspace, [*lost, *cleaned.problems]))
+            _log_problems([*lost, *cleaned.problems])
+            problems.extend(lost)
+            progress.advance(images)
+
+        # Neighbouring windows overlap: while one is processed, the next arrives and the one before is saved, so that
+        # neither the network nor the processors wait.
         downloads = stage.download(windows[0] if windows else [])
+        finish_former: Callable[[], None] | None = None
         for following in [*windows[1:], []]:
             arrived = downloads.settle()
-            # The next window arrives while this one is processed: neither network nor processors wait.
             downloads = stage.download(following)
             images = [image for _, image in arrived.results]
             changed = patiently(settings, partial(stages.settle_unchanged, workspace, images))
-            processed = stage.process(changed)
-            saved = stage.save(processed.results)
-            cleaned = stage.cleanup(saved.results)
-            lost = [*arrived.problems, *processed.problems, *saved.problems]
-            patiently(settings, partial(stages.write_problems, workspace, [*lost, *cleaned.problems]))
-            _log_problems([*lost, *cleaned.problems])
-            problems += lost
-            progress.advance(len(arrived.results) + len(arrived.problems))
+            processing = stage.process(changed)
+            if finish_former is not None:
+                finish_former()
+            processed = processing.settle()
+            saves = stage.save(processed.results)
+            lost = [*arrived.problems, *processed.problems]
+            finish_former = partial(finish, saves, lost, len(arrived.results) + len(arrived.problems))
+        if finish_former is not None:
+            finish_former()
     return problems
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -63,6 +63,28 @@ class StageMap(Generic[R]):
         return {entry.number for entry, future in pairs if future.state.name == "Cached"}
 
 
+class ProcessMap:
+    """Process, under way over a window."""
+
+    def __init__(
+        self,
+        images: Sequence[DownloadedImage],
+        under_way: StageMap[ProcessedImage],
+        settle: Callable[[StageMap[ProcessedImage], Sequence[DownloadedImage]], Settled[ProcessedImage]],
+    ) -> None:
+        self._images, self._under_way, self._settle = images, under_way, settle
+
+    def settle(self) -> Settled[ProcessedImage]:
+        """Wait for all; results from the cache count only where their renditions are still there.
+
+        Raises `StaleAttempt` where a newer attempt has taken over.
+        """
+        settled = self._settle(self._under_way, self._images)
+        for image in self._images:
+            image.path.unlink(missing_ok=True)
+        return settled
+
+
 class StageMaps:
     """Starts maps of the four stages, with the run's retry policy. Use it as a context manager.
 
@@ -98,30 +120,30 @@ class StageMaps:
         """Begin to download a window."""
         return self._start("download", self._network, self._download, entries, entry=entries)
 
-    def process(self, images: Sequence[DownloadedImage]) -> Settled[ProcessedImage]:
-        """Process a window's downloads, or take results from the cache where their renditions are still there."""
-        settled = self._run_process(self._process, images)
-        for image in images:
-            image.path.unlink(missing_ok=True)
-        return settled
+    def process(self, images: Sequence[DownloadedImage]) -> ProcessMap:
+        """Begin to process a window's downloads."""
+        return ProcessMap(images, self._start_process(self._process, images), self._settle_process)
 
-    def save(self, processed: Sequence[tuple[Entry, ProcessedImage]]) -> Settled[SaveReceipt]:
-        """Save what was processed."""
+    def save(self, processed: Sequence[tuple[Entry, ProcessedImage]]) -> StageMap[SaveReceipt]:
+        """Begin to save what was processed."""
         entries = [entry for entry, _ in processed]
         images = [image for _, image in processed]
-        return self._start("save", self._network, self._save, entries, entry=entries, image=images).settle()
+        return self._start("save", self._network, self._save, entries, entry=entries, image=images)
 
-    def cleanup(self, saved: Sequence[tuple[Entry, SaveReceipt]]) -> Settled[int]:
-        """Clean up after the saves that list something to delete, and after no other."""
+    def cleanup(self, saved: Sequence[tuple[Entry, SaveReceipt]]) -> StageMap[int]:
+        """Begin to clean up after the saves that list something to delete, and after no other."""
         due = [(entry, receipt) for entry, receipt in saved if receipt.deletions]
         entries, receipts = [entry for entry, _ in due], [receipt for _, receipt in due]
-        return self._start("cleanup", self._network, self._cleanup, entries, receipt=receipts).settle()
+        return self._start("cleanup", self._network, self._cleanup, entries, receipt=receipts)
 
-    def _run_process(
+    def _start_process(
         self, task: Task[..., ProcessedImage], images: Sequence[DownloadedImage]
+    ) -> StageMap[ProcessedImage]:
+        return self._start("process", self._processors, task, [image.entry for image in images], image=images)
+
+    def _settle_process(
+        self, under_way: StageMap[ProcessedImage], images: Sequence[DownloadedImage]
     ) -> Settled[ProcessedImage]:
-        entries = [image.entry for image in images]
-        under_way = self._start("process", self._processors, task, entries, image=images)
         settled = under_way.settle()
         cached = under_way.cached()
         lost = {
@@ -131,8 +153,9 @@ class StageMaps:
         }
         if not lost:
             return settled
-        again = self._run_process(
-            task.with_options(refresh_cache=True), [image for image in images if image.entry.number in lost]
+        redone = [image for image in images if image.entry.number in lost]
+        again = self._settle_process(
+            self._start_process(self._process.with_options(refresh_cache=True), redone), redone
         )
         kept = [(entry, result) for entry, result in settled.results if entry.number not in lost]
         return Settled(kept + again.results, settled.problems + again.problems)

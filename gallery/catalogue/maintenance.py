@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from gallery.catalogue.callbacks import queue_alert
 from gallery.catalogue.tables import MaintenanceRow
 from gallery.models import UploadState
 
@@ -33,9 +34,12 @@ def begin_maintenance(
 def end_maintenance(
     session: Session, flow_run_id: UUID, state: UploadState, message: str, counts: Mapping[str, int] | None = None
 ) -> None:
-    """Note how a run ended; an end that is written stays."""
-    session.execute(
+    """Note how a run ended, and alert ops of a failure; an end that is written stays."""
+    ended = session.scalars(
         update(MaintenanceRow)
         .where(MaintenanceRow.flow_run_id == flow_run_id, MaintenanceRow.state == "running")
         .values(state=state, message=message, finished_at=func.now(), counts=dict(counts or {}))
-    )
+        .returning(MaintenanceRow.flow_name)
+    ).all()
+    if ended and state in ("failed", "crashed"):
+        queue_alert(session, "upkeep_failed", f"{ended[0]} {state}: {message}")

@@ -13,7 +13,7 @@ from gallery.api.rate_limit import RateLimit
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import UploadRow
 from gallery.settings import Settings
-from tests.conftest import Servers
+from tests.conftest import PARTNER_KEY, Servers
 from tests.journeys import wait_until
 from tests.second_api import ORIGIN, SecondApi, running_api
 
@@ -136,3 +136,16 @@ def test_without_prefect_uploads_are_accepted_and_another_process_starts_them(
         mine = UploadRow.upload_id == opened["upload_id"]
         session.execute(update(UploadRow).where(mine, UploadRow.flow_run_id.is_(None)).values(start_after=func.now()))
     wait_until(lambda: second_api.status(opened["upload_id"])["flow_run_id"], "the other process to start it")
+
+
+def test_one_key_that_asks_too_often_is_told_so_and_no_other_is(servers: Servers, tmp_path: Path) -> None:
+    environment = {**servers.environment, "GALLERY_RATE_LIMIT": "5"}
+    with running_api(environment, tmp_path / "api.log") as url, httpx.Client(base_url=url) as http:
+        eager, other = ({"Authorization": f"Bearer {key}"} for key in (servers.info.api_key, PARTNER_KEY))
+        answers = [http.get("/v1/uploads/none", headers=eager) for _ in range(40)]
+        assert answers[0].status_code == 404
+        refused = next(answer for answer in answers if answer.status_code == 429)
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert int(refused.headers["retry-after"]) >= 1
+        assert http.get("/v1/uploads/none", headers=other).status_code == 404
+        assert http.get("/healthz").status_code == 200

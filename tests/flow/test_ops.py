@@ -94,6 +94,10 @@ def test_a_run_tells_its_story_and_takes_one_slot_however_many_images_it_has(
     assert f"/artifacts/artifact/{story['problems']['id']})" in story["gallery"]["data"]
     assert set(artifacts(journeys, one.flow_run_id)) == {"progress", "gallery"}
 
+    # What the run has written is what the API shows to pages.
+    shown = journeys.api.get(f"/v1/galleries/{gallery_id}-one/images").json()["images"]
+    assert [(image["file_name"], set(image["placeholder"])) for image in shown] == [("a.jpg", {"colour", "thumbhash"})]
+
     for result in (many, one):
         events = wait_until(
             lambda run_id=result.flow_run_id: found if len(found := limit_events(journeys, run_id)) > 1 else None,

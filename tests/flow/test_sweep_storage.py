@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import insert, select
 
 from gallery.catalogue.connect import transaction
-from gallery.catalogue.tables import MaintenanceRow, OutboxRow
-from tests.journeys import Journeys, photo
+from gallery.catalogue.tables import CallbackRow, MaintenanceRow, OutboxRow
+from tests.journeys import Journeys, photo, wait_until
 from tests.test_cli import gallery
 
 
@@ -75,6 +75,12 @@ def test_a_dry_run_reports_and_a_sweep_deletes(journeys: Journeys, gallery_id: s
 def test_a_sweep_that_cannot_begin_is_in_the_history(journeys: Journeys) -> None:
     run = journeys.run_deployment("sweep-storage", grace_days=2)
     assert run["state"]["type"] == "FAILED"
-    (row,) = history(journeys, run["id"])
+    # The failure's hook writes it, a moment after Prefect's server has the state.
+    row = wait_until(lambda: next((row for row in history(journeys, run["id"]) if row.finished_at), None), "its end")
     assert row.state == "failed"
     assert "GALLERY_SWEEP_GRACE_DAYS (3)" in (row.message or "")
+    with transaction(journeys.engine) as session:
+        told = session.scalars(
+            select(CallbackRow.body).where(CallbackRow.audience == "ops", CallbackRow.type == "alert.upkeep_failed")
+        ).all()
+    assert f"sweep-storage failed: {row.message}" in {body["message"] for body in told}
