@@ -83,7 +83,8 @@ def _lock_entry(session: Session, attempt: Attempt, entry: Entry) -> EntryRow:
         # Shared on the upload, see `attempts.hold`: saves of one attempt run side by side.
         .with_for_update(read=True, of=UploadRow)
     ).one()
-    newest, row = found.tuple()
+    newest: int = found[0]
+    row: EntryRow = found[1]
     if newest != attempt.number:
         raise StaleAttempt(attempt.upload_id, attempt.number)
     return row

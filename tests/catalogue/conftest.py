@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -234,22 +233,25 @@ def deletions_of(receipt: SaveReceipt) -> set[tuple[str, str, str | None]]:
 def databases(engine: Engine, settings: Settings) -> Iterator[NewDatabase]:
     """Makes empty databases beside the stack's, and drops them in the end."""
     made: list[Engine] = []
-    with ExitStack() as stack:
-        admin = stack.enter_context(engine.connect().execution_options(isolation_level="AUTOCOMMIT"))
 
-        def make() -> Engine:
-            name = f"scratch_{uuid4().hex[:8]}"
-            admin.execute(text(f"CREATE DATABASE {name}"))
-            url = make_url(settings.sqlalchemy_url).set(database=name).render_as_string(hide_password=False)
-            own = settings.model_copy(update={"database_url": SecretStr(url)})
-            made.append(connect(own, application="tests", connections=24))
-            return made[-1]
+    def execute(statement: str) -> None:
+        # A connection each time: between two, a test may have killed the server and started it again.
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
+            admin.execute(text(statement))
 
-        yield make
-        for one in made:
-            name = one.url.database
-            one.dispose()
-            admin.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    def make() -> Engine:
+        name = f"scratch_{uuid4().hex[:8]}"
+        execute(f"CREATE DATABASE {name}")
+        url = make_url(settings.sqlalchemy_url).set(database=name).render_as_string(hide_password=False)
+        own = settings.model_copy(update={"database_url": SecretStr(url)})
+        made.append(connect(own, application="tests", connections=24))
+        return made[-1]
+
+    yield make
+    for one in made:
+        name = one.url.database
+        one.dispose()
+        execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
