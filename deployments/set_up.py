@@ -1,7 +1,8 @@
-"""Prefect's side of `gallery setup`: work pool, global concurrency limit, result storage, deployments, automations.
+"""Prefect's side of `gallery setup`: work pool and queue, global limit, result storage, deployments, automations.
 
 Run from the project's folder: `python -m deployments.set_up`. Running it again changes nothing that ops may have
-changed in the UI (the pool's settings, the limit's size, an automation switched off), and brings the rest up to date.
+changed in the UI (the pool's and the queue's settings, the limit's size, an automation switched off), and brings the
+rest up to date.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.workers.process import ProcessWorker
 
 from deployments.automations import create_automations
-from gallery.runs import LIMIT_NAME, POOL
+from gallery.runs import LIMIT_NAME, POOL, REBUILD_QUEUE
 from tasks.result_storage import BLOCK_NAME, LibraryResultStorage
 
 # Ingests at once, over all workers, until ops change it: one that computes and one that is about to.
 DEFAULT_RUNS_AT_ONCE = 2
+# The pool's `default` has 1, the highest.
+REBUILD_PRIORITY = 2
 
 
 def create_work_pool(client: SyncPrefectClient) -> None:
@@ -34,6 +37,19 @@ def create_work_pool(client: SyncPrefectClient) -> None:
         )
     except ObjectAlreadyExists:
         return
+
+
+def create_rebuild_queue(client: SyncPrefectClient) -> None:
+    """Make the queue that rebuilds wait in while runs of new uploads are there to be started, unless there is one."""
+    try:
+        client.read_work_queue_by_name(REBUILD_QUEUE, POOL)
+    except ObjectNotFound:
+        client.create_work_queue(
+            REBUILD_QUEUE,
+            description="Rebuilds of renditions: started once no run of the queue default waits.",
+            priority=REBUILD_PRIORITY,
+            work_pool_name=POOL,
+        )
 
 
 def create_limit(client: SyncPrefectClient) -> None:
@@ -60,6 +76,7 @@ def main() -> None:
     """Set everything up, in the order in which one needs the other."""
     with get_client(sync_client=True) as client:
         create_work_pool(client)
+        create_rebuild_queue(client)
         create_limit(client)
         create_automations(client)
     save_result_storage()

@@ -12,18 +12,17 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.concurrency.sync import concurrency
 from prefect.flows import Flow
 from prefect.runtime import flow_run as this_run
-from prefect.states import Completed, Failed
 from pydantic import Field
 
 from gallery import runs, stages
 from gallery.models import Entry, Problem, SaveReceipt
 from gallery.names import GALLERY_ID, UPLOAD_ID
 from gallery.patience import patiently
-from gallery.report import RunReport
 from gallery.settings import load_settings
 from gallery.workspace import Workspace, open_workspace
 from tasks.artifacts import RunProgress, publish
 from tasks.maps import StageMap, StageMaps
+from tasks.states import final_state
 
 # After a SIGKILL, how long its slot stays taken, in seconds; a run that lives renews it at three quarters of that.
 LEASE_SECONDS = 60
@@ -102,7 +101,7 @@ def ingest_gallery(
         # What is done is written; the server, should it be away just now, is to hear of it.
         runs.wait_until_reachable()
         publish(report, workspace.attempt)
-    return _final_state(report)
+    return final_state(report.state, report.message)
 
 
 def _ingest(workspace: Workspace, todo: Sequence[Entry]) -> list[Problem]:
@@ -110,7 +109,8 @@ def _ingest(workspace: Workspace, todo: Sequence[Entry]) -> list[Problem]:
     settings = workspace.settings
     windows = split(todo, settings.window)
     problems: list[Problem] = []
-    progress = RunProgress(workspace.attempt, done=workspace.attempt.image_count - len(todo))
+    total = workspace.attempt.image_count
+    progress = RunProgress(workspace.attempt.gallery_id, total, done=total - len(todo))
     with StageMaps(workspace) as stage:
 
         def finish(saves: StageMap[SaveReceipt], lost: list[Problem], images: int) -> None:
@@ -164,11 +164,3 @@ def _log_problems(problems: Sequence[Problem]) -> None:
             problem.reason,
             problem.message,
         )
-
-
-def _final_state(report: RunReport) -> State[Any]:
-    if report.state == "failed":
-        return Failed(message=report.message)
-    if report.state == "completed_with_rejects":
-        return Completed(name="Completed with rejects", message=report.message)
-    return Completed(message=report.message)

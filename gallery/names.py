@@ -65,3 +65,8 @@ def check_file_name(file_name: str) -> str:
 def staged_key(gallery_id: str, upload_id: str, file_name: str) -> str:
     """Key of a staged file in the uploads bucket."""
     return f"{gallery_id}/{upload_id}/{file_name}"
+
+
+def rendition_name(style: str, recipe_id: str) -> str:
+    """The last part of a rendition's key, without its extension: `large-0123abcd`."""
+    return f"{style}-{recipe_id[:8]}"

@@ -25,10 +25,12 @@ from gallery.errors import ConfigurationError, ConflictError, NotFoundError, Pre
 from gallery.models import UploadState
 
 DEPLOYMENT = "ingest-gallery/ingest-gallery"
-DEPLOYMENTS = (DEPLOYMENT, "sweep-storage/sweep-storage")
+DEPLOYMENTS = (DEPLOYMENT, "rebuild-renditions/rebuild-renditions", "sweep-storage/sweep-storage")
 # The global concurrency limit that every ingest takes one slot of; ops change it in the Prefect UI.
 LIMIT_NAME = "gallery-ingest"
 POOL = "gallery"
+# Of the pool, behind its `default`: rebuilds.
+REBUILD_QUEUE = "rebuild"
 # Made by `gallery setup`; ops may switch it off in the Prefect UI.
 RETRY_AUTOMATION = "gallery: a crashed run is retried once"
 # Flow runs that are asked for at once; the server's own limit is 200.
@@ -154,6 +156,7 @@ def check_set_up() -> None:
     with _prefect() as client:
         wanted: Sequence[tuple[str, Callable[[], object]]] = (
             (f"work pool {POOL}", lambda: client.read_work_pool(POOL)),
+            (f"work queue {REBUILD_QUEUE}", lambda: client.read_work_queue_by_name(REBUILD_QUEUE, POOL)),
             (f"limit {LIMIT_NAME}", lambda: client.read_global_concurrency_limit_by_name(LIMIT_NAME)),
             *((f"deployment {name}", partial(client.read_deployment_by_name, name)) for name in DEPLOYMENTS),
         )

@@ -25,7 +25,7 @@ from gallery.catalogue.retention import summarise_days
 from gallery.catalogue.save import commit_version
 from gallery.effort import Effort, camera
 from gallery.errors import RejectedImage, TransientError
-from gallery.imaging.rendered import RenderedImage
+from gallery.imaging.rendered import RenderedImage, RenditionFile
 from gallery.models import (
     Deletion,
     DownloadedImage,
@@ -36,8 +36,10 @@ from gallery.models import (
     SaveReceipt,
     UploadState,
 )
+from gallery.names import rendition_name
 from gallery.report import RunReport, report_run
 from gallery.settings import Settings
+from gallery.storage import Storage
 from gallery.workspace import Workspace
 
 # Of originals, by the extension that belongs to their bytes; Python 3.11's own table lacks the newer half.
@@ -125,27 +127,32 @@ def _render(workspace: Workspace, image: DownloadedImage) -> tuple[RenderedImage
     out.mkdir(exist_ok=True)
     try:
         rendered = workspace.decoders.render(image.path, out)
-        renditions = []
-        for file in rendered.renditions:
-            key = (
-                f"{workspace.library_prefix(image.entry.number)}"
-                f"{file.style}-{workspace.recipe.recipe_id[:8]}{file.path.suffix}"
-            )
-            etag = workspace.storage.put(key, file.path, file.content_type)
-            renditions.append(
-                Rendition(
-                    style=file.style,
-                    key=key,
-                    width=file.width,
-                    height=file.height,
-                    bytes=file.bytes,
-                    content_type=file.content_type,
-                    etag=etag,
-                )
-            )
+        prefix = workspace.library_prefix(image.entry.number)
+        return rendered, put_renditions(workspace.storage, prefix, workspace.recipe.recipe_id, rendered.renditions)
     finally:
         shutil.rmtree(out, ignore_errors=True)
-    return rendered, tuple(renditions)
+
+
+def put_renditions(
+    storage: Storage, prefix: str, recipe_id: str, files: Sequence[RenditionFile]
+) -> tuple[Rendition, ...]:
+    """Put what was rendered into the library, below an entry's prefix. Raises `TransientError`."""
+    renditions = []
+    for file in files:
+        key = f"{prefix}{rendition_name(file.style, recipe_id)}{file.path.suffix}"
+        etag = storage.put(key, file.path, file.content_type)
+        renditions.append(
+            Rendition(
+                style=file.style,
+                key=key,
+                width=file.width,
+                height=file.height,
+                bytes=file.bytes,
+                content_type=file.content_type,
+                etag=etag,
+            )
+        )
+    return tuple(renditions)
 
 
 def is_intact(workspace: Workspace, image: ProcessedImage) -> bool:

@@ -81,16 +81,17 @@ class Storage:
                     for item in page.get("Contents", [])
                 ]
 
-    def download(self, key: str, etag: str, path: Path) -> str:
-        """Stream the staged object to `path`, in constant memory, and return its SHA-256 in hex.
+    def download(self, key: str, etag: str, path: Path, *, bucket: str | None = None) -> str:
+        """Stream an object, a staged one by default, to `path`, in constant memory, and return its SHA-256 in hex.
 
         Raises `StagedFileError` where the object is gone or no longer has `etag`. Leaves no file behind when
         it fails.
         """
+        bucket = bucket or self.uploads_bucket
         digest = hashlib.sha256()
         try:
             with translated("download", key), path.open("xb") as file:
-                answer = self._client.get_object(Bucket=self.uploads_bucket, Key=key, IfMatch=_quoted(etag))
+                answer = self._client.get_object(Bucket=bucket, Key=key, IfMatch=_quoted(etag))
                 with closing(answer["Body"]) as body:
                     for chunk in body.iter_chunks(CHUNK):
                         digest.update(chunk)

@@ -6,6 +6,7 @@ None of them is worth a run: where the server does not take one, that is logged,
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import cast
 from uuid import UUID
 
@@ -29,15 +30,15 @@ NOT_TAKEN = (httpx.HTTPError, PrefectHTTPStatusError)
 
 
 class RunProgress:
-    """The share of an upload's images that are through, as a bar on the run's page.
+    """The share of a run's images that are through, as a bar on the run's page; `name` is the gallery's.
 
     A run that finds nothing to do has none.
     """
 
-    def __init__(self, attempt: Attempt, done: int) -> None:
-        self._total, self._done = attempt.image_count, done
+    def __init__(self, name: str, total: int, done: int = 0) -> None:
+        self._total, self._done = total, done
         self._artifact: UUID | None = None
-        self._key = f"progress-{attempt.gallery_id}"
+        self._key = f"progress-{name}"
         self._next = 0.0
 
     def advance(self, images: int) -> None:
@@ -60,20 +61,34 @@ class RunProgress:
 
 def publish(report: RunReport, attempt: Attempt) -> None:
     """Publish the table of problems, where there are any, and the summary."""
+
+    def summary(problems_url: str | None) -> str:
+        return markdown_summary(report, attempt, problems_url=problems_url)
+
+    publish_summary(
+        problem_rows(report.problems),
+        summary,
+        problems_key=f"problems-{attempt.gallery_id}",
+        summary_key=f"gallery-{attempt.gallery_id}",
+        message=report.message,
+    )
+
+
+def publish_summary(
+    rows: list[dict[str, str]],
+    summary: Callable[[str | None], str],
+    *,
+    problems_key: str,
+    summary_key: str,
+    message: str,
+) -> None:
+    """Publish a table of `rows`, where there are any, and the Markdown that `summary` makes of its address."""
     try:
-        problems = None
-        if report.problems:
-            table = create_table_artifact(
-                problem_rows(report.problems),
-                key=f"problems-{attempt.gallery_id}",
-                description="What was rejected or failed, and why",
-            )
-            problems = _artifact_url(cast(UUID, table))
-        create_markdown_artifact(
-            markdown_summary(report, attempt, problems_url=problems),
-            key=f"gallery-{attempt.gallery_id}",
-            description=report.message,
-        )
+        problems_url = None
+        if rows:
+            table = create_table_artifact(rows, key=problems_key, description="What was rejected or failed, and why")
+            problems_url = _artifact_url(cast(UUID, table))
+        create_markdown_artifact(summary(problems_url), key=summary_key, description=message)
     except NOT_TAKEN as error:
         get_run_logger().warning("Prefect's server did not take the artifacts: %s", type(error).__name__)
 

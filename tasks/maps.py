@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import Any, Generic, Literal, Self, TypedDict, TypeVar, cast
 
 from prefect import Task, unmapped
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from gallery import stages
-from gallery.errors import IngestError, RejectedImage, StaleAttempt
+from gallery.errors import IngestError, Reason, RejectedImage, StaleAttempt
 from gallery.models import DownloadedImage, Entry, Problem, ProcessedImage, SaveReceipt, Stage
 from gallery.workspace import Workspace
 from tasks.cleanup import cleanup
@@ -176,16 +176,22 @@ class StageMaps:
 
 
 def _problem(stage: Stage, entry: Entry, error: object) -> Problem:
+    return Problem(entry.number, entry.file_name, stage=stage, **fault(error))
+
+
+class Fault(TypedDict):
+    """What a task's error means for its image: outcome, reason, and in words."""
+
+    outcome: Literal["rejected", "failed"]
+    reason: Reason
+    message: str
+
+
+def fault(error: object) -> Fault:
+    """What became of an image whose task has raised this."""
     if isinstance(error, IngestError):
-        rejected = isinstance(error, RejectedImage)
-        return Problem(
-            entry.number,
-            entry.file_name,
-            "rejected" if rejected else "failed",
-            stage,
-            error.reason,
-            str(error),
-        )
+        outcome: Literal["rejected", "failed"] = "rejected" if isinstance(error, RejectedImage) else "failed"
+        return Fault(outcome=outcome, reason=error.reason, message=str(error))
     # A defect, or a full disk. By its type alone: what a foreign error says may be anything.
     message = f"{type(error).__name__}: the run's log has the details"
-    return Problem(entry.number, entry.file_name, "failed", stage, "internal_error", message)
+    return Fault(outcome="failed", reason="internal_error", message=message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.standing import has_ended
@@ -14,6 +14,31 @@ from gallery.models import Deletion
 
 # Between two tries of a deletion that storage did not take.
 LONGEST_PAUSE = timedelta(hours=1)
+
+
+def put_in_outbox(
+    session: Session,
+    upload_id: str,
+    entry_number: int,
+    superfluous: Sequence[tuple[str, str, str | None]],
+    due_in: timedelta,
+) -> list[Deletion]:
+    """Write down (bucket, key, ETag) of what an entry's commit makes superfluous; returns what is due at once."""
+    if not superfluous:
+        return []
+    values = [
+        {
+            "bucket": bucket,
+            "key": key,
+            "etag": etag,
+            "upload_id": upload_id,
+            "entry_number": entry_number,
+            "due_at": func.now() + due_in,
+        }
+        for bucket, key, etag in superfluous
+    ]
+    rows = session.scalars(insert(OutboxRow).values(values).returning(OutboxRow)).all()
+    return [] if due_in else [_deletion(row) for row in rows]
 
 
 def due_deletions(

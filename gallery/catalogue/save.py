@@ -9,13 +9,13 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from gallery.catalogue.outbox import due_deletions
+from gallery.catalogue.outbox import due_deletions, put_in_outbox
 from gallery.catalogue.outcomes import Settlement, write_outcomes
 from gallery.catalogue.references import referred_to
-from gallery.catalogue.tables import EntryRow, ImageRow, OutboxRow, RenditionRow, UploadRow, VersionRow
+from gallery.catalogue.tables import EntryRow, ImageRow, RenditionRow, UploadRow, VersionRow
 from gallery.effort import Effort
 from gallery.errors import StaleAttempt
-from gallery.models import Attempt, Deletion, Entry, Outcome, ProcessedImage, SaveReceipt
+from gallery.models import Attempt, Entry, Outcome, ProcessedImage, SaveReceipt
 
 
 def commit_version(
@@ -64,10 +64,10 @@ def commit_version(
     if outcome != "superseded":
         identity.last_seq = attempt.accepted_seq
 
-    deletions = _put_in_outbox(session, attempt, entry, superfluous, due_in)
+    deletions = put_in_outbox(session, attempt.upload_id, entry.number, superfluous, due_in)
     if outcome == "replaced":
         staged: list[tuple[str, str, str | None]] = [(uploads_bucket, entry.staged_key, entry.etag)]
-        deletions += _put_in_outbox(session, attempt, entry, staged, timedelta(0))
+        deletions += put_in_outbox(session, attempt.upload_id, entry.number, staged, timedelta(0))
     session.flush()
     bytes_out = entry.size + sum(rendition.bytes for rendition in image.renditions) if is_new else 0
     effort = effort or Effort(processed=image)
@@ -160,27 +160,3 @@ def _keys(session: Session, version: VersionRow | None) -> set[str]:
         return set()
     keys = session.scalars(select(RenditionRow.key).where(RenditionRow.version_id == version.version_id))
     return {version.original_key, *keys}
-
-
-def _put_in_outbox(
-    session: Session,
-    attempt: Attempt,
-    entry: Entry,
-    superfluous: list[tuple[str, str, str | None]],
-    due_in: timedelta,
-) -> list[Deletion]:
-    if not superfluous:
-        return []
-    values = [
-        {
-            "bucket": bucket,
-            "key": key,
-            "etag": etag,
-            "upload_id": attempt.upload_id,
-            "entry_number": entry.number,
-            "due_at": func.now() + due_in,
-        }
-        for bucket, key, etag in superfluous
-    ]
-    rows = session.scalars(insert(OutboxRow).values(values).returning(OutboxRow)).all()
-    return [] if due_in else [Deletion(row.outbox_id, row.bucket, row.key, row.etag) for row in rows]

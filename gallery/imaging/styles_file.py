@@ -22,7 +22,7 @@ from typing import Any, NoReturn, get_args
 from gallery.errors import ConfigurationError
 from gallery.imaging.recipe import Anchor, FileFormat, Fit, Recipe, Style, Watermark, default_watermark
 
-_STYLE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
+STYLE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 _LARGEST_SIDE = 16_384  # pixels; the largest that all output formats can hold
 
 
@@ -104,7 +104,7 @@ class _StylesFile:
 
     def _style(self, name: str, table: object) -> Style:
         section = f"styles.{name}"
-        if not _STYLE_NAME.fullmatch(name):
+        if not STYLE_NAME.fullmatch(name):
             self._refuse(section, None, "must be named in a-z, 0-9 and hyphens, at most 32 signs")
         values = self._checked(section, table, _STYLE_RULES)
         for key in ("width", "height"):

@@ -56,7 +56,8 @@ class Broom:
         cached renditions intact, and commits a version that refers to what is deleted a moment later. So each batch
         is deleted while the upload's row is locked, as `begin_attempt` locks it and every writer of the upload
         shares it; `may_go` looks again under that lock, and returns what may still go. Who comes later finds gone
-        what is gone: `is_intact` looks after the attempt has begun, and a rebuild looks under the shared lock.
+        what is gone: `is_intact` looks after the attempt has begun, and a rebuild puts its renditions there under
+        the shared lock, in the transaction that commits them.
         """
         if self.findings.dry_run:
             self._count(candidates)
