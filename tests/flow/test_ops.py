@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from gallery.runs import DEPLOYMENTS, LIMIT_NAME, RETRY_AUTOMATION
+from gallery.runs import DEPLOYMENTS, LIMIT_NAME, REBUILD_QUEUE, RETRY_AUTOMATION
 from tests.conftest import PROJECT
 from tests.flow.processes import flow_process
 from tests.journeys import Journeys, photo, wait_until
@@ -210,6 +210,10 @@ def what_set_up_makes(journeys: Journeys) -> dict[str, Any]:
         },
         "limit": journeys.prefect.get(f"/v2/concurrency_limits/{LIMIT_NAME}").json()["limit"],
         "pool": journeys.prefect.get("/work_pools/gallery").json()["concurrency_limit"],
+        "queues": {
+            item["id"]: [item[key] for key in ("name", "description", "priority", "concurrency_limit", "is_paused")]
+            for item in filtered(journeys, "work_pools/gallery/queues")
+        },
         "deployments": [deployment(name.partition("/")[0]) for name in DEPLOYMENTS],
     }
 
@@ -217,11 +221,14 @@ def what_set_up_makes(journeys: Journeys) -> dict[str, Any]:
 def test_set_up_again_changes_nothing_and_leaves_what_ops_have_changed(journeys: Journeys) -> None:
     automation = next(item for item in filtered(journeys, "automations") if item["name"] == RETRY_AUTOMATION)
     switch, limit = f"/automations/{automation['id']}", f"/v2/concurrency_limits/{LIMIT_NAME}"
+    queue = f"/work_pools/gallery/queues/{REBUILD_QUEUE}"
     former = journeys.prefect.get(limit).json()["limit"]
     try:
         journeys.prefect.patch(switch, json={"enabled": False})
         journeys.prefect.patch(limit, json={"limit": former + 3})
+        journeys.prefect.patch(queue, json={"concurrency_limit": 5})
         before = what_set_up_makes(journeys)
+        assert {name: limit for name, _, _, limit, _ in before["queues"].values()}[REBUILD_QUEUE] == 5
         assert (before["automations"][automation["id"]][2], before["limit"]) == (False, former + 3)
         subprocess.run(
             [sys.executable, "-m", "deployments.set_up"],
@@ -234,6 +241,7 @@ def test_set_up_again_changes_nothing_and_leaves_what_ops_have_changed(journeys:
     finally:
         journeys.prefect.patch(switch, json={"enabled": True})
         journeys.prefect.patch(limit, json={"limit": former})
+        journeys.prefect.patch(queue, json={"concurrency_limit": None})
 
 
 def test_every_setting_and_permission_can_be_tried(journeys: Journeys) -> None:
