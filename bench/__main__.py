@@ -8,34 +8,31 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
+from bench.gallery_files import bench_home, photographs
 from bench.plot import draw
 from bench.results import Measured, Results
 from bench.runs import measure, observe_program
-from bench.servers import PROJECT, Servers, running_servers
-from bench.staging import fresh_gallery_id, photographs_folder, send, stage
+from bench.servers import Servers, running_servers
+from bench.staging import fresh_gallery_id, send, stage
 from bench.table import print_table
 from bench.variants import pipeline
 from gallery.client import GalleryClient
-from gallery.demo_gallery import make_gallery
 from gallery.errors import GalleryError
-from gallery.folder import LocalFile, find_photographs
-from gallery.progress import progress_on
+from gallery.folder import LocalFile
 
 VARIANTS = ("pipeline", "bare_loop", "former_way", "naive_prefect")
 
 
 def main() -> None:
     options = _options()
-    home = Path(os.environ.get("GALLERY_BENCH_HOME") or PROJECT / ".gallery" / "bench").absolute()
     try:
-        results = run(home, options.images, options.megapixels, options.repeats, options.variants).to_json()
+        results = run(bench_home(), options.images, options.megapixels, options.repeats, options.variants).to_json()
     except GalleryError as error:
         raise SystemExit(f"bench: {error}") from None
     if options.out is not None:
@@ -50,12 +47,7 @@ def main() -> None:
 
 def run(home: Path, images: int, megapixels: float, repeats: int, variants: Sequence[str]) -> Results:
     """Make the photographs, start the servers, and measure every variant `repeats` times, taking turns."""
-    folder = photographs_folder(home, images, megapixels)
-    with progress_on(quiet=not sys.stderr.isatty()) as progress:
-        progress.step("making photographs", images, "images")
-        # Every photograph sound: a variant that does less for a broken one would look faster.
-        make_gallery(folder, images, megapixels, faults=False, progress=lambda done, _: progress.advance(done))
-    files = find_photographs(folder).files
+    files = photographs(home, images, megapixels)
     runs: dict[str, list[Measured]] = {variant: [] for variant in variants}
     with running_servers(home) as servers:
         for repeat in range(1, repeats + 1):

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from uuid import uuid4
 
 from sqlalchemy import func, select
@@ -105,8 +104,3 @@ def take_away(servers: Servers, gallery_id: str) -> None:
     for bucket in (storage.uploads_bucket, storage.library_bucket):
         for page in storage.list_pages(bucket, f"{gallery_id}/"):
             storage.delete(Deletion(None, bucket, found.key) for found in page)
-
-
-def photographs_folder(home: Path, images: int, megapixels: float) -> Path:
-    """Where a gallery of this size is kept between runs."""
-    return home / "photographs" / f"{images}-images-of-{megapixels:g}"
