@@ -10,10 +10,13 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
+from bench.celery_peer import LeftOut, python_with_celery, with_redis
 from bench.gallery_files import bench_home, photographs
 from bench.plot import draw
 from bench.results import Measured, Results
@@ -26,7 +29,7 @@ from gallery.client import GalleryClient
 from gallery.errors import GalleryError
 from gallery.folder import LocalFile
 
-VARIANTS = ("pipeline", "bare_loop", "former_way", "naive_prefect")
+VARIANTS = ("pipeline", "bare_loop", "former_way", "naive_prefect", "celery")
 
 
 def main() -> None:
@@ -49,26 +52,47 @@ def run(home: Path, images: int, megapixels: float, repeats: int, variants: Sequ
     """Make the photographs, start the servers, and measure every variant `repeats` times, taking turns."""
     files = photographs(home, images, megapixels)
     runs: dict[str, list[Measured]] = {variant: [] for variant in variants}
-    with running_servers(home) as servers:
+    with running_servers(home) as servers, ExitStack() as peers:
+        places = {variant: Place(servers) for variant in variants}
+        left_out: dict[str, str] = {}
+        if "celery" in variants:
+            try:
+                python = python_with_celery(home)
+                places["celery"] = Place(peers.enter_context(with_redis(servers, python)), python)
+            except LeftOut as why:
+                left_out["celery"] = str(why)
+                _say(f"celery is left out: {why}")
+                del places["celery"], runs["celery"]
         for repeat in range(1, repeats + 1):
-            for variant in variants:
-                measured = run_variant(servers, variant, files)
+            for variant, place in places.items():
+                measured = run_variant(place, variant, files)
                 runs[variant].append(measured)
-                rate = measured.figures["images_per_second"]
-                print(f"{variant}, {repeat} of {repeats}: {rate:.2f} images/s", file=sys.stderr, flush=True)
-    return Results(images, megapixels, runs, {})
+                _say(f"{variant}, {repeat} of {repeats}: {measured.figures['images_per_second']:.2f} images/s")
+    return Results(images, megapixels, runs, left_out)
 
 
-def run_variant(servers: Servers, variant: str, files: Sequence[LocalFile]) -> Measured:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a variant runs: with which servers, and which interpreter."""
+
+    servers: Servers
+    python: Path = Path(sys.executable)
+
+
+def run_variant(place: Place, variant: str, files: Sequence[LocalFile]) -> Measured:
     """Stage the photographs as a gallery of their own and measure one run over them."""
-    gallery_id = fresh_gallery_id(variant)
+    servers, gallery_id = place.servers, fresh_gallery_id(variant)
     if variant == "pipeline":
         with GalleryClient(servers.info.api_url, servers.info.api_key) as client:
             staged = send(client, files, gallery_id)
             return measure(servers, staged, len(files), lambda: pipeline.observe(servers, client, staged))
     staged = stage(servers, files, gallery_id)
     module = f"bench.variants.{variant}"
-    return measure(servers, staged, len(files), lambda: observe_program(servers, module, staged))
+    return measure(servers, staged, len(files), lambda: observe_program(servers, module, staged, place.python))
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
 
 
 def _options() -> argparse.Namespace:

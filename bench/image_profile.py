@@ -11,11 +11,12 @@ import argparse
 import hashlib
 import json
 import os
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -95,8 +96,6 @@ class _WatchedHash:
 
 def profile(images: int, megapixels: float) -> dict[str, float]:
     """CPU milliseconds per image, by step, on a stack of the benchmark's own. Raises `GalleryError`."""
-    # As in a decoder subprocess.
-    os.environ.update(child._PILLOW_BLOCKS)
     child._keep_freed_memory()
     files = photographs(bench_home(), images, megapixels)
     watch = Stopwatch()
@@ -109,7 +108,7 @@ def profile(images: int, megapixels: float) -> dict[str, float]:
             with ExitStack() as patches:
                 for owner, name, step in STEPS:
                     patches.enter_context(patch.object(owner, name, watch.around(getattr(owner, name), step)))
-                patches.enter_context(patch("gallery.storage.hashlib.sha256", watch.sha256))
+                patches.enter_context(patch("gallery.storage.hashlib", SimpleNamespace(sha256=watch.sha256)))
                 for entry in todo:
                     with watch.step("everything else"):
                         ingest(workspace, entry)
@@ -119,6 +118,10 @@ def profile(images: int, megapixels: float) -> dict[str, float]:
 
 
 def main() -> None:
+    if not os.environ.keys() >= child._PILLOW_BLOCKS.keys():
+        # Memory is to be kept as in a decoder subprocess, and Pillow reads how at its import.
+        environment = {**os.environ, **child._PILLOW_BLOCKS}
+        os.execve(sys.executable, [sys.executable, "-m", "bench.image_profile", *sys.argv[1:]], environment)
     parser = argparse.ArgumentParser(prog="python -m bench.image_profile", description=__doc__)
     parser.add_argument("--images", type=int, default=12, help="photographs; the first is not counted (default: 12)")
     parser.add_argument("--megapixels", type=float, default=24.0, help="of each photograph (default: 24)")

@@ -50,10 +50,12 @@ def measure(servers: Servers, staged: StagedGallery, images: int, observe: Calla
     )
 
 
-def observe_program(servers: Servers, module: str, staged: StagedGallery, python: Path | None = None) -> Observed:
+def observe_program(
+    servers: Servers, module: str, staged: StagedGallery, python: Path = Path(sys.executable)
+) -> Observed:
     """Run a variant's program as a process of its own. Raises `GalleryError` with the end of its log."""
     log = servers.home / "logs" / f"{module}.log"
-    command: Sequence[str] = (str(python or sys.executable), "-m", module, staged.gallery_id, staged.upload_id)
+    command: Sequence[str] = (str(python), "-m", module, staged.gallery_id, staged.upload_id)
     with log.open("wb") as output:
         began = datetime.now(UTC)
         process = subprocess.Popen(
