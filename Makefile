@@ -6,8 +6,9 @@ STAMP := $(VENV)/.installed
 DEMO_FLAGS ?=
 # The tests wait much: a process and a stack of servers for each processor. Files stay together, for what they share.
 PYTEST_FLAGS ?= -n auto --dist loadfile
+BENCH_FLAGS ?=
 
-.PHONY: demo test lint types fmt check lock clean help
+.PHONY: demo test bench lint types fmt check lock clean help
 
 help: ## What there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -17,6 +18,9 @@ demo: $(STAMP) ## A gallery through everything, on embedded parts; then stop it 
 
 test: $(STAMP) ## All tests, on a real PostgreSQL, S3 server, Prefect server and worker
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+bench: $(STAMP) ## What the pipeline costs beside other ways to do the same work; BENCH_FLAGS="--images 1361"
+	@$(BIN)/python -m bench --out .gallery/bench/results $(BENCH_FLAGS)
 
 lint: $(STAMP) ## Style and common mistakes
 	$(BIN)/ruff check .

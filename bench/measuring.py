@@ -45,6 +45,13 @@ def cpu_of(roots: Mapping[str, int]) -> dict[str, float]:
     return {name: cpu_seconds(root) for name, root in roots.items()}
 
 
+def machine_cpu_seconds() -> float:
+    """What all programs of this machine have used of its processors since it started."""
+    times = psutil.cpu_times()
+    # `user` has the guests' time already.
+    return float(times.user + times.nice + times.system + times.irq + times.softirq)
+
+
 def resident_mb(root: int) -> float:
     """MiB of memory of a process and its descendants: the sum of their proportional set sizes.
 

@@ -16,7 +16,7 @@ class Measured:
 
     `seconds` is from the begin of the attempt to the last save, `seconds_in_all` from the acceptance of the upload or
     the start of the variant's process, and `seconds_to_first_image` from there to the first save.
-    `cpu_seconds` is by process group. `front_door_seconds` is from presign to the final status, staging included.
+    `cpu_seconds` is by process group; `other_load` is what other programs took meanwhile, in processors. `front_door_seconds` is from presign to the final status, staging included.
     """
 
     images: int
@@ -25,6 +25,7 @@ class Measured:
     seconds_to_first_image: float
     cpu_seconds: Mapping[str, float]
     peak_rss_mb: float
+    other_load: float
     front_door_seconds: float | None = None
 
     @property
@@ -37,6 +38,7 @@ class Measured:
             "peak_rss_mb": self.peak_rss_mb,
             "seconds_to_first_image": self.seconds_to_first_image,
             "seconds_in_all": self.seconds_in_all,
+            "other_load": self.other_load,
             **front_door,
         }
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.measuring import PeakMemory, cpu_of, wait_until_quiet
+from bench.measuring import PeakMemory, cpu_of, machine_cpu_seconds, wait_until_quiet
 from bench.results import Measured
 from bench.servers import PROJECT, Servers
 from bench.staging import StagedGallery, take_away, timeline
@@ -31,8 +32,10 @@ def measure(servers: Servers, staged: StagedGallery, images: int, observe: Calla
     """Run a variant, and measure it and what it makes the servers do, until they are through with it."""
     try:
         wait_until_quiet(servers.roots)
-        before = cpu_of(servers.roots)
+        before, machine, began = cpu_of(servers.roots), machine_cpu_seconds(), time.monotonic()
         observed = observe()
+        machine, elapsed = machine_cpu_seconds() - machine, time.monotonic() - began
+        ours = observed.cpu_seconds + sum(cpu_of(servers.roots).values()) - sum(before.values())
         # Prefect's server and PostgreSQL go on writing for seconds after a run's end.
         wait_until_quiet(servers.roots)
         spent = {name: after - before[name] for name, after in cpu_of(servers.roots).items()}
@@ -46,6 +49,7 @@ def measure(servers: Servers, staged: StagedGallery, images: int, observe: Calla
         seconds_to_first_image=(times.first_save - observed.began).total_seconds(),
         cpu_seconds={"worker": observed.cpu_seconds, **spent},
         peak_rss_mb=observed.peak_rss_mb,
+        other_load=max(0.0, machine - ours) / elapsed,
         front_door_seconds=observed.front_door_seconds,
     )
 

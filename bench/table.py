@@ -12,6 +12,7 @@ COLUMNS = (
     ("seconds_to_first_image", "first image s", "{:.1f}"),
     ("seconds_in_all", "in all s", "{:.1f}"),
     ("peak_rss_mb", "peak MiB", "{:.0f}"),
+    ("other_load", "other load", "{:.2f}"),
     ("cpu_seconds_per_image", "CPU s/image", "{:.3f}"),
 )
 

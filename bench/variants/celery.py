@@ -7,37 +7,38 @@ no history of its tasks and offers no way to retry a gallery; what it costs is w
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import asdict
 
+from bench.measuring import wait_until
 from bench.variants.arguments import finish, staged_upload
+from bench.variants.celery_app import app, cleanup, download, process, save
 from bench.variants.single_process import begin, open_for
 from gallery import stages
 from gallery.settings import load_settings
 
 # Seconds for an image, however many are before it; a task that is lost would be waited for without end.
 PATIENCE = 3600
-APP = "bench.variants.celery_app"
+START_SECONDS = 60
 
 
 def main() -> None:
     gallery_id, upload_id = staged_upload()
     settings = load_settings()
-    attempt = begin(settings, gallery_id, upload_id)
     pool = ["--pool", "prefork", "--concurrency", str(settings.processors), "--loglevel", "WARNING"]
     alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     worker = subprocess.Popen(
-        [sys.executable, "-m", "celery", "--app", APP, "worker", *pool, *alone],
-        env={**os.environ, "BENCH_ATTEMPT": json.dumps(asdict(attempt))},
+        [sys.executable, "-m", "celery", "--app", "bench.variants.celery_app", "worker", *pool, *alone]
     )
     try:
-        from bench.variants.celery_app import cleanup, download, process, save  # noqa: PLC0415 - while that starts
-
+        # Elsewhere it would run all the time: the upload's attempt begins when it is there.
+        wait_until(lambda: bool(app.control.ping(timeout=0.2)), START_SECONDS, "the Celery worker")
+        attempt = begin(settings, gallery_id, upload_id)
         with open_for(settings, attempt) as workspace:
+            said = json.dumps(asdict(attempt))
             chains = [
-                (download.s(asdict(entry)) | process.s() | save.s() | cleanup.s()).apply_async()
+                (download.s(said, asdict(entry)) | process.s() | save.s() | cleanup.s()).apply_async()
                 for entry in stages.plan(workspace).todo
             ]
             for chain in chains:

@@ -10,11 +10,12 @@ import json
 import os
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init, worker_process_shutdown
+from celery.signals import worker_process_shutdown
 
 from bench.variants.single_process import open_for
 from gallery import stages
@@ -33,14 +34,12 @@ app.conf.update(
     broker_transport_options={"queue_order_strategy": "priority", "priority_steps": [0, 1, 2, 3]},
 )
 
-_workspaces: list[Workspace] = []
 _open = ExitStack()
 
 
-@worker_process_init.connect
-def _begin(**_: object) -> None:
-    attempt = Attempt(**json.loads(os.environ["BENCH_ATTEMPT"]))
-    _workspaces.append(_open.enter_context(open_for(load_settings(), attempt)))
+@cache
+def _workspace(attempt: str) -> Workspace:
+    return _open.enter_context(open_for(load_settings(), Attempt(**json.loads(attempt))))
 
 
 @worker_process_shutdown.connect
@@ -49,10 +48,11 @@ def _end(**_: object) -> None:
 
 
 @app.task(priority=3)
-def download(entry: dict[str, Any]) -> dict[str, Any]:
-    """Stage 1."""
-    image = stages.download(_workspaces[0], Entry(**entry))
-    return {"entry": entry, "path": str(image.path), "sha256": image.sha256, "seconds": image.seconds}
+def download(attempt: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """Stage 1. What it returns goes to the next stage, and so on."""
+    image = stages.download(_workspace(attempt), Entry(**entry))
+    message = {"attempt": attempt, "entry": entry}
+    return {**message, "path": str(image.path), "sha256": image.sha256, "seconds": image.seconds}
 
 
 @app.task(priority=2)
@@ -60,20 +60,22 @@ def process(message: dict[str, Any]) -> dict[str, Any]:
     """Stage 2."""
     entry, path = Entry(**message["entry"]), Path(message["path"])
     image = DownloadedImage(entry, path, message["sha256"], message["seconds"])
-    processed = stages.process(_workspaces[0], image)
+    processed = stages.process(_workspace(message["attempt"]), image)
     path.unlink()
-    return {"entry": message["entry"], "image": processed.model_dump(mode="json")}
+    return {**message, "image": processed.model_dump(mode="json")}
 
 
 @app.task(priority=1)
 def save(message: dict[str, Any]) -> dict[str, Any]:
     """Stage 3."""
     image = ProcessedImage.model_validate(message["image"])
-    return asdict(stages.save(_workspaces[0], Entry(**message["entry"]), image))
+    receipt = stages.save(_workspace(message["attempt"]), Entry(**message["entry"]), image)
+    return {"attempt": message["attempt"], "receipt": asdict(receipt)}
 
 
 @app.task(priority=0, ignore_result=False)
 def cleanup(message: dict[str, Any]) -> int:
     """Stage 4."""
-    deletions = tuple(Deletion(**deletion) for deletion in message["deletions"])
-    return stages.cleanup(_workspaces[0], SaveReceipt(**{**message, "deletions": deletions}))
+    deletions = tuple(Deletion(**deletion) for deletion in message["receipt"]["deletions"])
+    receipt = SaveReceipt(**{**message["receipt"], "deletions": deletions})
+    return stages.cleanup(_workspace(message["attempt"]), receipt)

@@ -10,6 +10,7 @@ from gallery.catalogue.attempts import begin_attempt
 from gallery.catalogue.connect import connect, transaction
 from gallery.imaging.pool import DecoderPool
 from gallery.imaging.recipe import Limits, Recipe, load_recipe
+from gallery.imaging.render import render
 from gallery.imaging.rendered import RenderedImage
 from gallery.models import Attempt
 from gallery.settings import Settings
@@ -26,8 +27,6 @@ class OwnDecoder(DecoderPool):
 
     def render(self, source: Path, out_dir: Path) -> RenderedImage:
         """As the pool's own, without its protection from a decoder that dies or hangs."""
-        from gallery.imaging.render import render  # noqa: PLC0415 - Pillow, which not every variant's parent needs
-
         return render(source, out_dir, self._recipe, self._limits, self._granted)
 
 

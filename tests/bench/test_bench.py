@@ -60,6 +60,7 @@ def test_every_variant_saves_every_image_and_is_measured(
         assert by_process["worker"] > 0.1, name
         assert variant["cpu_seconds_per_image"] == pytest.approx(sum(by_process.values()), abs=0.001)
         assert variant["peak_rss_mb"] > 50, name
+        assert variant["other_load"] >= 0, name
         assert 0 < variant["seconds_to_first_image"] <= variant["seconds_in_all"], name
     assert found["variants"]["pipeline"]["front_door_seconds"] > found["variants"]["pipeline"]["seconds_in_all"]
     assert found["ratio_to_bare_loop"].keys() == set(MEASURED)
@@ -83,7 +84,7 @@ def test_a_run_that_does_not_save_every_image_is_no_measurement(
 
 
 def run(seconds: float) -> Measured:
-    return Measured(10, seconds, seconds + 1, 2.0, {"worker": seconds, "api": 1.0}, 100.0)
+    return Measured(10, seconds, seconds + 1, 2.0, {"worker": seconds, "api": 1.0}, 100.0, 0.5)
 
 
 def test_ratios_are_within_a_repetition_and_medians_over_all() -> None:
