@@ -15,8 +15,9 @@ class Measured:
     """One variant's run over one gallery. Seconds; `peak_rss_mb` in MiB (see `bench.measuring.resident_mb`).
 
     `seconds` is from the begin of the attempt to the last save, `seconds_in_all` from the acceptance of the upload or
-    the start of the variant's process, and `seconds_to_first_image` from there to the first save.
-    `cpu_seconds` is by process group; `other_load` is what other programs took meanwhile, in processors. `front_door_seconds` is from presign to the final status, staging included.
+    the start of the variant's process, and `seconds_to_first_image` from there to the first save. `cpu_seconds` is by
+    process group; `other_load` is what other programs took meanwhile, in processors. `front_door_seconds` is from
+    presign to the final status, staging included.
     """
 
     images: int
