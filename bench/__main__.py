@@ -36,7 +36,7 @@ def main() -> None:
     options = _options()
     try:
         results = run(bench_home(), options.images, options.megapixels, options.repeats, options.variants).to_json()
-    except GalleryError as error:
+    except (GalleryError, TimeoutError) as error:
         raise SystemExit(f"bench: {error}") from None
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ def draw(results: dict[str, Any], folder: Path) -> list[Path]:
         below = [max(0.0, value - low) for value, (low, _) in zip(values, spread, strict=True)]
         above = [max(0.0, high - value) for value, (_, high) in zip(values, spread, strict=True)]
         bars = axis.barh(names, values, xerr=[below, above], color="#4c72b0", ecolor="#888888")
-        axis.bar_label(bars, [f"{value:.3g}" for value in values], padding=4)
+        axis.bar_label(bars, [f"{value:.3g}" for value in values], label_type="center", color="white")
         axis.set_title(title, fontsize=10)
         axis.invert_yaxis()
     _draw_cpu(axes[0][1], results, names)
