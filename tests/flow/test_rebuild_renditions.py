@@ -13,7 +13,7 @@ from sqlalchemy import select
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import MaintenanceRow
 from gallery.runs import REBUILD_QUEUE
-from tests.journeys import Journeys, photo
+from tests.journeys import Journeys, photo, wait_until
 
 STYLES = "[styles.large]\nwidth = 100\nheight = 100\n[styles.thumb]\nwidth = 30\nheight = 30\n"
 
@@ -106,7 +106,10 @@ def test_a_rebuild_after_a_change_of_styles_tells_its_story_and_a_retry_does_wha
         unknown = journeys.run_deployment("rebuild-renditions", style="medium")
         assert unknown["state"]["type"] == "FAILED"
         assert "style 'medium' is not one of the recipe's, which are: large, thumb" in unknown["state"]["message"]
-        (row,) = history(journeys, unknown["id"])
+        # The failure's hook writes it, a moment after Prefect's server has the state.
+        row = wait_until(
+            lambda: next((row for row in history(journeys, unknown["id"]) if row.finished_at), None), "its end"
+        )
         assert row.state == "failed"
         assert "style 'medium'" in (row.message or "")
     finally:
