@@ -24,7 +24,7 @@ from gallery.rebuild.steps import RebuildReceipt
 from gallery.rebuild.workspace import Rebuild, open_rebuild
 from gallery.settings import load_settings
 from tasks.artifacts import RunProgress, publish_summary
-from tasks.rebuild import RebuildMap
+from tasks.rebuild import rebuild_window
 from tasks.states import final_state
 
 FLOW_NAME = "rebuild-renditions"
@@ -99,18 +99,17 @@ def _rebuild(rebuild: Rebuild, progress: RunProgress) -> RebuildReport:
     """Map the images, window by window, so that disk, memory and futures stay bounded."""
     settings = rebuild.settings
     report = RebuildReport()
-    with RebuildMap(rebuild) as images:
-        window = patiently(settings, partial(steps.next_window, rebuild, None))
-        while window:
-            results = images.run(window)
-            receipts = [result for result in results if isinstance(result, RebuildReceipt)]
-            for result in results:
-                report.add(result)
-                if isinstance(result, RebuildProblem):
-                    _log_problem(result)
-            report.deleted += _clean_up(rebuild, receipts)
-            progress.advance(len(window))
-            window = patiently(settings, partial(steps.next_window, rebuild, window[-1]))
+    window = patiently(settings, partial(steps.next_window, rebuild, None))
+    while window:
+        results = rebuild_window(rebuild, window)
+        receipts = [result for result in results if isinstance(result, RebuildReceipt)]
+        for result in results:
+            report.add(result)
+            if isinstance(result, RebuildProblem):
+                _log_problem(result)
+        report.deleted += _clean_up(rebuild, receipts)
+        progress.advance(len(window))
+        window = patiently(settings, partial(steps.next_window, rebuild, window[-1]))
     report.busy = patiently(settings, partial(steps.count, rebuild)).busy
     return report
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self, cast
+from typing import Any, cast
 
 from prefect import task, unmapped
 from prefect.cache_policies import NO_CACHE
+from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -26,30 +27,24 @@ def rebuild_image(rebuild: Rebuild, outdated: OutdatedVersion) -> RebuildReceipt
     return steps.rebuild_image(rebuild, outdated)
 
 
-class RebuildMap:
-    """Maps `rebuild_image` with the run's retry policy. Use it as a context manager.
+def rebuild_window(rebuild: Rebuild, window: Sequence[OutdatedVersion]) -> list[RebuildReceipt | RebuildProblem]:
+    """Map `rebuild_image` over a window, with the run's retry policy, and wait for all of it.
 
     Twice as many threads as decoders, so that one image comes and goes while another is decoded.
     """
-
-    def __init__(self, rebuild: Rebuild) -> None:
-        self._rebuild = rebuild
-        self._threads: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=2 * processors(rebuild.settings))
-        self._task = rebuild_image.with_options(**retry_options(rebuild.settings))
-
-    def __enter__(self) -> Self:
-        self._threads.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._threads.__exit__(*error)
-
-    def run(self, window: Sequence[OutdatedVersion]) -> list[RebuildReceipt | RebuildProblem]:
-        """Rebuild a window, and wait for all of it."""
+    mapped = rebuild_image.with_options(**retry_options(rebuild.settings))
+    # A task runner keeps something of each task run until it ends: one a window, for a run may have a million images.
+    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=2 * processors(rebuild.settings))
+    with runner as threads:
         # The same as task.map(...), in the threads of our choice.
-        parameters: dict[str, Any] = {"rebuild": unmapped(self._rebuild), "outdated": window}
-        futures = cast(list[PrefectFuture[RebuildReceipt]], self._threads.map(self._task, parameters))
-        return [_result(outdated, future) for outdated, future in zip(window, futures, strict=True)]
+        parameters: dict[str, Any] = {"rebuild": unmapped(rebuild), "outdated": window}
+        futures = cast(list[PrefectFuture[RebuildReceipt]], threads.map(mapped, parameters))
+        results = [_result(outdated, future) for outdated, future in zip(window, futures, strict=True)]
+    # So does the run, of each result, to tell which task run it came from should another take it; here none does.
+    if (context := FlowRunContext.get()) is not None:
+        context.run_results.clear()
+        context.task_run_assets.clear()
+    return results
 
 
 def _result(outdated: OutdatedVersion, future: PrefectFuture[RebuildReceipt]) -> RebuildReceipt | RebuildProblem:
