@@ -49,4 +49,4 @@ def _draw_cpu(axis: Any, results: dict[str, Any], names: list[str]) -> None:
         left = [start + value for start, value in zip(left, values, strict=True)]
     axis.set_title("CPU seconds an image, by process", fontsize=10)
     axis.invert_yaxis()
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
