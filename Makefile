@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO_FLAGS ?=
-# The tests wait much: a process and a stack of servers for each processor. Files stay together, for what they share.
-PYTEST_FLAGS ?= -n auto --dist loadfile
+# The tests wait much: three processes, each with a stack of servers. Files stay together, for what they share.
+PYTEST_FLAGS ?= -n 3 --dist loadfile --no-loadscope-reorder
 BENCH_FLAGS ?=
 
 .PHONY: demo test bench lint types fmt check lock clean help

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,9 @@ MEASURED = ("pipeline", "bare_loop", "former_way", "naive_prefect")
 @pytest.fixture
 def bench_servers(servers: Servers, engine: Engine, storage: Storage) -> BenchServers:
     (servers.home / "logs").mkdir(exist_ok=True)
-    return BenchServers(servers.home, servers.info, servers.environment, engine, storage)
+    # As they are now: another test may have started the worker anew.
+    info = replace(servers.info, pids=servers.pids)
+    return BenchServers(servers.home, info, servers.environment, engine, storage)
 
 
 def test_every_variant_saves_every_image_and_is_measured(
