@@ -83,12 +83,8 @@ _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"})
 _GENERAL_BRANDS = frozenset({b"mif1", b"mif2", b"msf1", b"miaf"})
 _BRANDS = {b"crx ": "CR3 (camera RAW)", b"qt  ": "MOV video", b"jp2 ": "JPEG 2000"}
-# Possessive: with plain repetition a file of 500 empty comments would be searched for ever.
-_COMMENTS = rb"(?:<!--(?:(?!-->).)*+-->\s*)*+"
-_SVG = re.compile(
-    rb"\s*+(<\?xml[^>]*+>\s*+)?" + _COMMENTS + rb"(<!DOCTYPE\s+svg[^>]*+>\s*+)?" + _COMMENTS + rb"<svg[\s>]",
-    re.S | re.I,
-)
+# What may stand before an SVG's first element, and how each of these ends.
+_PREAMBLE = ((b"<?xml", b">"), (b"<!--", b"-->"), (b"<!doctype svg", b">"))
 _PNM = re.compile(rb"P[1-7]\s")
 
 
@@ -113,6 +109,18 @@ def identify(head: bytes) -> SourceFormat:
     raise RejectedImage("not_an_image", "the file's bytes are not those of an image")
 
 
+def _is_svg(head: bytes) -> bool:
+    # By hand: a pattern over comments needs possessive repetition, else 500 empty ones are searched for ever, and
+    # Python before 3.11.5 gets that wrong (CPython issue 101955).
+    head = head.lstrip()
+    while end := next((end for start, end in _PREAMBLE if head.startswith(start)), None):
+        _, found, rest = head.partition(end)
+        if not found:
+            return False
+        head = rest.lstrip()
+    return head[:4] == b"<svg" and head[4:5] in (b" ", b">", b"\t", b"\n", b"\r")
+
+
 def _recognise(head: bytes) -> str | None:
     name = next((name for signature, name in _NAMED if head.startswith(signature)), None)
     if head[4:8] == b"ftyp":
@@ -123,7 +131,7 @@ def _recognise(head: bytes) -> str | None:
         name = "PDF"
     elif head[:2] == b"BM" and head[6:10] == b"\x00\x00\x00\x00":
         name = "BMP"
-    elif _SVG.match(head.removeprefix(b"\xef\xbb\xbf")):
+    elif _is_svg(head.removeprefix(b"\xef\xbb\xbf").lower()):
         name = "SVG"
     elif _PNM.match(head):
         name = "PNM"

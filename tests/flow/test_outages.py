@@ -18,13 +18,14 @@ from sqlalchemy import Engine, func, select
 
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import ImageRow, UploadRow, VersionRow
+from gallery.errors import GalleryError
 from gallery.ingest import IngestResult
 from gallery.local.parts import PartName
 from gallery.runs import LIMIT_NAME
 from gallery.storage import Storage
 from tests.conftest import Servers
 from tests.flow.processes import flow_process
-from tests.journeys import Journeys, photo, wait_until
+from tests.journeys import PATIENCE_SECONDS, Journeys, photo, wait_until
 
 FILES = {f"IMG_{number}.jpg": photo(number) for number in range(14)}
 # Long enough for a part to be started again; the other tests have no time for that.
@@ -45,7 +46,7 @@ class Sender:
     def __init__(self, journeys: Journeys, gallery_id: str, kill: Callable[[], None]) -> None:
         self.journeys, self.gallery_id = journeys, gallery_id
         self._kill, self._killed, self._lock = kill, threading.Event(), threading.Lock()
-        self._result: list[IngestResult] = []
+        self._result: list[IngestResult | GalleryError] = []
         self._thread = threading.Thread(target=self._send, daemon=True)
 
     def begin(self) -> Callable[[], IngestResult]:
@@ -63,12 +64,19 @@ class Sender:
                 self._killed.set()
 
     def _send(self) -> None:
-        self._result.append(self.journeys.send(self.gallery_id, FILES))
+        try:
+            self._result.append(self.journeys.send(self.gallery_id, FILES))
+        except GalleryError as error:
+            # Of the silent run nobody waits for the client, whose patience ends before Prefect's.
+            self._result.append(error)
 
     def _wait(self) -> IngestResult:
-        self._thread.join(120)
-        assert self._result, "the client gave up on the upload"
-        return self._result[0]
+        self._thread.join(PATIENCE_SECONDS + 30)
+        assert self._result, "the client neither came to an end nor gave up"
+        result = self._result[0]
+        if isinstance(result, GalleryError):
+            raise result
+        return result
 
 
 @dataclass(frozen=True)
