@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO_FLAGS ?=
-# The tests wait much: a process with a stack of servers of its own for each processor. Files stay together, for what they share.
-PYTEST_FLAGS ?= -n auto --dist loadfile --no-loadscope-reorder
+# The tests wait much: a process, with a stack of servers, for each processor. Files stay together, for what they share.
+PYTEST_FLAGS ?= -n auto --dist loadfile
 BENCH_FLAGS ?=
 
 .PHONY: demo test bench lint types fmt check lock clean help
