@@ -8,8 +8,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from prefect import flow, get_run_logger
-from prefect.client.schemas.objects import FlowRun, State
-from prefect.flows import Flow
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run as this_run
 from pydantic import Field
 
@@ -26,6 +25,7 @@ from gallery.settings import load_settings
 from tasks.artifacts import RunProgress, publish_summary
 from tasks.rebuild import rebuild_window
 from tasks.states import final_state
+from tasks.upkeep import write_end
 
 FLOW_NAME = "rebuild-renditions"
 # Of this run and its decoders: whatever else the machine has to do goes first.
@@ -41,17 +41,12 @@ StyleName = Annotated[
 ]
 
 
-def _write_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Tell the history of an end that the flow itself could not write; a written end stays."""
-    maintenance.end_run(load_settings(), flow_run.id, runs.upload_state(state), state.message or state.name or "")
-
-
 @flow(
     name=FLOW_NAME,
     persist_result=False,
-    on_cancellation=[_write_end],
-    on_crashed=[_write_end],
-    on_failure=[_write_end],
+    on_cancellation=[write_end],
+    on_crashed=[write_end],
+    on_failure=[write_end],
 )
 def rebuild_renditions(gallery_id: GalleryId = None, style: StyleName = None) -> State[Any]:
     """Make the renditions anew of all images that another recipe has made: other styles, watermark or processing.

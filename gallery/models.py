@@ -79,7 +79,6 @@ class DownloadedImage:
     entry: Entry
     path: Path
     sha256: str
-    seconds: float
 
 
 class Rendition(BaseModel):
@@ -113,7 +112,6 @@ class ProcessedImage(BaseModel):
     extension: str
     metadata: Mapping[str, Any]
     renditions: tuple[Rendition, ...]
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

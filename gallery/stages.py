@@ -76,7 +76,7 @@ def download(workspace: Workspace, entry: Entry) -> DownloadedImage:
         path = workspace.source_path(entry.number)
         sha256 = workspace.storage.download(entry.staged_key, entry.etag, path)
         effort.bytes_in = entry.size
-    return DownloadedImage(entry, path, sha256, effort.seconds("download") or 0.0)
+    return DownloadedImage(entry, path, sha256)
 
 
 def settle_unchanged(workspace: Workspace, arrived: Sequence[DownloadedImage]) -> list[DownloadedImage]:
@@ -118,7 +118,6 @@ def process(workspace: Workspace, image: DownloadedImage) -> ProcessedImage:
         extension=rendered.extension,
         metadata=rendered.metadata,
         renditions=renditions,
-        seconds=effort.seconds("process") or 0.0,
     )
 
 

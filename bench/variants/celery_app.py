@@ -52,14 +52,14 @@ def download(attempt: str, entry: dict[str, Any]) -> dict[str, Any]:
     """Stage 1. What it returns goes to the next stage, and so on."""
     image = stages.download(_workspace(attempt), Entry(**entry))
     message = {"attempt": attempt, "entry": entry}
-    return {**message, "path": str(image.path), "sha256": image.sha256, "seconds": image.seconds}
+    return {**message, "path": str(image.path), "sha256": image.sha256}
 
 
 @app.task(priority=2)
 def process(message: dict[str, Any]) -> dict[str, Any]:
     """Stage 2."""
     entry, path = Entry(**message["entry"]), Path(message["path"])
-    image = DownloadedImage(entry, path, message["sha256"], message["seconds"])
+    image = DownloadedImage(entry, path, message["sha256"])
     processed = stages.process(_workspace(message["attempt"]), image)
     path.unlink()
     return {**message, "image": processed.model_dump(mode="json")}

@@ -45,7 +45,6 @@ def ingest(workspace: Workspace, client: S3Client, entry: Entry) -> None:
         extension=".jpg",
         metadata={},
         renditions=renditions,
-        seconds=0.0,
     )
     stages.cleanup(workspace, stages.save(workspace, entry, processed))
 

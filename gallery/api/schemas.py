@@ -11,6 +11,7 @@ from fastapi import Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gallery import names
+from gallery.api.links import DEFAULT_LIFE, LONGEST_LIFE
 from gallery.errors import NotFoundError, RefusedRequest
 from gallery.models import UploadState
 
@@ -150,7 +151,9 @@ class StatusAnswer(BaseModel):
 
 
 class LinkRequest(_Body):
-    expires_in_seconds: int = Field(default=86_400, ge=1, le=604_800)
+    expires_in_seconds: int = Field(
+        default=int(DEFAULT_LIFE.total_seconds()), ge=1, le=int(LONGEST_LIFE.total_seconds())
+    )
 
 
 class LinkAnswer(BaseModel):

@@ -109,7 +109,6 @@ def _commit(rebuild: Rebuild, outdated: OutdatedVersion, rendered: RenderedImage
                 extension=rendered.extension,
                 metadata=rendered.metadata,
                 renditions=renditions,
-                seconds=0.0,
             ),
             style=rebuild.selection.style,
             styles={style.name for style in rebuild.recipe.styles},

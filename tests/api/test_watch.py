@@ -19,6 +19,24 @@ from tests.journeys import Journeys, wait_until
 from tests.second_api import SecondApi
 
 
+def upload_with_run(engine: Engine, gallery_id: str, upload_id: str, run_id: UUID, *, begun: bool) -> str:
+    """An accepted upload of one file that was never staged, whose run is `run_id`."""
+    with transaction(engine) as session:
+        accept_staged(
+            session,
+            upload_id=upload_id,
+            gallery_id=gallery_id,
+            files=[DeclaredFile("a.jpg", f"{gallery_id}/{upload_id}/a.jpg")],
+            trigger="api",
+            requested_by="tests",
+            metadata={},
+        )
+        started(session, upload_id, run_id)
+        if begun:
+            begin_attempt(session, gallery_id=gallery_id, upload_id=upload_id, flow_run_id=run_id)
+    return upload_id
+
+
 def test_ends_that_only_prefect_knows_of_are_written_down(
     journeys: Journeys, second_api: SecondApi, engine: Engine, gallery_id: str
 ) -> None:
@@ -31,21 +49,7 @@ def test_ends_that_only_prefect_knows_of_are_written_down(
         return UUID(journeys.prefect.post(f"/deployments/{deployment}/create_flow_run", json=body).json()["id"])
 
     def upload(name: str, run_id: UUID, *, begun: bool) -> str:
-        upload_id = f"{name}-{gallery_id}"
-        with transaction(engine) as session:
-            accept_staged(
-                session,
-                upload_id=upload_id,
-                gallery_id=gallery_id,
-                files=[DeclaredFile("a.jpg", f"{gallery_id}/{upload_id}/a.jpg")],
-                trigger="api",
-                requested_by="tests",
-                metadata={},
-            )
-            started(session, upload_id, run_id)
-            if begun:
-                begin_attempt(session, gallery_id=gallery_id, upload_id=upload_id, flow_run_id=run_id)
-        return upload_id
+        return upload_with_run(engine, gallery_id, f"{name}-{gallery_id}", run_id, begun=begun)
 
     def end(run_id: UUID, state: str, message: str) -> None:
         body = {"state": {"type": state, "message": message}, "force": True}
@@ -76,18 +80,7 @@ def test_ends_that_only_prefect_knows_of_are_written_down(
 def test_an_upload_whose_run_prefect_lost_before_it_began_gets_another(
     second_api: SecondApi, engine: Engine, journeys: Journeys, gallery_id: str
 ) -> None:
-    upload_id = f"anew-{gallery_id}"
-    with transaction(engine) as session:
-        accept_staged(
-            session,
-            upload_id=upload_id,
-            gallery_id=gallery_id,
-            files=[DeclaredFile("a.jpg", f"{gallery_id}/{upload_id}/a.jpg")],
-            trigger="api",
-            requested_by="tests",
-            metadata={},
-        )
-        started(session, upload_id, uuid4())
+    upload_id = upload_with_run(engine, gallery_id, f"anew-{gallery_id}", uuid4(), begun=False)
     # Its one file was never staged.
     assert second_api.wait_for(upload_id, "failed")["problems"][0]["reason"] == "missing_object"
 

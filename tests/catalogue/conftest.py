@@ -192,7 +192,6 @@ def commit(
         extension=".jpg",
         metadata=dict(metadata),
         renditions=tuple(renditions),
-        seconds=0.1,
     )
     if effort is not None:
         effort.processed = image
