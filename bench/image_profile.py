@@ -118,9 +118,9 @@ def profile(images: int, megapixels: float) -> dict[str, float]:
 
 
 def main() -> None:
-    if not os.environ.keys() >= child._PILLOW_BLOCKS.keys():
+    if "PILLOW_BLOCK_SIZE" not in os.environ:
         # Memory is to be kept as in a decoder subprocess, and Pillow reads how at its import.
-        environment = {**os.environ, **child._PILLOW_BLOCKS}
+        environment = {**os.environ, "PILLOW_BLOCK_SIZE": child._PILLOW_BLOCK_SIZE}
         os.execve(sys.executable, [sys.executable, "-m", "bench.image_profile", *sys.argv[1:]], environment)
     parser = argparse.ArgumentParser(prog="python -m bench.image_profile", description=__doc__)
     parser.add_argument("--images", type=int, default=12, help="photographs; the first is not counted (default: 12)")

@@ -7,11 +7,13 @@ rest up to date.
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
+from typing import Any
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.workers.process import ProcessWorker
 
@@ -21,22 +23,36 @@ from tasks.result_storage import BLOCK_NAME, LibraryResultStorage
 
 # Ingests at once, over all workers, until ops change it: one that computes and one that is about to.
 DEFAULT_RUNS_AT_ONCE = 2
+# Left to itself, a process worker first starts a Python that prepares a workspace, for projects that are to be fetched,
+# and then another: a CPU second more a run. Like the folder that Prefect notes in a deployment, the path is that of the
+# set-up.
+ENGINE = [sys.executable, "-m", "prefect.engine"]
 # The pool's `default` has 1, the highest.
 REBUILD_PRIORITY = 2
 
 
 def create_work_pool(client: SyncPrefectClient) -> None:
-    """Make the work pool, of type process, unless there is one (of whatever type ops prefer)."""
+    """Make the work pool, of type process, unless there is one (of whatever type ops prefer).
+
+    A pool of type process that still has the default command, or one of an earlier set-up, gets this one's.
+    """
+    template = ProcessWorker.get_default_base_job_template()
+    _command(template)["default"] = shlex.join(ENGINE)
     try:
-        client.create_work_pool(
-            WorkPoolCreate(
-                name=POOL,
-                type=ProcessWorker.type,
-                base_job_template=ProcessWorker.get_default_base_job_template(),
-            )
-        )
+        client.create_work_pool(WorkPoolCreate(name=POOL, type=ProcessWorker.type, base_job_template=template))
     except ObjectAlreadyExists:
-        return
+        pool = client.read_work_pool(POOL)
+        command = _command(pool.base_job_template)
+        former = shlex.split(command.get("default") or "")
+        is_ours = not former or former[1:] == ENGINE[1:]
+        if pool.type == ProcessWorker.type and is_ours and former != ENGINE:
+            command["default"] = shlex.join(ENGINE)
+            client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=pool.base_job_template))
+
+
+def _command(template: dict[str, Any]) -> dict[str, Any]:
+    command: dict[str, Any] = template.get("variables", {}).get("properties", {}).get("command", {})
+    return command
 
 
 def create_rebuild_queue(client: SyncPrefectClient) -> None:

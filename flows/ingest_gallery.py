@@ -21,6 +21,7 @@ from gallery.patience import patiently
 from gallery.settings import load_settings
 from gallery.workspace import Workspace, open_workspace
 from tasks.artifacts import RunProgress, publish
+from tasks.frugal import be_frugal
 from tasks.maps import StageMap, StageMaps
 from tasks.states import final_state
 
@@ -65,6 +66,7 @@ def ingest_gallery(
         force: Redo also the images that have an outcome already, past the cache. An image that a later upload has
             brought stays as it is.
     """
+    be_frugal()
     settings = load_settings()
     run_id = UUID(this_run.id)
     with (

@@ -23,6 +23,7 @@ from gallery.rebuild.steps import RebuildReceipt
 from gallery.rebuild.workspace import Rebuild, open_rebuild
 from gallery.settings import load_settings
 from tasks.artifacts import RunProgress, publish_summary
+from tasks.frugal import be_frugal
 from tasks.rebuild import rebuild_window
 from tasks.states import final_state
 from tasks.upkeep import write_end
@@ -60,6 +61,7 @@ def rebuild_renditions(gallery_id: GalleryId = None, style: StyleName = None) ->
             styles.
     """
     os.nice(NICENESS)
+    be_frugal()
     settings = load_settings()
     run_id = UUID(this_run.id)
     begin = partial(

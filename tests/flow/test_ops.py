@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from typing import Any
 
@@ -116,17 +118,22 @@ def test_a_run_waits_for_a_slot_and_takes_it_once_ops_have_raised_the_limit(
     journeys: Journeys, gallery_id: str
 ) -> None:
     limit = f"/v2/concurrency_limits/{LIMIT_NAME}"
-    before = journeys.prefect.get(limit).json()["limit"]
-    journeys.prefect.patch(limit, json={"limit": 0})
+    before = journeys.prefect.get(limit).json()
+    journeys.prefect.patch(limit, json={"limit": before["active_slots"] + 1})
+    slot = {"names": [LIMIT_NAME], "slots": 1}
+    journeys.prefect.post("/v2/concurrency_limits/increment", json=slot).raise_for_status()
     results: list[Any] = []
     sender = threading.Thread(target=lambda: results.append(journeys.send(gallery_id, {"a.jpg": photo(1)})))
     try:
         sender.start()
-        wait_until(lambda: has_begun(journeys, gallery_id), "the run to ask for its slot")
+        wait_until(lambda: has_begun(journeys, gallery_id), "the run to come to its slot")
+        time.sleep(3)  # with a slot it would have begun within one
         assert journeys.upload_of(gallery_id).attempt == 0, "it has not begun"
     finally:
-        journeys.prefect.patch(limit, json={"limit": before})
-    sender.join(60)
+        journeys.prefect.patch(limit, json={"limit": before["limit"] + 1})
+        sender.join(60)
+        journeys.prefect.post("/v2/concurrency_limits/decrement", json=slot)
+        journeys.prefect.patch(limit, json={"limit": before["limit"]})
     assert results[0].state == "completed"
 
 
@@ -242,6 +249,35 @@ def test_set_up_again_changes_nothing_and_leaves_what_ops_have_changed(journeys:
         journeys.prefect.patch(switch, json={"enabled": True})
         journeys.prefect.patch(limit, json={"limit": former})
         journeys.prefect.patch(queue, json={"concurrency_limit": None})
+
+
+def test_set_up_gives_a_pool_its_own_python_and_leaves_a_command_of_ops(journeys: Journeys) -> None:
+    def template(command: str | None) -> dict[str, Any]:
+        found: dict[str, Any] = journeys.prefect.get("/work_pools/gallery").json()["base_job_template"]
+        found["variables"]["properties"]["command"]["default"] = command
+        return found
+
+    def after_set_up_of(command: str | None) -> str:
+        journeys.prefect.patch("/work_pools/gallery", json={"base_job_template": template(command)}).raise_for_status()
+        code = (
+            "from deployments.set_up import create_work_pool; from prefect.client.orchestration import get_client\n"
+            "with get_client(sync_client=True) as client: create_work_pool(client)"
+        )
+        environment = journeys.servers.info.process_environment(journeys.servers.given)
+        subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=environment, check=True)
+        found = journeys.prefect.get("/work_pools/gallery").json()
+        return str(found["base_job_template"]["variables"]["properties"]["command"]["default"])
+
+    before = journeys.prefect.get("/work_pools/gallery").json()["base_job_template"]
+    own = shlex.join([sys.executable, "-m", "prefect.engine"])
+    try:
+        # Another Python: that of a venv that has been moved.
+        for former in (None, "'/a former/bin/python' -m prefect.engine"):
+            assert after_set_up_of(former) == own
+        assert after_set_up_of("nice python -m prefect.engine") == "nice python -m prefect.engine"
+    finally:
+        journeys.prefect.patch("/work_pools/gallery", json={"base_job_template": before})
+    assert before["variables"]["properties"]["command"]["default"] == own
 
 
 def test_every_setting_and_permission_can_be_tried(journeys: Journeys) -> None:

@@ -43,7 +43,7 @@ def faulty_render(source: Path, out_dir: Path, recipe: Recipe, limits: Limits, m
                 "modules": sorted(sys.modules),
                 "main": getattr(sys.modules["__main__"], "__file__", None),
                 "peak": peak_bytes(),
-                "blocks": os.environ.get("PILLOW_BLOCKS_MAX"),
+                "blocks": os.environ.get("PILLOW_BLOCK_SIZE"),
             }
             return RenderedImage(1, 1, json.dumps(facts), "", {}, ())
     return child.render_file(source, out_dir, recipe, limits, memory)
