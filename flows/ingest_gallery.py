@@ -123,6 +123,7 @@ def _ingest(workspace: Workspace, todo: Sequence[Entry]) -> list[Problem]:
             _log_problems([*lost, *cleaned.problems])
             problems.extend(lost)
             progress.advance(images)
+            stage.forget()
 
         # Neighbouring windows overlap: while one is processed, the next arrives and the one before is saved, so that
         # neither the network nor the processors wait.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypedDict, TypeVar, cast
 
 from prefect import Task, unmapped
+from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -35,10 +37,12 @@ class Settled(Generic[R]):
 
 
 class StageMap(Generic[R]):
-    """A stage that is under way over a window."""
+    """A stage that is under way over a window, in threads of its own."""
 
-    def __init__(self, stage: Stage, entries: Sequence[Entry], futures: Sequence[PrefectFuture[R]]) -> None:
-        self.stage, self.entries, self.futures = stage, entries, futures
+    def __init__(
+        self, stage: Stage, entries: Sequence[Entry], futures: Sequence[PrefectFuture[R]], threads: ExitStack
+    ) -> None:
+        self.stage, self.entries, self.futures, self.threads = stage, entries, futures, threads
 
     def settle(self) -> Settled[R]:
         """Wait for all, and tell results from problems, by the futures themselves: the server's view lags.
@@ -55,6 +59,7 @@ class StageMap(Generic[R]):
                 raise result
             else:
                 settled.problems.append(_problem(self.stage, entry, result))
+        self.threads.close()
         return settled
 
     def cached(self) -> set[int]:
@@ -88,33 +93,46 @@ class ProcessMap:
 class StageMaps:
     """Starts maps of the four stages, with the run's retry policy. Use it as a context manager.
 
-    Two bounds on threads: `connections` for what waits on the network, and twice `processors` for process, so
-    that one image's renditions are put away while the next is decoded.
+    Each map has threads of its own: `connections` for what waits on the network, and twice `processors` for process,
+    so that one image's renditions are put away while the next is decoded. Prefect's task runner keeps something of
+    each task run until it ends, and a run may have many thousands.
     """
 
     def __init__(self, workspace: Workspace) -> None:
         settings = workspace.settings
         options = retry_options(settings)
         self._workspace = workspace
-        self._network: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=settings.connections)
-        self._processors: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=2 * settings.processors)
+        self._network, self._processors = settings.connections, 2 * settings.processors
         self._download = download.with_options(**options)
         # A loaded block: given by name, it would cost every task run two requests.
         results = cast(LibraryResultStorage, LibraryResultStorage.load(BLOCK_NAME))
         self._process = process.with_options(**options, result_storage=results, refresh_cache=workspace.attempt.force)
         self._save = save.with_options(**options)
         self._cleanup = cleanup.with_options(**options)
-        self._threads = ExitStack()
+        # At most four are under way: a window's processes, its neighbours' downloads and saves, and cleanups.
+        self._threads: deque[ExitStack] = deque(maxlen=8)
+        self._links: deque[frozenset[int]] = deque([frozenset(), frozenset()])
 
     def __enter__(self) -> Self:
-        self._threads.enter_context(self._network)
-        self._threads.enter_context(self._processors)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._threads.__exit__(kind, error, trace)
+        for threads in self._threads:
+            threads.close()
+
+    def forget(self) -> None:
+        """Let go of what Prefect keeps of former windows' results, to tell which task run had which result.
+
+        Called at the end of each window. What is there now goes at the end of the window after the next, when all that
+        it was passed on to is done.
+        """
+        if (context := FlowRunContext.get()) is not None:
+            for link in self._links.popleft():
+                context.run_results.pop(link, None)
+            self._links.append(frozenset(context.run_results))
+            context.task_run_assets.clear()
 
     def download(self, entries: Sequence[Entry]) -> StageMap[DownloadedImage]:
         """Begin to download a window."""
@@ -163,16 +181,19 @@ class StageMaps:
     def _start(
         self,
         stage: Stage,
-        threads: ThreadPoolTaskRunner[R],
+        max_threads: int,
         task: Task[..., R],
         entries: Sequence[Entry],
         **mapped: Sequence[Any],
     ) -> StageMap[R]:
+        threads = ExitStack()
         if not entries:
-            return StageMap(stage, [], [])
+            return StageMap(stage, [], [], threads)
+        self._threads.append(threads)
+        runner: ThreadPoolTaskRunner[R] = threads.enter_context(ThreadPoolTaskRunner(max_workers=max_threads))
         # The same as task.map(...), in the threads of our choice.
         parameters: dict[str, Any] = {"workspace": unmapped(self._workspace), **mapped}
-        return StageMap(stage, entries, cast(list[PrefectFuture[R]], threads.map(task, parameters)))
+        return StageMap(stage, entries, cast(list[PrefectFuture[R]], runner.map(task, parameters)), threads)
 
 
 def _problem(stage: Stage, entry: Entry, error: object) -> Problem:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from gallery.catalogue.connect import transaction
-from tests.journeys import Journeys, photo
+from tests.journeys import Journeys, photo, wait_until
 
 
 def test_bad_files_are_rejected_with_reasons_and_hold_up_nothing(journeys: Journeys, gallery_id: str) -> None:
@@ -42,6 +42,12 @@ def test_bad_files_are_rejected_with_reasons_and_hold_up_nothing(journeys: Journ
     assert set(journeys.current(gallery_id)) == {"good_1.jpg", "good_2.jpg"}
 
 
+def ended_log(journeys: Journeys, flow_run_id: str) -> list[str] | None:
+    """What task runs have logged, once one has logged that it failed."""
+    log = journeys.task_log(flow_run_id)
+    return log if any("Finished in state Failed" in line for line in log) else None
+
+
 def test_a_refused_upload_fails_alone_and_a_retry_works_on_it_alone(journeys: Journeys, gallery_id: str) -> None:
     first = {f"IMG_{n}.jpg": photo(n) for n in range(4)}
     journeys.send(gallery_id, first)
@@ -58,6 +64,11 @@ def test_a_refused_upload_fails_alone_and_a_retry_works_on_it_alone(journeys: Jo
     assert run["state"]["message"] == "3 of 4 replaced, 1 failed: storage_unavailable"
     assert journeys.outcomes(result.upload_id)["IMG_2.jpg"] == ("failed", "storage_unavailable")
     assert result.problems[0].stage == "process"
+    # Of the task runs, the log tells what was not well, its retries too, and nothing of the others.
+    log = wait_until(lambda: ended_log(journeys, run["id"]), "the log of its failed task run")
+    told = ("Retry 1/2 will start", "Retry 2/2 will start", "Retries are exhausted", "Finished in state Failed")
+    assert len(log) == len(told)
+    assert all(part in line for part, line in zip(told, log, strict=True)), log
     # Its former version is untouched, and its staged file is there for the retry.
     assert journeys.current(gallery_id)["IMG_2.jpg"] == before["IMG_2.jpg"]
     assert before["IMG_2.jpg"].keys <= journeys.library(gallery_id)
