@@ -122,10 +122,14 @@ def listens(process: psutil.Process, port: int | None) -> bool:
         return False
 
 
-def end(processes: Sequence[psutil.Process], ending: Ending) -> None:
-    """Ask the eldest of `processes` to end, wait, then end what is left, parents before children."""
+def end(processes: Sequence[psutil.Process], ending: Ending, part: psutil.Process | None) -> None:
+    """Ask the eldest of `processes` to end, wait, then end what is left, parents before children.
+
+    `part` is the part's own process. Where that is dead, those that it has left behind are the eldest, and are asked
+    before their children, too.
+    """
     generations = _generations(processes)
-    if ending.children_first:
+    if ending.children_first and part is not None:
         _stop(generations[1] if len(generations) > 1 else [], ending)
     _stop(generations[0] if generations else [], ending)
     for group in _generations([process for process in processes if _is_alive(process)]):

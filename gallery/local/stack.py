@@ -240,10 +240,11 @@ class LocalStack:
             state = StackState.load(self._state)
             # Again, for a worker may have started one more flow run while it was asked to end.
             for _ in range(3):
-                if not (processes := family(state.processes.get(name), state.token, name)):
+                record = state.processes.get(name)
+                if not (processes := family(record, state.token, name)):
                     break
                 progress(f"stopping {TITLES[name]}")
-                end(processes, ENDINGS[name])
+                end(processes, ENDINGS[name], find(record))
             state.with_process(name, None).save(self._state)
 
     def _dismiss_watchdog(self) -> None:

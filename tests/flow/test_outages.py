@@ -7,6 +7,7 @@ these the other parts are killed, too.
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -158,9 +159,11 @@ def test_what_a_kill_ends_is_retried_once_by_itself(
         process.kill()
         psutil.wait_procs([process], timeout=10)
 
-    wait_for_result = Sender(journeys, gallery_id, kill).begin()
-    # Where the stack starts another worker, it first ends what the one before has left running.
-    journeys.servers.restart(**PATIENT)
+    # A run whose worker is gone goes on, and is not to come to its end before the stack is there again.
+    with journeys.servers.s3.fault("PUT", rf"/{gallery_id}/[^/]+/[0-9]+/thumb", before=lambda: time.sleep(3)):
+        wait_for_result = Sender(journeys, gallery_id, kill).begin()
+        # Where the stack starts another worker, it first ends what the one before has left running.
+        journeys.servers.restart(**PATIENT)
     result = wait_for_result()
     assert result.state == "crashed"
     run = journeys.wait_for_end(result.flow_run_id, after=1)
