@@ -57,6 +57,10 @@ class Application:
 
         return self._wait_for("/callbacks", lambda body: body["upload_id"] == upload_id, count)
 
+    def wait_for_gallery(self, gallery_id: str) -> list[Received]:
+        """The callbacks of a gallery, once there is one."""
+        return self._wait_for("/callbacks", lambda body: body["gallery_id"] == gallery_id, 1)
+
     def alert(self, **wanted: str) -> Received:
         """The first alert whose body has these values, once it is there."""
         return self._wait_for("/alerts", lambda body: wanted.items() <= body.items(), 1)[0]
@@ -154,7 +158,7 @@ def second_api(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> It
 @contextmanager
 def running_api(environment: Mapping[str, str], log: Path) -> Iterator[str]:
     """`gallery serve` with this environment, on a free port; its address."""
-    port = _free_port()
+    port = free_port()
     with log.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "gallery.cli", "serve"],
@@ -172,7 +176,8 @@ def running_api(environment: Mapping[str, str], log: Path) -> Iterator[str]:
         process.wait(20)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port
