@@ -15,14 +15,14 @@ from prefect.runtime import flow_run as this_run
 from pydantic import Field
 
 from gallery import runs, stages
-from gallery.models import Entry, Problem, SaveReceipt
+from gallery.models import DownloadedImage, Entry, Problem, SaveReceipt
 from gallery.names import GALLERY_ID, UPLOAD_ID
 from gallery.patience import patiently
 from gallery.settings import load_settings
 from gallery.workspace import Workspace, open_workspace
 from tasks.artifacts import RunProgress, publish
 from tasks.frugal import be_frugal
-from tasks.maps import StageMap, StageMaps
+from tasks.maps import ProcessMap, Settled, StageMap, StageMaps
 from tasks.states import final_state
 
 # After a SIGKILL, how long its slot stays taken, in seconds; a run that lives renews it at three quarters of that.
@@ -115,6 +115,17 @@ def _ingest(workspace: Workspace, todo: Sequence[Entry]) -> list[Problem]:
     progress = RunProgress(workspace.attempt.gallery_id, total, done=total - len(todo))
     with StageMaps(workspace) as stage:
 
+        def process(downloads: StageMap[DownloadedImage]) -> Callable[[], Callable[[], None]]:
+            arrived = downloads.settle()
+            images = [image for _, image in arrived.results]
+            changed = patiently(settings, partial(stages.settle_unchanged, workspace, images))
+            return partial(save, arrived, stage.process(changed))
+
+        def save(arrived: Settled[DownloadedImage], processing: ProcessMap) -> Callable[[], None]:
+            processed = processing.settle()
+            lost = [*arrived.problems, *processed.problems]
+            return partial(finish, stage.save(processed.results), lost, len(arrived.results) + len(arrived.problems))
+
         def finish(saves: StageMap[SaveReceipt], lost: list[Problem], images: int) -> None:
             saved = saves.settle()
             cleaned = stage.cleanup(saved.results).settle()
@@ -125,24 +136,24 @@ def _ingest(workspace: Workspace, todo: Sequence[Entry]) -> list[Problem]:
             progress.advance(images)
             stage.forget()
 
-        # Neighbouring windows overlap: while one is processed, the next arrives and the one before is saved, so that
-        # neither the network nor the processors wait.
+        # Windows overlap, so that neither the network nor the processors wait: while one is processed, the next arrives
+        # and queues behind it, and the one before is saved.
         downloads = stage.download(windows[0] if windows else [])
+        save_former: Callable[[], Callable[[], None]] | None = None
         finish_former: Callable[[], None] | None = None
         for following in [*windows[1:], []]:
-            arrived = downloads.settle()
-            downloads = stage.download(following)
-            images = [image for _, image in arrived.results]
-            changed = patiently(settings, partial(stages.settle_unchanged, workspace, images))
-            processing = stage.process(changed)
+            save_this = process(downloads)
             if finish_former is not None:
                 finish_former()
-            processed = processing.settle()
-            saves = stage.save(processed.results)
-            lost = [*arrived.problems, *processed.problems]
-            finish_former = partial(finish, saves, lost, len(arrived.results) + len(arrived.problems))
+            if save_former is not None:
+                finish_former = save_former()
+            # Not before: the scratch disk holds the originals of two windows.
+            downloads = stage.download(following)
+            save_former = save_this
         if finish_former is not None:
             finish_former()
+        if save_former is not None:
+            save_former()()
     return problems
 
 

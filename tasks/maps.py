@@ -1,4 +1,4 @@
-"""Maps of the stages over a window of images, each in threads of its own kind, and what comes out of them."""
+"""Maps of the stages over a window of images, in threads of each stage's kind, and what comes out of them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Settled(Generic[R]):
 
 
 class StageMap(Generic[R]):
-    """A stage that is under way over a window, in threads of its own."""
+    """A stage that is under way over a window; `threads` end with it."""
 
     def __init__(
         self, stage: Stage, entries: Sequence[Entry], futures: Sequence[PrefectFuture[R]], threads: ExitStack
@@ -93,27 +93,31 @@ class ProcessMap:
 class StageMaps:
     """Starts maps of the four stages, with the run's retry policy. Use it as a context manager.
 
-    Each map has threads of its own: `connections` for what waits on the network, and twice `processors` for process,
-    so that one image's renditions are put away while the next is decoded. Prefect's task runner keeps something of
-    each task run until it ends, and a run may have many thousands.
+    Maps of what waits on the network have threads of their own, `connections` each. Those of process share theirs,
+    twice `processors`, so that one image's renditions are put away while the next is decoded; a window that is begun
+    while another is under way queues behind it.
     """
 
     def __init__(self, workspace: Workspace) -> None:
         settings = workspace.settings
         options = retry_options(settings)
         self._workspace = workspace
-        self._network, self._processors = settings.connections, 2 * settings.processors
+        self._connections = settings.connections
         self._download = download.with_options(**options)
         # A loaded block: given by name, it would cost every task run two requests.
         results = cast(LibraryResultStorage, LibraryResultStorage.load(BLOCK_NAME))
         self._process = process.with_options(**options, result_storage=results, refresh_cache=workspace.attempt.force)
         self._save = save.with_options(**options)
         self._cleanup = cleanup.with_options(**options)
-        # At most four are under way: a window's processes, its neighbours' downloads and saves, and cleanups.
+        # Prefect's task runner keeps something of each task run until it ends, and a run may have many thousands: for
+        # process, of which there is one runner, it is 1 KB.
+        self._processors: ThreadPoolTaskRunner[ProcessedImage] = ThreadPoolTaskRunner(2 * settings.processors)
+        # At most four others are under way: downloads of a window, saves of two, and cleanups.
         self._threads: deque[ExitStack] = deque(maxlen=8)
         self._links: deque[frozenset[int]] = deque([frozenset(), frozenset()])
 
     def __enter__(self) -> Self:
+        self._processors.__enter__()
         return self
 
     def __exit__(
@@ -121,6 +125,7 @@ class StageMaps:
     ) -> None:
         for threads in self._threads:
             threads.close()
+        self._processors.__exit__(kind, error, trace)
 
     def forget(self) -> None:
         """Let go of what Prefect keeps of former windows' results, to tell which task run had which result.
@@ -136,28 +141,29 @@ class StageMaps:
 
     def download(self, entries: Sequence[Entry]) -> StageMap[DownloadedImage]:
         """Begin to download a window."""
-        return self._start("download", self._network, self._download, entries, entry=entries)
+        return self._start("download", self._download, entries, entry=entries)
 
     def process(self, images: Sequence[DownloadedImage]) -> ProcessMap:
-        """Begin to process a window's downloads."""
+        """Begin to process a window's downloads, behind those of windows that are in process already."""
         return ProcessMap(images, self._start_process(self._process, images), self._settle_process)
 
     def save(self, processed: Sequence[tuple[Entry, ProcessedImage]]) -> StageMap[SaveReceipt]:
         """Begin to save what was processed."""
         entries = [entry for entry, _ in processed]
         images = [image for _, image in processed]
-        return self._start("save", self._network, self._save, entries, entry=entries, image=images)
+        return self._start("save", self._save, entries, entry=entries, image=images)
 
     def cleanup(self, saved: Sequence[tuple[Entry, SaveReceipt]]) -> StageMap[int]:
         """Begin to clean up after the saves that list something to delete, and after no other."""
         due = [(entry, receipt) for entry, receipt in saved if receipt.deletions]
         entries, receipts = [entry for entry, _ in due], [receipt for _, receipt in due]
-        return self._start("cleanup", self._network, self._cleanup, entries, receipt=receipts)
+        return self._start("cleanup", self._cleanup, entries, receipt=receipts)
 
     def _start_process(
         self, task: Task[..., ProcessedImage], images: Sequence[DownloadedImage]
     ) -> StageMap[ProcessedImage]:
-        return self._start("process", self._processors, task, [image.entry for image in images], image=images)
+        entries = [image.entry for image in images]
+        return self._map("process", self._processors, ExitStack(), task, entries, image=images)
 
     def _settle_process(
         self, under_way: StageMap[ProcessedImage], images: Sequence[DownloadedImage]
@@ -179,21 +185,26 @@ class StageMaps:
         return Settled(kept + again.results, settled.problems + again.problems)
 
     def _start(
+        self, stage: Stage, task: Task[..., R], entries: Sequence[Entry], **mapped: Sequence[Any]
+    ) -> StageMap[R]:
+        threads = ExitStack()
+        self._threads.append(threads)
+        runner: ThreadPoolTaskRunner[R] = threads.enter_context(ThreadPoolTaskRunner(self._connections))
+        return self._map(stage, runner, threads, task, entries, **mapped)
+
+    def _map(
         self,
         stage: Stage,
-        max_threads: int,
+        runner: ThreadPoolTaskRunner[R],
+        threads: ExitStack,
         task: Task[..., R],
         entries: Sequence[Entry],
         **mapped: Sequence[Any],
     ) -> StageMap[R]:
-        threads = ExitStack()
-        if not entries:
-            return StageMap(stage, [], [], threads)
-        self._threads.append(threads)
-        runner: ThreadPoolTaskRunner[R] = threads.enter_context(ThreadPoolTaskRunner(max_workers=max_threads))
         # The same as task.map(...), in the threads of our choice.
         parameters: dict[str, Any] = {"workspace": unmapped(self._workspace), **mapped}
-        return StageMap(stage, entries, cast(list[PrefectFuture[R]], runner.map(task, parameters)), threads)
+        futures = cast(list[PrefectFuture[R]], runner.map(task, parameters) if entries else [])
+        return StageMap(stage, entries, futures, threads)
 
 
 def _problem(stage: Stage, entry: Entry, error: object) -> Problem:

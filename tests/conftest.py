@@ -166,3 +166,8 @@ def journeys(servers: Servers, engine: Engine, storage: Storage, tmp_path: Path)
     journeys = Journeys(servers, engine, storage, tmp_path)
     yield journeys
     journeys.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for whole runs comes first: behind it there is enough to do for all processes, to the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(("tests/flow/", "tests/browser/")))

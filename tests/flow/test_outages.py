@@ -1,7 +1,7 @@
 """Each part of the stack killed in the middle of a run: what comes back by itself, and that nothing is lost by it.
 
-Worker and run killed together come first and are looked at last: Prefect needs 90 seconds to miss the run, and in
-these the other parts are killed, too.
+Runs whose worker is killed come first and are looked at last: Prefect needs 90 seconds to miss them, and in these the
+other parts are killed, too.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -30,6 +30,7 @@ from tests.journeys import PATIENCE_SECONDS, Journeys, photo, wait_until
 
 FILES = {f"IMG_{number}.jpg": photo(number) for number in range(14)}
 # Long enough for a part to be started again; the other tests have no time for that.
+VICTIMS = ("worker and run", "worker")
 PATIENT = {"GALLERY_RETRIES": "8", "GALLERY_RETRY_DELAY_SECONDS": "0.5"}
 
 
@@ -82,7 +83,7 @@ class Sender:
 
 @dataclass(frozen=True)
 class Silent:
-    """A run that was killed together with its worker; another worker has taken its place."""
+    """A run whose end nobody could report: its worker was killed. Another worker has taken that one's place."""
 
     journeys: Journeys
     gallery_id: str
@@ -92,19 +93,28 @@ class Silent:
 @pytest.fixture(scope="module")
 def silent(
     patient_worker: None, servers: Servers, engine: Engine, storage: Storage, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Silent]:
+) -> Iterator[Mapping[str, Silent]]:
+    """By what was killed."""
     journeys = Journeys(servers, engine, storage, tmp_path_factory.mktemp("silent"))
-    gallery_id = f"silent-{uuid4().hex[:8]}"
 
-    def kill() -> None:
-        process, worker = flow_process(journeys, gallery_id), psutil.Process(servers.pids["worker"])
-        worker.kill()
-        process.kill()
-        worker.wait(10)
+    def silence(victims: str) -> Silent:
+        gallery_id = f"silent-{uuid4().hex[:8]}"
 
-    Sender(journeys, gallery_id, kill).begin()
-    servers.restart(**PATIENT)
-    yield Silent(journeys, gallery_id, journeys.upload_of(gallery_id))
+        def kill() -> None:
+            worker = psutil.Process(servers.pids["worker"])
+            processes = [worker, flow_process(journeys, gallery_id)] if victims == "worker and run" else [worker]
+            for process in processes:
+                process.kill()
+            psutil.wait_procs(processes, timeout=10)
+
+        # A run whose worker is gone goes on, and is not to come to its end before the stack is there again.
+        with servers.s3.fault("PUT", rf"/{gallery_id}/[^/]+/[0-9]+/thumb", before=lambda: time.sleep(3)):
+            Sender(journeys, gallery_id, kill).begin()
+            # Before the stack starts another worker, it ends what the one before has left running.
+            servers.restart(**PATIENT)
+        return Silent(journeys, gallery_id, journeys.upload_of(gallery_id))
+
+    yield {victims: silence(victims) for victims in VICTIMS}
     journeys.close()
 
 
@@ -129,12 +139,15 @@ def assert_nothing_is_lost(journeys: Journeys, gallery_id: str, upload_id: str) 
         assert journeys.looks_like(versions[name].styles["medium"][0], content), name
 
 
-def test_killed_with_its_worker_a_run_is_left_for_others_to_find(silent: Silent) -> None:
-    assert silent.journeys.upload(silent.upload.upload_id).state == "running"
+@pytest.mark.parametrize("victims", VICTIMS)
+def test_a_run_is_left_for_others_to_find_when_its_worker_is_killed(silent: Mapping[str, Silent], victims: str) -> None:
+    assert silent[victims].journeys.upload(silent[victims].upload.upload_id).state == "running"
 
 
 @pytest.mark.parametrize("part", ["prefect_server", "postgres", "s3"])
-def test_a_run_outlives_the_part(silent: Silent, journeys: Journeys, gallery_id: str, part: PartName) -> None:
+def test_a_run_outlives_the_part(
+    silent: Mapping[str, Silent], journeys: Journeys, gallery_id: str, part: PartName
+) -> None:
     def kill() -> None:
         process = psutil.Process(journeys.servers.pids[part])
         process.kill()
@@ -149,38 +162,31 @@ def test_a_run_outlives_the_part(silent: Silent, journeys: Journeys, gallery_id:
     assert_nothing_is_lost(journeys, gallery_id, result.upload_id)
 
 
-@pytest.mark.parametrize("victim", ["run", "worker"])
-def test_what_a_kill_ends_is_retried_once_by_itself(
-    silent: Silent, journeys: Journeys, gallery_id: str, victim: str
+def test_a_killed_run_is_retried_once_by_itself(
+    silent: Mapping[str, Silent], journeys: Journeys, gallery_id: str
 ) -> None:
     def kill() -> None:
-        worker = psutil.Process(journeys.servers.pids["worker"])
-        process = flow_process(journeys, gallery_id) if victim == "run" else worker
+        process = flow_process(journeys, gallery_id)
         process.kill()
         psutil.wait_procs([process], timeout=10)
 
-    # A run whose worker is gone goes on, and is not to come to its end before the stack is there again.
-    with journeys.servers.s3.fault("PUT", rf"/{gallery_id}/[^/]+/[0-9]+/thumb", before=lambda: time.sleep(3)):
-        wait_for_result = Sender(journeys, gallery_id, kill).begin()
-        # Where the stack starts another worker, it first ends what the one before has left running.
-        journeys.servers.restart(**PATIENT)
-    result = wait_for_result()
+    result = Sender(journeys, gallery_id, kill).begin()()
     assert result.state == "crashed"
     run = journeys.wait_for_end(result.flow_run_id, after=1)
     assert (run["state"]["type"], run["run_count"]) == ("COMPLETED", 2)
     assert_nothing_is_lost(journeys, gallery_id, result.upload_id)
 
 
-def test_killed_with_its_worker_a_run_is_missed_and_retried_once(silent: Silent) -> None:
-    journeys = silent.journeys
-    run = journeys.wait_for_end(silent.upload.flow_run_id, after=1)
+@pytest.mark.parametrize("victims", VICTIMS)
+def test_a_silent_run_is_missed_and_retried_once(silent: Mapping[str, Silent], victims: str) -> None:
+    journeys, upload = silent[victims].journeys, silent[victims].upload
+    run = journeys.wait_for_end(upload.flow_run_id, after=1)
     assert (run["state"]["type"], run["run_count"]) == ("COMPLETED", 2)
-    states = journeys.prefect.get("/flow_run_states/", params={"flow_run_id": str(silent.upload.flow_run_id)}).json()
+    states = journeys.prefect.get("/flow_run_states/", params={"flow_run_id": str(upload.flow_run_id)}).json()
     assert "No sign of life from the run for 90 seconds" in {state["message"] for state in states}
-    assert_nothing_is_lost(journeys, silent.gallery_id, silent.upload.upload_id)
+    assert_nothing_is_lost(journeys, silent[victims].gallery_id, upload.upload_id)
 
 
-def test_no_slot_of_the_limit_is_lost_by_any_of_this(silent: Silent) -> None:
+def test_no_slot_of_the_limit_is_lost_by_any_of_this(silent: Mapping[str, Silent], journeys: Journeys) -> None:
     limit = f"/v2/concurrency_limits/{LIMIT_NAME}"
-    journeys = silent.journeys
     wait_until(lambda: journeys.prefect.get(limit).json()["active_slots"] == 0 or None, "all slots to be free again")
