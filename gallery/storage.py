@@ -11,12 +11,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.loaders import Loader, create_loader
+from botocore.session import get_session
 from urllib3.exceptions import HTTPError
 
 from gallery.errors import ConfigurationError, StagedFileError, TransientError
@@ -220,8 +223,10 @@ class Storage:
 
 
 def s3_client(settings: Settings, endpoint: str | None) -> S3Client:
+    session = get_session()
+    session.register_component("data_loader", _descriptions())
     try:
-        return boto3.Session().client(
+        return boto3.Session(botocore_session=session).client(
             "s3",
             endpoint_url=endpoint,
             config=Config(
@@ -239,6 +244,12 @@ def s3_client(settings: Settings, endpoint: str | None) -> S3Client:
         )
     except (BotoCoreError, ValueError) as error:
         raise ConfigurationError(f"cannot set up S3: {error}") from error
+
+
+@cache
+def _descriptions() -> Loader:
+    """botocore's description of S3: 12 MB once read, which every session would keep for itself."""
+    return create_loader()
 
 
 @contextmanager

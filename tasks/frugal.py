@@ -10,7 +10,7 @@ def be_frugal() -> None:
     """Collect garbage less often, and log no line for a task run that ended well; for this process, until it ends.
 
     Prefect keeps something of every task run, and Python looks through all of it again and again. References are
-    counted all the same: only cycles wait, and what was there before the run is not looked at any more.
+    counted all the same: only cycles wait, for the run to say when; what was there before it is not looked at any more.
     """
     gc.freeze()
     gc.set_threshold(50_000, 20, 10)
