@@ -8,7 +8,10 @@ DEMO_FLAGS ?=
 PYTEST_FLAGS ?= -n auto --dist loadfile --no-loadscope-reorder
 BENCH_FLAGS ?=
 
-.PHONY: demo test bench lint types fmt check lock clean help
+# Beside the wheel: PYTHONPATH=.pillow-simd puts it first.
+SIMD := .pillow-simd
+
+.PHONY: demo test bench simd lint types fmt check lock clean help
 
 help: ## What there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -21,6 +24,9 @@ test: $(STAMP) ## All tests, on a real PostgreSQL, S3 server, Prefect server and
 
 bench: $(STAMP) ## What the pipeline costs beside other ways to do the same work; BENCH_FLAGS="--images 1361"
 	@$(BIN)/python -m bench --out .gallery/bench/results $(BENCH_FLAGS)
+
+simd: $(STAMP) ## Compile Pillow-SIMD into .pillow-simd, for its test and for: PYTHONPATH=.pillow-simd make bench
+	bash deployments/build_pillow_simd.sh $(SIMD) $(BIN)/python
 
 lint: $(STAMP) ## Style and common mistakes
 	$(BIN)/ruff check .
@@ -54,4 +60,4 @@ lock: ## Pin what pyproject.toml asks for; needs uv
 		--no-emit-package gallery-ingest --extra local --extra dev pyproject.toml --output-file requirements/dev.txt
 
 clean: ## Remove what was installed and made, but not the local stack's state
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(SIMD) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -25,7 +25,7 @@ from gallery.api.services import services_of
 from gallery.catalogue import uploads
 from gallery.catalogue.status import read_status
 from gallery.catalogue.tables import EntryRow, UploadRow
-from gallery.errors import ConflictError, NotFoundError, RefusedRequest
+from gallery.errors import ConflictError, RefusedRequest
 from gallery.models import UploadState
 
 router = APIRouter(prefix="/v1", tags=["uploads"])
@@ -74,9 +74,7 @@ def sign(upload_id: UploadId, request: Request, caller: KeyOrLink) -> PresignAns
     """Sign again what has not arrived: after the requests have expired, after a reload, after a day."""
     services = services_of(request)
     with services.transaction() as session:
-        row = session.get(UploadRow, upload_id)
-        if row is None:
-            raise NotFoundError(f"upload {upload_id} is not known")
+        row = uploads.find_upload(session, upload_id)
         caller.check_gallery(row.gallery_id)
         if row.state != "open":
             raise ConflictError(f"upload {upload_id} is {row.state}: it takes no more files")
@@ -90,10 +88,10 @@ def complete(upload_id: UploadId, request: Request, caller: KeyOrLink) -> Accept
     """Accept an upload for ingest. Stored first, then answered; the run starts from what is stored."""
     services = services_of(request)
     with services.transaction() as session:
-        row = uploads.lock_upload(session, upload_id)
-        caller.check_gallery(row.gallery_id)
+        caller.check_gallery(uploads.find_upload(session, upload_id).gallery_id)
         row = uploads.accept(session, upload_id)
-    services.starter.wake()
+    if row.flow_run_id is None:
+        services.starter.wake()
     return accepted_answer(row)
 
 

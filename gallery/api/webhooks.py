@@ -57,7 +57,8 @@ def _accept(services: Services, body: bytes) -> AcceptedAnswer:
             requested_by="webhook",
             metadata=upload.metadata,
         )
-    services.starter.wake()
+    if row.flow_run_id is None:
+        services.starter.wake()
     return accepted_answer(row)
 
 

@@ -118,6 +118,14 @@ def open_upload(
     return row
 
 
+def find_upload(session: Session, upload_id: str) -> UploadRow:
+    """The upload's row. Raises `NotFoundError`."""
+    row = session.get(UploadRow, upload_id)
+    if row is None:
+        raise NotFoundError(f"upload {upload_id} is not known")
+    return row
+
+
 def lock_upload(session: Session, upload_id: str) -> UploadRow:
     """The upload's row, locked until the transaction ends. Raises `NotFoundError`."""
     query = select(UploadRow).where(UploadRow.upload_id == upload_id).with_for_update()
@@ -143,7 +151,10 @@ def accept(session: Session, upload_id: str) -> UploadRow:
     Raises `NotFoundError` for an unknown upload, `ConflictError` for one that has expired, or that was cancelled
     while it was open.
     """
-    row = lock_upload(session, upload_id)
+    row = find_upload(session, upload_id)
+    if row.state == "open":
+        row = lock_upload(session, upload_id)
+    # No state leads back to `open`: the same call again, which is the usual one of a webhook, locks and writes nothing.
     if row.state == "expired":
         raise ConflictError(f"upload {upload_id} has expired; start a new one")
     if row.state == "cancelled" and row.accepted_seq is None:
@@ -171,9 +182,11 @@ def accept_staged(
 
     Raises `ConflictError` where the same `upload_id` is known with other files or for another gallery.
     """
-    # Two calls at once for a new upload_id: the second waits here, then finds the first one's row.
-    session.execute(select(func.pg_advisory_xact_lock(creation_lock(upload_id))))
     known = session.get(UploadRow, upload_id)
+    if known is None:
+        # Two calls at once for a new upload_id: the second waits here, then finds the first one's row.
+        session.execute(select(func.pg_advisory_xact_lock(creation_lock(upload_id))))
+        known = session.get(UploadRow, upload_id)
     if known is None:
         open_upload(
             session,

@@ -79,6 +79,9 @@ _NAMED = (
 )
 # Brands of ISO base media files (ISO/IEC 14496-12, 4.3): the major one at byte 8 of the `ftyp` box, those that
 # the file is compatible with from byte 16 on. Of the general `mif1` and `msf1` only the others tell the coding.
+# What Pillow is built without where it does not find the library.
+_OPTIONAL = frozenset({"webp", "avif"})
+
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"})
 _GENERAL_BRANDS = frozenset({b"mif1", b"mif2", b"msf1", b"miaf"})
@@ -86,6 +89,13 @@ _BRANDS = {b"crx ": "CR3 (camera RAW)", b"qt  ": "MOV video", b"jp2 ": "JPEG 200
 # What may stand before an SVG's first element, and how each of these ends.
 _PREAMBLE = ((b"<?xml", b">"), (b"<!--", b"-->"), (b"<!doctype svg", b">"))
 _PNM = re.compile(rb"P[1-7]\s")
+
+
+def is_built_in(name: str) -> bool:
+    """Whether this Pillow can decode and encode a format; a Pillow that was compiled by hand may lack some."""
+    from PIL import features  # noqa: PLC0415 - bytes are identified without Pillow
+
+    return name.lower() not in _OPTIONAL or bool(features.check(name.lower()))
 
 
 def identify(head: bytes) -> SourceFormat:

@@ -13,7 +13,7 @@ from gallery.errors import RejectedImage
 from gallery.imaging.colour import MAX_PROFILE_BYTES
 from gallery.imaging.containers import Survey, survey_file
 from gallery.imaging.faults import is_disk_fault
-from gallery.imaging.formats import AVIF, GIF, HEAD_BYTES, HEIC, JPEG, TIFF, SourceFormat, identify
+from gallery.imaging.formats import AVIF, GIF, HEAD_BYTES, HEIC, JPEG, TIFF, SourceFormat, identify, is_built_in
 from gallery.imaging.gate import NeedsMoreMemory
 from gallery.imaging.geometry import Size
 from gallery.imaging.metadata import orientation_of, read_exif
@@ -68,6 +68,11 @@ def open_source(path: Path, limits: Limits) -> Iterator[OpenedImage]:
     if survey.unsupported is not None:
         raise RejectedImage(
             "unsupported_format", f"the file is {survey.unsupported}, which is not supported: export it as JPEG"
+        )
+    if not is_built_in(source_format.name):
+        raise RejectedImage(
+            "unsupported_format",
+            f"the file is {source_format.name}, which this installation's Pillow was built without: export it as JPEG",
         )
     _check_frames(survey.frames, limits)
     if survey.size is not None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from gallery.errors import ConfigurationError
+from gallery.imaging.formats import is_built_in
 from gallery.imaging.recipe import Anchor, FileFormat, Fit, Recipe, Style, Watermark, default_watermark
 
 STYLE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
@@ -52,7 +53,10 @@ _STYLE_RULES = {
     "width": _whole(1, _LARGEST_SIDE),
     "height": _whole(1, _LARGEST_SIDE),
     "fit": _one_of(get_args(Fit)),
-    "format": _one_of(get_args(FileFormat)),
+    "format": _Rule(
+        lambda v: v in get_args(FileFormat) and is_built_in(v),
+        f"one of {', '.join(get_args(FileFormat))} (webp and avif only where Pillow was built with them)",
+    ),
     "quality": _whole(1, 100),
     "progressive": _FLAG,
     "sharpening": _whole(0, 300),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from gallery.errors import ConfigurationError
 from gallery.imaging import recipe as recipe_module
@@ -124,6 +124,16 @@ def test_a_wrong_styles_file_names_the_line_and_the_mend(tmp_path: Path, text: s
     with pytest.raises(ConfigurationError) as caught:
         read_styles_file(tmp_path / "styles.toml")
     assert told in str(caught.value)
+
+
+def test_a_format_that_pillow_was_built_without_is_a_mistake_in_the_styles_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "styles.toml").write_text('[styles.a]\nwidth = 1\nheight = 1\nformat = "avif"\n')
+    assert read_styles_file(tmp_path / "styles.toml").styles[0].format == "avif"
+    monkeypatch.setattr(features, "check", lambda name: name != "avif")
+    with pytest.raises(ConfigurationError, match=r"line 4: .* only where Pillow was built with them"):
+        read_styles_file(tmp_path / "styles.toml")
 
 
 def test_a_watermark_that_is_no_picture_stops_before_anything_starts(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from pictures import DATA, plain_recipe, quarters, reason_of
-from PIL import Image
+from PIL import Image, features
 
 from gallery.imaging.recipe import Limits
 from gallery.imaging.render import render
@@ -52,6 +52,15 @@ def test_heic_without_its_decoder_is_unsupported_and_says_what_is_missing(
     monkeypatch.setitem(sys.modules, "pi_heif", None)
     reason, message = reason_of(DATA / "orientation-1.heic")
     assert (reason, "install pi-heif" in message) == ("unsupported_format", True)
+
+
+def test_what_pillow_was_built_without_is_unsupported_and_no_fault_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quarters(64, 48).save(tmp_path / "in.webp")
+    monkeypatch.setattr(features, "check", lambda name: name != "webp")
+    reason, message = reason_of(tmp_path / "in.webp")
+    assert (reason, "Pillow was built without" in message) == ("unsupported_format", True)
 
 
 def test_a_polyglot_is_what_its_first_bytes_say(tmp_path: Path) -> None:
