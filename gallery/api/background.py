@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from sqlalchemy import Engine
@@ -21,6 +22,9 @@ from gallery.storage import Storage
 log = logging.getLogger("gallery.api")
 # Seconds between looks; a wake-up makes the usual case prompt.
 LOOK_EVERY = 2.0
+# Seconds from one start to the next. A burst of uploads makes no haste: few of their runs may work at the same time,
+# and Prefect's server, which takes 50 ms of a processor for each, has those to record that do.
+BETWEEN_STARTS = 0.1
 # Seconds that the end of the process waits for a step under way.
 LAST_STEP = 10
 
@@ -102,6 +106,7 @@ def starter(engine: Engine) -> Worker:
         log.info("upload %s: run %s", upload_id, flow_run_id, extra={"upload_id": upload_id})
         if state == "cancelled":
             runs.cancel_run(flow_run_id)
+        time.sleep(BETWEEN_STARTS)
         return True
 
     return Worker("starter of runs", step, close=prefect.close)
