@@ -43,11 +43,17 @@ def create_work_pool(client: SyncPrefectClient) -> None:
     except ObjectAlreadyExists:
         pool = client.read_work_pool(POOL)
         command = _command(pool.base_job_template)
-        former = shlex.split(command.get("default") or "")
-        is_ours = not former or former[1:] == ENGINE[1:]
-        if pool.type == ProcessWorker.type and is_ours and former != ENGINE:
+        if pool.type == ProcessWorker.type and _is_of_a_set_up(command.get("default") or ""):
             command["default"] = shlex.join(ENGINE)
             client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=pool.base_job_template))
+
+
+def _is_of_a_set_up(command: str) -> bool:
+    try:
+        words = shlex.split(command)
+    except ValueError:  # an unclosed quote: not ours, and the worker will say so
+        return False
+    return not words or words[1:] == ENGINE[1:]
 
 
 def _command(template: dict[str, Any]) -> dict[str, Any]:

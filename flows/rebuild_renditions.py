@@ -23,7 +23,7 @@ from gallery.rebuild.steps import RebuildReceipt
 from gallery.rebuild.workspace import Rebuild, open_rebuild
 from gallery.settings import load_settings
 from tasks.artifacts import RunProgress, publish_summary
-from tasks.frugal import be_frugal
+from tasks.frugal import be_frugal, collect_now_and_then
 from tasks.rebuild import rebuild_window
 from tasks.states import final_state
 from tasks.upkeep import write_end
@@ -106,6 +106,7 @@ def _rebuild(rebuild: Rebuild, progress: RunProgress) -> RebuildReport:
                 _log_problem(result)
         report.deleted += _clean_up(rebuild, receipts)
         progress.advance(len(window))
+        collect_now_and_then()
         window = patiently(settings, partial(steps.next_window, rebuild, window[-1]))
     report.busy = patiently(settings, partial(steps.count, rebuild)).busy
     return report

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import gc
 import logging
+from itertools import count
+
+_windows = count(1)
 
 
 def be_frugal() -> None:
     """Collect garbage less often, and log no line for a task run that ended well; for this process, until it ends.
 
     Prefect keeps something of every task run, and Python looks through all of it again and again. References are
-    counted all the same: only cycles wait, for the run to say when; what was there before it is not looked at any more.
+    counted all the same: only cycles wait, for `collect_now_and_then`; what was there before is not looked at any more.
     """
     gc.freeze()
     gc.set_threshold(50_000, 20, 10)
     # Retries, and what ended otherwise, stay: they would not be found among thousands of lines of the others.
     logging.getLogger("prefect.task_runs").addFilter(_is_of_interest)
+
+
+def collect_now_and_then() -> None:
+    """Collect garbage at the end of every fourth window: one leaves 13,000 objects in cycles, and a look through all
+    that the run holds takes as long as five of its task runs.
+    """
+    if next(_windows) % 4 == 0:
+        gc.collect()
 
 
 def _is_of_interest(record: logging.LogRecord) -> bool:

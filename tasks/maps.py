@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import count
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypedDict, TypeVar, cast
 
@@ -22,6 +20,7 @@ from gallery.models import DownloadedImage, Entry, Problem, ProcessedImage, Save
 from gallery.workspace import Workspace
 from tasks.cleanup import cleanup
 from tasks.download import download
+from tasks.frugal import collect_now_and_then
 from tasks.policies import retry_options
 from tasks.process import process
 from tasks.result_storage import BLOCK_NAME, LibraryResultStorage
@@ -119,7 +118,6 @@ class StageMaps:
         # At most four others are under way: downloads of a window, saves of two, and cleanups.
         self._threads: deque[ExitStack] = deque(maxlen=8)
         self._links: deque[frozenset[int]] = deque([frozenset(), frozenset()])
-        self._ended = count(1)
 
     def __enter__(self) -> Self:
         self._processors.__enter__()
@@ -143,9 +141,7 @@ class StageMaps:
                 context.run_results.pop(link, None)
             self._links.append(frozenset(context.run_results))
             context.task_run_assets.clear()
-        # A window leaves 13,000 objects in cycles, and a look through all takes as long as two of its task runs.
-        if next(self._ended) % 4 == 0:
-            gc.collect()
+        collect_now_and_then()
 
     def download(self, entries: Sequence[Entry]) -> StageMap[DownloadedImage]:
         """Begin to download a window."""

@@ -15,7 +15,7 @@ import httpx
 import psycopg
 from PIL import Image, ImageDraw
 from psycopg.rows import dict_row
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, update
 
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import EntryRow, ImageRow, OutboxRow, RenditionRow, UploadRow, VersionRow
@@ -171,6 +171,11 @@ class Journeys:
     def upload(self, upload_id: str) -> UploadRow:
         with transaction(self.engine) as session:
             return session.scalars(select(UploadRow).where(UploadRow.upload_id == upload_id)).one()
+
+    def set_state(self, upload_id: str, state: str) -> None:
+        """Have the catalogue say so, whatever the run did."""
+        with transaction(self.engine) as session:
+            session.execute(update(UploadRow).where(UploadRow.upload_id == upload_id).values(state=state))
 
     def upload_of(self, gallery_id: str) -> UploadRow:
         """A gallery's only upload."""

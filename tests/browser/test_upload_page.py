@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import unicodedata
 
+import pytest
 from playwright.sync_api import Dialog, Route, expect
 
 from tests.browser.dead_line import POSTS, dead_line
 from tests.browser.visitor import Visitor
 from tests.conftest import Servers
 from tests.journeys import Journeys, photo
+
+SIGN = "**/sign"
 
 
 def photographs(count: int, size: int = 0) -> dict[str, bytes]:
@@ -284,6 +287,71 @@ def test_an_expired_link_is_replaced_by_a_new_one_without_choosing_again(visitor
     visitor.open()
     visitor.send(1)
     visitor.is_told_that_all_has_arrived()
+
+
+def test_a_link_that_expires_while_sending_is_replaced_and_sending_goes_on(visitor: Visitor, servers: Servers) -> None:
+    visitor.expected_complaints = r"status of (401|403)"
+    visitor.open()
+    visitor.choose(visitor.folder(photographs(12)))
+    # A night later: neither the signatures nor the link are good any more.
+    visitor.page.route(SIGN, lambda route: route.fulfill(status=401, json={"code": "unauthorized", "detail": ""}))
+    with servers.s3.fault("POST", POSTS, status=403):
+        visitor.send(12)
+        visitor.sees(
+            "This upload link has expired. Ask for a new one and open it in this tab: sending goes on where it is."
+        )
+    visitor.page.unroute(SIGN)
+    visitor.open()
+    visitor.is_told_that_all_has_arrived()
+
+
+ENDS = {
+    "failed": "1 of 1 photograph are in the gallery",
+    "cancelled": "This upload was stopped",
+    "crashed": "Something went wrong here",
+    "expired": "This upload has expired",
+}
+
+
+@pytest.mark.parametrize(("state", "told"), ENDS.items())
+def test_every_end_is_told_and_one_that_is_retried_is_followed(
+    visitor: Visitor, journeys: Journeys, gallery_id: str, state: str, told: str
+) -> None:
+    visitor.open()
+    visitor.choose(visitor.folder(photographs(1)))
+    visitor.send(1)
+    visitor.sees_heading("The photograph is in the gallery")
+    upload_id = journeys.upload_of(gallery_id).upload_id
+    journeys.set_state(upload_id, state)
+    visitor.page.reload()
+    visitor.sees_heading(told)
+    expect(visitor.page.get_by_role("button", name="Send more photographs")).to_be_visible()
+    if state in ("failed", "crashed"):
+        journeys.set_state(upload_id, "running")
+        visitor.sees_heading("You may close this tab now")
+        journeys.set_state(upload_id, "completed")
+        visitor.sees_heading("The photograph is in the gallery")
+
+
+def test_the_screen_stays_on_while_photographs_are_sent_and_no_longer(visitor: Visitor, servers: Servers) -> None:
+    visitor.page.add_init_script(
+        """
+        window.held = 0;
+        navigator.wakeLock.request = async (kind) => {
+          window.held += kind === "screen";
+          return { release: async () => { window.held -= 1; } };
+        };
+        """
+    )
+    visitor.open()
+    with dead_line(servers.s3, after=2):
+        visitor.choose(visitor.folder(photographs(4)))
+        assert visitor.page.evaluate("held") == 0
+        visitor.send(4)
+        expect(visitor.page.locator("#send-count")).to_contain_text("2 of 4 photographs")
+        assert visitor.page.evaluate("held") == 1
+    visitor.is_told_that_all_has_arrived()
+    assert visitor.page.evaluate("held") == 0
 
 
 def test_a_list_of_1361_files_has_only_the_rows_one_can_see(visitor: Visitor, servers: Servers) -> None:

@@ -274,7 +274,8 @@ def test_set_up_gives_a_pool_its_own_python_and_leaves_a_command_of_ops(journeys
         # Another Python: that of a venv that has been moved.
         for former in (None, "'/a former/bin/python' -m prefect.engine"):
             assert after_set_up_of(former) == own
-        assert after_set_up_of("nice python -m prefect.engine") == "nice python -m prefect.engine"
+        for of_ops in ("nice python -m prefect.engine", "'unclosed -m prefect.engine"):
+            assert after_set_up_of(of_ops) == of_ops
     finally:
         journeys.prefect.patch("/work_pools/gallery", json={"base_job_template": before})
     assert before["variables"]["properties"]["command"]["default"] == own

@@ -1,12 +1,14 @@
-/* Asks for an upload's status until its end: soon while it moves, ever less often while it does not. */
+/* Asks for an upload's status until its end: soon while it moves, ever less often while it does not. An end that a
+retry may follow is none: a crashed run is retried by itself within half a minute. */
 
 import { pause } from "./patience.js";
 
 const SOON = 1_000;
 const LATEST = 5_000;
 const FINAL = new Set(["completed", "completed_with_rejects", "failed", "cancelled", "crashed", "expired"]);
+const MAY_GO_ON = new Set(["failed", "crashed"]);
 
-/** `onStatus(status, isFinal)` for each answer, `onTrouble(error)` where there is none. */
+/** `onStatus(status, isFinal)` for each answer, of an end once; `onTrouble(error)` where there is none. */
 export async function follow(api, uploadId, signal, { onStatus, onTrouble }) {
   let wait = SOON;
   let last = "";
@@ -15,10 +17,10 @@ export async function follow(api, uploadId, signal, { onStatus, onTrouble }) {
       const status = await api.status(uploadId);
       if (signal.aborted) return;
       const isFinal = FINAL.has(status.state);
-      onStatus(status, isFinal);
-      if (isFinal) return;
       const now = JSON.stringify([status.state, status.counts]);
-      wait = now === last ? Math.min(LATEST, wait * 1.5) : SOON;
+      if (!isFinal || now !== last) onStatus(status, isFinal);
+      if (isFinal && !MAY_GO_ON.has(status.state)) return;
+      wait = isFinal ? LATEST : now === last ? Math.min(LATEST, wait * 1.5) : SOON;
       last = now;
     } catch (error) {
       onTrouble(error);

@@ -7,12 +7,16 @@ import { showGroups } from "../groups.js";
 import { explain, OUTCOMES } from "../reasons.js";
 import { count, number } from "../words.js";
 
+const MEANWHILE = [
+  "You may close this tab now",
+  "All photographs have arrived. The gallery is made from here on without this page, and nothing is lost when you close it.",
+];
+
 /** Resolves when somebody wants to send more. */
 export async function watch({ api, journal, uploadId }) {
   const end = new AbortController();
   const sheet = new ContactSheet(api, byId("sheet"));
-  byId("watch-heading").textContent = "You may close this tab now";
-  byId("watch-text").textContent = "All photographs have arrived. The gallery is made from here on without this page, and nothing is lost when you close it.";
+  [byId("watch-heading").textContent, byId("watch-text").textContent] = MEANWHILE;
   notice(byId("watch-trouble"), "");
   for (const id of ["counts", "problems"]) byId(id).replaceChildren();
   byId("problems-part").hidden = byId("again").hidden = true;
@@ -53,7 +57,7 @@ function drawStatus(status, isFinal) {
   drawProblems(problems, counts);
   byId("again").hidden = !isFinal;
   byId("watching").dataset.state = isFinal ? status.state : "running";
-  if (isFinal) [byId("watch-heading").textContent, byId("watch-text").textContent] = verdict(status);
+  [byId("watch-heading").textContent, byId("watch-text").textContent] = isFinal ? verdict(status) : MEANWHILE;
 }
 
 function tally(outcome, value, text) {

@@ -1,0 +1,63 @@
+"""A stack of worker and API alone, where PostgreSQL, S3 and Prefect's server are elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from gallery.bucket_rules import set_bucket_rules
+from gallery.client import GalleryClient
+from gallery.ingest import ingest_folder
+from gallery.local.set_up import set_up_stack
+from gallery.local.stack import LocalStack
+from gallery.progress import NoProgress
+from gallery.settings import Settings
+from tests.conftest import PROJECT, Servers, clean_environment
+from tests.journeys import Journeys, photo, write_folder
+from tests.second_api import free_port
+
+ELSEWHERE = (
+    "GALLERY_DATABASE_URL",
+    "GALLERY_S3_ENDPOINT_URL",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_DEFAULT_REGION",
+    "PREFECT_API_URL",
+)
+
+
+@pytest.fixture
+def bucket_rules_as_before(servers: Servers, settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    yield
+    for name in ELSEWHERE:
+        if name.startswith("AWS_"):
+            monkeypatch.setenv(name, servers.environment[name])
+    set_bucket_rules(settings)
+
+
+@pytest.mark.usefixtures("bucket_rules_as_before")
+def test_a_gallery_goes_through_servers_that_are_elsewhere(
+    servers: Servers, journeys: Journeys, gallery_id: str, tmp_path: Path
+) -> None:
+    environment = clean_environment(
+        **{name: servers.environment[name] for name in ELSEWHERE}, GALLERY_API_PORT=str(free_port())
+    )
+    stack = LocalStack(tmp_path / "home", PROJECT, environment)
+    try:
+        info = stack.start(set_up=set_up_stack(PROJECT, environment))
+        assert set(info.pids) == {"worker", "api"}
+        assert info.prefect_api_url == servers.info.prefect_api_url
+        folder = write_folder(tmp_path / "folder", {"IMG.jpg": photo(1)})
+        with GalleryClient(info.api_url, info.api_key) as client:
+            result = ingest_folder(client, folder, gallery_id, NoProgress(), timeout=60)
+        assert (result.state, result.counts["saved"]) == ("completed", 1)
+    finally:
+        stack.stop()
+    assert stack.running() == dict.fromkeys(("postgres", "s3", "prefect_server", "worker", "api"), False)
+    # What is elsewhere is nobody's to stop.
+    assert all(psutil.pid_exists(pid) for pid in servers.pids.values())
+    assert httpx.get(f"{servers.info.prefect_api_url}/health").is_success
+    assert set(journeys.current(gallery_id)) == {"IMG.jpg"}
