@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO_FLAGS ?=
-# The tests wait much: a process, with a stack of servers, for each processor. Files stay together, for what they share.
+# Several processes, each with a stack of servers (tests/conftest.py). Files stay together, for what they share.
 PYTEST_FLAGS ?= -n auto --dist loadfile --no-loadscope-reorder
 BENCH_FLAGS ?=
 

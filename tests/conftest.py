@@ -171,3 +171,8 @@ def journeys(servers: Servers, engine: Engine, storage: Storage, tmp_path: Path)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What waits for whole runs comes first: behind it there is enough to do for all processes, to the end."""
     items.sort(key=lambda item: not item.nodeid.startswith(("tests/flow/", "tests/browser/")))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than processors: runs that the tests wait for leave some of them idle."""
+    return len(os.sched_getaffinity(0)) + 1

@@ -173,9 +173,10 @@ class Journeys:
             return session.scalars(select(UploadRow).where(UploadRow.upload_id == upload_id)).one()
 
     def set_state(self, upload_id: str, state: str) -> None:
-        """Have the catalogue say so, whatever the run did."""
+        """Have the catalogue say so; without its run, of which the API would know better."""
+        values = {"state": state, "flow_run_id": None}
         with transaction(self.engine) as session:
-            session.execute(update(UploadRow).where(UploadRow.upload_id == upload_id).values(state=state))
+            session.execute(update(UploadRow).where(UploadRow.upload_id == upload_id).values(values))
 
     def upload_of(self, gallery_id: str) -> UploadRow:
         """A gallery's only upload."""
