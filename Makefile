@@ -8,7 +8,7 @@ DEMO_FLAGS ?=
 PYTEST_FLAGS ?= -n auto --dist loadfile --no-loadscope-reorder
 BENCH_FLAGS ?=
 
-# Beside the wheel: PYTHONPATH=.pillow-simd puts it first.
+# Beside the wheel: a Python that has it first in its path uses it.
 SIMD := .pillow-simd
 
 .PHONY: demo test bench simd lint types fmt check lock clean help
@@ -25,7 +25,7 @@ test: $(STAMP) ## All tests, on a real PostgreSQL, S3 server, Prefect server and
 bench: $(STAMP) ## What the pipeline costs beside other ways to do the same work; BENCH_FLAGS="--images 1361"
 	@$(BIN)/python -m bench --out .gallery/bench/results $(BENCH_FLAGS)
 
-simd: $(STAMP) ## Compile Pillow-SIMD into .pillow-simd, for its test and for: PYTHONPATH=.pillow-simd make bench
+simd: $(STAMP) ## Compile Pillow-SIMD into .pillow-simd, for its test and for: PYTHONPATH=$PWD/.pillow-simd make bench
 	bash deployments/build_pillow_simd.sh $(SIMD) $(BIN)/python
 
 lint: $(STAMP) ## Style and common mistakes

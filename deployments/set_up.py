@@ -43,7 +43,8 @@ def create_work_pool(client: SyncPrefectClient) -> None:
     except ObjectAlreadyExists:
         pool = client.read_work_pool(POOL)
         command = _command(pool.base_job_template)
-        if pool.type == ProcessWorker.type and _is_of_a_set_up(command.get("default") or ""):
+        former = command.get("default") or ""
+        if pool.type == ProcessWorker.type and _is_of_a_set_up(former) and former != shlex.join(ENGINE):
             command["default"] = shlex.join(ENGINE)
             client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=pool.base_job_template))
 

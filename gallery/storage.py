@@ -223,9 +223,9 @@ class Storage:
 
 
 def s3_client(settings: Settings, endpoint: str | None) -> S3Client:
-    session = get_session()
-    session.register_component("data_loader", _descriptions())
     try:
+        session = get_session()
+        session.register_component("data_loader", _descriptions(session.get_config_variable("data_path")))
         return boto3.Session(botocore_session=session).client(
             "s3",
             endpoint_url=endpoint,
@@ -247,9 +247,9 @@ def s3_client(settings: Settings, endpoint: str | None) -> S3Client:
 
 
 @cache
-def _descriptions() -> Loader:
+def _descriptions(data_path: str | None) -> Loader:
     """botocore's description of S3: 12 MB once read, which every session would keep for itself."""
-    return create_loader()
+    return create_loader(data_path)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ def be_frugal() -> None:
 
 def collect_now_and_then() -> None:
     """Collect garbage at the end of every fourth window: one leaves 13,000 objects in cycles, and a look through all
-    that the run holds takes as long as five of its task runs.
+    that the run holds takes 80 ms of a processor.
     """
     if next(_windows) % 4 == 0:
         gc.collect()

@@ -93,9 +93,11 @@ _PNM = re.compile(rb"P[1-7]\s")
 
 def is_built_in(name: str) -> bool:
     """Whether this Pillow can decode and encode a format; a Pillow that was compiled by hand may lack some."""
-    from PIL import features  # noqa: PLC0415 - bytes are identified without Pillow
+    if name.lower() not in _OPTIONAL:
+        return True
+    from PIL import features  # noqa: PLC0415 - loads the library in question, which few files need
 
-    return name.lower() not in _OPTIONAL or bool(features.check(name.lower()))
+    return bool(features.check(name.lower()))
 
 
 def identify(head: bytes) -> SourceFormat:

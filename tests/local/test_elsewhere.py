@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -30,7 +31,8 @@ ELSEWHERE = (
 
 
 @pytest.fixture
-def bucket_rules_as_before(servers: Servers, settings: Settings, monkeypatch: pytest.MonkeyPatch):
+def bucket_rules_as_before(servers: Servers, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The set-up of the test's stack lets its own page send to the bucket, in place of the session's."""
     yield
     for name in ELSEWHERE:
         if name.startswith("AWS_"):
