@@ -97,6 +97,7 @@ def ingest_gallery(
             workspace.attempt.image_count,
             plan.settled,
         )
+        workspace.decoders.warm_up(len(plan.todo))
         problems = [*plan.problems, *_ingest(workspace, plan.todo)]
         found_work = bool(plan.todo or plan.problems or plan.settled)
         report = patiently(settings, lambda: stages.report(workspace, problems, found_work=found_work))

@@ -77,6 +77,7 @@ def rebuild_renditions(gallery_id: GalleryId = None, style: StyleName = None) ->
         due = patiently(settings, partial(steps.count, rebuild)).due
         name = f"rebuild {gallery_id or 'all galleries'}" + (f", {style}" if style else "")
         runs.name_run(run_id, this_run.name, runs.run_name(name, due))
+        rebuild.decoders.warm_up(due)
         report = _rebuild(rebuild, RunProgress(f"rebuild-{gallery_id or 'all'}", due))
     end = partial(maintenance.end_run, settings, run_id, report.state, report.message, report.counts())
     patiently(settings, end)

@@ -89,7 +89,7 @@ def _metadata(source: Path) -> dict[str, Any]:
 
 
 def ready() -> None:
-    """Do nothing: the first task starts the children, while the first downloads run."""
+    """Do nothing: the first task starts the children."""
 
 
 def _silence_decoders() -> None:

@@ -29,8 +29,9 @@ Renderer = Callable[[Path, Path, Recipe, Limits, int], RenderedImage]
 class DecoderPool:
     """At most `processors` decoder subprocesses; a context manager, safe for any number of threads.
 
-    The images under way at once take at most `memory_budget` bytes by estimate (one that takes more runs
-    alone); an image is given up after `timeout_seconds` of decoding.
+    They start with the first image, or before it with `warm_up`. The images under way at once take at most
+    `memory_budget` bytes by estimate (one that takes more runs alone); an image is given up after
+    `timeout_seconds` of decoding.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class DecoderPool:
         timeout_seconds: float = 120,
         renderer: Renderer = child.render_file,
     ) -> None:
-        self._processors = processors
+        self._workers = processors
         self._recipe, self._limits = recipe, limits
         self._timeout_seconds = timeout_seconds
         self._renderer = renderer
@@ -51,16 +52,22 @@ class DecoderPool:
         self._gate = WeightedGate(memory_budget)
         self._lock = Lock()
         self._pool: ProcessPool | None = None
+        self._closed = False
 
     def __enter__(self) -> Self:
-        self._pool = self._start()
         return self
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
-            pool, self._pool = self._pool, None
+            pool, self._pool, self._closed = self._pool, None, True
         if pool is not None:
             _end(pool)
+
+    def warm_up(self, images: int) -> None:
+        """Start subprocesses, while the first downloads run: no more than there are `images` to come."""
+        self._workers = max(1, min(self._workers, images))
+        if images:
+            self._running()
 
     def render(self, source: Path, out_dir: Path) -> RenderedImage:
         """`render.render` in a subprocess; waits for its turn.
@@ -106,7 +113,7 @@ class DecoderPool:
 
     def _start(self) -> ProcessPool:
         pool = ProcessPool(
-            max_workers=self._processors,
+            max_workers=self._workers,
             initializer=child.initialize,
             context=DecoderContext(),
         )
@@ -115,8 +122,10 @@ class DecoderPool:
 
     def _running(self) -> ProcessPool:
         with self._lock:
-            if self._pool is None:
+            if self._closed:
                 raise TransientError("internal_error", "the decoder pool is closed")
+            if self._pool is None:
+                self._pool = self._start()
             return self._pool
 
     def _replace(self, broken: ProcessPool) -> None:

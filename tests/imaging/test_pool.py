@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Thread
 
 import planted
+import psutil
 import pytest
 from pictures import DATA, plain_recipe, quarters
 from PIL import ExifTags, Image
@@ -103,6 +104,23 @@ def test_a_rejected_file_still_tells_its_camera(pool: DecoderPool, tmp_path: Pat
         pool.render(tmp_path / "cut.jpg", tmp_path)
     assert caught.value.reason == "truncated"
     assert caught.value.metadata == {"camera_make": "Kestrel", "camera_model": "K1"}
+
+
+def test_no_more_subprocesses_than_images_and_none_before_the_first(picture: Path) -> None:
+    ours = psutil.Process()
+    before = _decoders(ours)
+    with DecoderPool(2, plain_recipe(), Limits(), 256 * MIB) as pool:
+        pool.warm_up(0)
+        assert _decoders(ours) == before
+        pool.warm_up(1)
+        assert len(_decoders(ours) - before) == 1
+        assert pool.render(picture, picture.parent).width == 640
+        assert len(_decoders(ours) - before) == 1
+    assert _decoders(ours) == before
+
+
+def _decoders(parent: psutil.Process) -> set[int]:
+    return {child.pid for child in parent.children() if "multiprocessing.spawn" in " ".join(child.cmdline())}
 
 
 def test_a_file_that_needs_more_than_its_share_runs_alone(picture: Path) -> None:
