@@ -26,6 +26,8 @@ __all__ = ["RenderedImage", "RenditionFile", "render"]
 
 # Pillow first averages whole blocks where more than this many samples of the kernel are left.
 _REDUCING_GAP = 3.0
+# Those with alpha are multiplied by it before they are resampled, and divided after.
+_OPAQUE_MODES = frozenset({"L", "RGB", "CMYK"})
 
 
 def render(
@@ -72,7 +74,12 @@ def _prepare(opened: OpenedImage, reduced: Size) -> tuple[Image.Image, list[str]
     and colour touch the fewest pixels."""
     image = to_working_mode(opened.image, opened.survey)
     if reduced != opened.size:
-        image = image.resize(opened.oriented(reduced), Image.Resampling.LANCZOS, reducing_gap=_REDUCING_GAP)
+        size = opened.oriented(reduced)
+        if image.mode in _OPAQUE_MODES and image.width < 2 * _REDUCING_GAP * size[0]:
+            # Pillow resamples across, then down. Between the two, the decoded picture goes: 8 MB less of a decoder.
+            image = image.resize((size[0], image.height), Image.Resampling.LANCZOS)
+            opened.image.close()
+        image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=_REDUCING_GAP)
     image = orient(image, opened.orientation)
     image, note = to_srgb(image, _profile_of(opened, image.mode))
     if image is opened.image:

@@ -120,6 +120,17 @@ def test_no_format_takes_more_than_its_estimate(tmp_path: Path) -> None:
             assert taken <= needs.value.bytes + 16 * MIB, f"{path.name} as {style.name}"
 
 
+def test_the_decoded_picture_is_gone_before_the_renditions_are_there(tmp_path: Path) -> None:
+    quarters(9000, 6000).save(tmp_path / "large.jpg")
+    recipe = plain_recipe(4000, 320)
+    with DecoderPool(1, recipe, Limits(), 1024 * MIB, renderer=planted.faulty_render) as pool:
+        base = _report(pool, tmp_path)
+        assert pool.render(tmp_path / "large.jpg", tmp_path).renditions[0].height == 2667
+        taken = _peak_bytes(base["pid"]) - base["peak"]
+    # Decoded at half scale, resampled across; resampled down it would be 41 MiB more.
+    assert taken <= 4 * (4500 * 3000 + 4000 * 3000) + 16 * MIB
+
+
 def test_memory_hunger_meets_a_wall_long_before_the_machines_end(tmp_path: Path) -> None:
     quarters(64, 48).save(tmp_path / "hunger.jpg")
     with DecoderPool(1, plain_recipe(), Limits(), 64 * MIB, renderer=planted.faulty_render) as pool:

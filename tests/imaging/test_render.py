@@ -91,6 +91,16 @@ def test_no_rendition_is_larger_than_its_source_or_its_box(
             assert image.size == (rendition.width, rendition.height)
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_it_is_resampled_as_pillow_resamples_at_once(mode: str, tmp_path: Path) -> None:
+    noise = Image.effect_noise((700, 500), 80)
+    Image.merge("RGB", (noise, noise.rotate(180), noise)).convert(mode).save(tmp_path / "in.jpg")
+    made = rendered(tmp_path / "in.jpg", tmp_path, plain_recipe(400, format="png")).renditions[0]
+    with Image.open(tmp_path / "in.jpg") as source, Image.open(made.path) as image:
+        at_once = source.resize((400, 286), Image.Resampling.LANCZOS)
+        assert image.convert("RGB").tobytes() == at_once.convert("RGB").tobytes()
+
+
 def test_the_watermark_is_on_large_and_medium_and_not_on_thumb(tmp_path: Path) -> None:
     grey = (128, 128, 128)
     Image.new("RGB", (3000, 2000), grey).save(tmp_path / "in.jpg", quality=95)
