@@ -29,6 +29,8 @@ from gallery.settings import MIB, Settings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+# S3, and what hands out credentials, by the names of botocore's list of endpoints.
+_AWS_SERVICES = frozenset({"s3", "sts", "oidc", "portal.sso"})
 # Seconds, and calls in all. The stages retry with longer pauses; boto3 only bridges a hiccup.
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 30
@@ -236,7 +238,8 @@ def s3_client(settings: Settings, endpoint: str | None) -> S3Client:
                 # Every stage has its own threads, at most this many each.
                 max_pool_connections=4 * settings.connections,
                 signature_version="s3v4",
-                s3={"addressing_style": "path" if endpoint else "auto"},
+                # With "auto", links would name no region: a young bucket redirects them, which browsers may not follow.
+                s3={"addressing_style": "path" if endpoint else "virtual"},
                 # Trailing checksums are news to many S3 servers; TLS and Content-Length guard the transfer.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
@@ -248,8 +251,12 @@ def s3_client(settings: Settings, endpoint: str | None) -> S3Client:
 
 @cache
 def _descriptions(data_path: str | None) -> Loader:
-    """botocore's description of S3: 12 MB once read, which every session would keep for itself."""
-    return create_loader(data_path)
+    """botocore's description of S3: 6 MB once read, which every session would keep for itself."""
+    loader = create_loader(data_path)
+    # Where each of AWS's services is would be as much again. Read once, and what is read is kept.
+    for partition in loader.load_data("endpoints")["partitions"]:
+        partition["services"] = {name: at for name, at in partition["services"].items() if name in _AWS_SERVICES}
+    return loader
 
 
 @contextmanager

@@ -22,6 +22,11 @@ from tests.conftest import PROJECT, Servers
 
 CONTENT = b"what the camera wrote" * 1000
 BIG = 128 * 1024 * 1024
+ON_AWS = {
+    "GALLERY_DATABASE_URL": "postgresql://nobody@nowhere/none",
+    "GALLERY_UPLOADS_BUCKET": "uploads",
+    "GALLERY_LIBRARY_BUCKET": "library",
+}
 
 
 @dataclass
@@ -49,14 +54,7 @@ def store(request: pytest.FixtureRequest, gallery_id: str) -> Iterator[Store]:
         return
     with mock_aws(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-        settings = Settings.from_environment(
-            {
-                "GALLERY_DATABASE_URL": "postgresql://nobody@nowhere/none",
-                "GALLERY_UPLOADS_BUCKET": "uploads",
-                "GALLERY_LIBRARY_BUCKET": "library",
-            }
-        )
-        storage = Storage(settings)
+        storage = Storage(Settings.from_environment(ON_AWS))
         storage.create_buckets()
         yield Store(storage, gallery_id)
         storage.close()
@@ -176,6 +174,18 @@ class TestEveryStore:
         assert httpx.URL(url).scheme in ("http", "https")
         assert (fields["key"], fields["Content-Type"]) == (f"{store.prefix}/a.jpg", "image/jpeg")
         assert {"policy", "x-amz-signature"} <= fields.keys()
+
+
+def test_links_into_aws_name_the_region_since_a_young_bucket_would_redirect_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {"DEFAULT_REGION": "eu-central-1", "ACCESS_KEY_ID": "id", "SECRET_ACCESS_KEY": "key"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    storage = Storage(Settings.from_environment(ON_AWS))
+    post, _ = storage.presign_post("g/a.jpg", size=17, content_type="image/jpeg", expires_seconds=60)
+    put = storage.presign_put("g/a.jpg", size=17, content_type="image/jpeg", expires_seconds=60)
+    hosts = {httpx.URL(link).host for link in (post, put, storage.presign_get("g/a.jpg", expires_seconds=60))}
+    assert hosts == {"uploads.s3.eu-central-1.amazonaws.com", "library.s3.eu-central-1.amazonaws.com"}
 
 
 @pytest.fixture
