@@ -9,10 +9,17 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect
 
-from tests.journeys import PATIENCE_SECONDS, write_folder
+from tests.journeys import PATIENCE_SECONDS, photo, write_folder
 
 LOOPBACK = {"127.0.0.1", "localhost"}
 PATIENCE = PATIENCE_SECONDS * 1000  # milliseconds
+
+
+def photographs(count: int, size: int = 0) -> dict[str, bytes]:
+    """Small photographs; `size` is in bytes."""
+    return {
+        f"card{1 + seed % 2}/IMG_{seed:04}.JPG": photo(seed, (320, 240)).ljust(size, b"\0") for seed in range(count)
+    }
 
 
 class Visitor:

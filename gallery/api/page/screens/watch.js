@@ -80,7 +80,7 @@ function stillWaiting(state) {
 function verdict({ state, counts, image_count: total }) {
   const good = counts.saved + counts.replaced + counts.unchanged + counts.superseded;
   const all = `All ${count(total, "photograph")} are in the gallery`;
-  const some = `${number(good)} of ${count(total, "photograph")} are in the gallery`;
+  const some = `${number(good)} of ${count(total, "photograph")} ${good === 1 || total === 1 ? "is" : "are"} in the gallery`;
   switch (state) {
     case "completed":
       return [total === 1 ? "The photograph is in the gallery" : all, "That was all. You may close this tab."];

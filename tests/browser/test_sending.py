@@ -1,4 +1,4 @@
-"""The page at `/`, as photographers use it: real Chromium, real S3, real runs."""
+"""The page at `/`, while photographers send: real Chromium, real S3. What the runs make of it is another module's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from playwright.sync_api import Dialog, Route, expect
 from sqlalchemy import Engine, select
@@ -13,81 +14,26 @@ from sqlalchemy import Engine, select
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import UploadRow
 from tests.browser.dead_line import POSTS, dead_line
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import Visitor, photographs
 from tests.conftest import Servers
-from tests.journeys import Journeys, photo, wait_until
+from tests.journeys import Journeys, photo
 
 SIGN = "**/sign"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _no_run_left_behind(engine: Engine) -> Iterator[None]:
-    """A page may be closed before its run has ended; those of the next module are not to wait for them."""
+def _no_run_is_started(servers: Servers, engine: Engine) -> Iterator[None]:
+    """Ops have paused the pool: runs wait, and are cancelled in the end."""
+    pool = f"{servers.info.prefect_api_url}/work_pools/gallery"
+    httpx.patch(pool, json={"is_paused": True}, trust_env=False).raise_for_status()
     yield
-    under_way = select(UploadRow.upload_id).where(UploadRow.state.in_(("accepted", "running"))).limit(1)
-
-    def all_ended() -> bool | None:
-        with transaction(engine) as session:
-            return session.scalar(under_way) is None or None
-
-    wait_until(all_ended, "all runs to have ended")
-
-
-def photographs(count: int, size: int = 0) -> dict[str, bytes]:
-    """Small photographs; `size` is in bytes."""
-    return {
-        f"card{1 + seed % 2}/IMG_{seed:04}.JPG": photo(seed, (320, 240)).ljust(size, b"\0") for seed in range(count)
-    }
-
-
-def test_a_dropped_folder_of_200_photographs_arrives_and_appears(
-    visitor: Visitor, journeys: Journeys, gallery_id: str
-) -> None:
-    visitor.open()
-    assert visitor.page.url.endswith(f"?gallery={gallery_id}"), "the token has left the address bar"
-    visitor.drop(visitor.folder(photographs(200, 100_000)))
-    visitor.sees("200 photographs, 20 MB")
-    visitor.send(200)
-    visitor.is_told_that_all_has_arrived()
-    visitor.sees(
-        "All photographs have arrived. The gallery is made from here on without this page, "
-        "and nothing is lost when you close it."
-    )
-    visitor.sees_heading("All 200 photographs are in the gallery")
-    assert set(journeys.current(gallery_id)) == set(photographs(200))
-    thumbs = visitor.page.locator("#sheet img")
-    expect(thumbs).to_have_count(200)
-    for thumb in (thumbs.first, thumbs.last):
-        thumb.scroll_into_view_if_needed()
-        expect(thumb).to_have_js_property("naturalWidth", 320)
-
-
-def test_on_a_phone_rejected_files_are_explained_in_plain_words(phone: Visitor) -> None:
-    long_name = "a-very-long-name-without-any-space-in-it-" * 4
-    files = {
-        "fine.jpg": photo(1),
-        "broken.jpg": photo(2)[:5000],
-        f"{long_name}.jpg": b"no photograph" * 99,
-        f"{long_name}.nef": b"raw",
-    }
-    phone.open()
-    phone.sees_heading("Choose the photographs")
-    assert phone.is_within_its_width()
-    phone.choose(phone.folder(files))
-    phone.sees("1 file will not be sent")
-    assert phone.is_within_its_width()
-    phone.send(3)
-    phone.sees_heading("1 of 3 photographs are in the gallery")
-    phone.sees("2 photographs need your attention")
-    for title, name in {"Incomplete file": "broken.jpg", "Not a photograph": f"{long_name}.jpg"}.items():
-        group = phone.page.locator("#problems > li").filter(has_text=title)
-        expect(group.get_by_text(name, exact=True)).to_be_visible()
-        expect(group).to_contain_text("again")
-    assert phone.is_within_its_width()
-    phone.page.reload()
-    phone.sees_heading("1 of 3 photographs are in the gallery")
-    phone.page.get_by_role("button", name="Send more photographs").click()
-    phone.sees_heading("Choose the photographs")
+    with transaction(engine) as session:
+        uploads = session.scalars(select(UploadRow.upload_id).where(UploadRow.state == "accepted")).all()
+    key = {"Authorization": f"Bearer {servers.info.api_key}"}
+    for upload in uploads:
+        cancel = f"{servers.info.api_url}/v1/uploads/{upload}/cancel"
+        assert httpx.post(cancel, headers=key, trust_env=False).status_code == 202
+    httpx.patch(pool, json={"is_paused": False}, trust_env=False).raise_for_status()
 
 
 def test_after_a_reload_the_same_folder_sends_only_the_rest(
@@ -320,34 +266,6 @@ def test_a_link_that_expires_while_sending_is_replaced_and_sending_goes_on(visit
     visitor.page.unroute(SIGN)
     visitor.open()
     visitor.is_told_that_all_has_arrived()
-
-
-ENDS = {
-    "failed": "1 of 1 photograph are in the gallery",
-    "cancelled": "This upload was stopped",
-    "crashed": "Something went wrong here",
-    "expired": "This upload has expired",
-}
-
-
-def test_every_end_is_told_and_one_that_is_retried_is_followed(
-    visitor: Visitor, journeys: Journeys, gallery_id: str
-) -> None:
-    visitor.open()
-    visitor.choose(visitor.folder(photographs(1)))
-    visitor.send(1)
-    visitor.sees_heading("The photograph is in the gallery")
-    upload_id = journeys.upload_of(gallery_id).upload_id
-    for state, told in ENDS.items():
-        journeys.set_state(upload_id, state)
-        visitor.page.reload()
-        visitor.sees_heading(told)
-        expect(visitor.page.get_by_role("button", name="Send more photographs")).to_be_visible()
-        if state in ("failed", "crashed"):
-            journeys.set_state(upload_id, "running")
-            visitor.sees_heading("You may close this tab now")
-            journeys.set_state(upload_id, "completed")
-            visitor.sees_heading("The photograph is in the gallery")
 
 
 def test_the_screen_stays_on_while_photographs_are_sent_and_no_longer(visitor: Visitor, servers: Servers) -> None:
