@@ -147,17 +147,19 @@ def process(
 @app.command()
 def serve() -> None:
     """Run the API alone, on GALLERY_API_HOST (default 127.0.0.1) and GALLERY_API_PORT (default 8000)."""
+    port = os.environ.get("GALLERY_API_PORT", "8000")
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ConfigurationError("GALLERY_API_PORT is wrong: must be a port's number, 1 to 65535")
+    settings = load_settings()
+
     import uvicorn
 
     from gallery.api.app import create_app
     from gallery.api.logs import logging_config
 
-    port = os.environ.get("GALLERY_API_PORT", "8000")
-    if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ConfigurationError("GALLERY_API_PORT is wrong: must be a port's number, 1 to 65535")
     host = os.environ.get("GALLERY_API_HOST", "127.0.0.1")
     uvicorn.run(
-        create_app(load_settings()),
+        create_app(settings),
         host=host,
         port=int(port),
         access_log=False,

@@ -252,6 +252,12 @@ def test_set_up_again_changes_nothing_and_leaves_what_ops_have_changed(journeys:
 
 
 def test_set_up_gives_a_pool_its_own_python_and_leaves_a_command_of_ops(journeys: Journeys) -> None:
+    # Here, for their import takes seconds.
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from deployments.set_up import create_work_pool
+
     def template(command: str | None) -> dict[str, Any]:
         found: dict[str, Any] = journeys.prefect.get("/work_pools/gallery").json()["base_job_template"]
         found["variables"]["properties"]["command"]["default"] = command
@@ -259,12 +265,11 @@ def test_set_up_gives_a_pool_its_own_python_and_leaves_a_command_of_ops(journeys
 
     def after_set_up_of(command: str | None) -> str:
         journeys.prefect.patch("/work_pools/gallery", json={"base_job_template": template(command)}).raise_for_status()
-        code = (
-            "from deployments.set_up import create_work_pool; from prefect.client.orchestration import get_client\n"
-            "with get_client(sync_client=True) as client: create_work_pool(client)"
-        )
-        environment = journeys.servers.info.process_environment(journeys.servers.given)
-        subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=environment, check=True)
+        with (
+            temporary_settings({PREFECT_API_URL: str(journeys.prefect.base_url)}),
+            get_client(sync_client=True) as client,
+        ):
+            create_work_pool(client)
         found = journeys.prefect.get("/work_pools/gallery").json()
         return str(found["base_job_template"]["variables"]["properties"]["command"]["default"])
 

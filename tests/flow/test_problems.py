@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 
-import pytest
 from sqlalchemy import text
 
 from gallery.catalogue.connect import transaction
@@ -262,16 +261,3 @@ def test_overtaken_while_it_was_being_saved_an_upload_gives_up_its_own_objects(
     assert journeys.library(gallery_id) == before["IMG.jpg"].keys
     # Kept: what was not taken is still the photographer's.
     assert f"{gallery_id}/{result.upload_id}/IMG.jpg" in journeys.staged(gallery_id)
-
-
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"gallery_id": "never-heard-of"}, "gallery 'never-heard-of' is not known"),
-        ({"gallery_id": "never-heard-of", "upload_id": "x"}, "gallery 'never-heard-of' is not known"),
-    ],
-)
-def test_an_unknown_upload_is_a_clear_failure(journeys: Journeys, parameters: dict[str, str], message: str) -> None:
-    run = journeys.run_deployment(**parameters)
-    assert run["state"]["type"] == "FAILED"
-    assert message in run["state"]["message"]
