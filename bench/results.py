@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import PIL
+
 BASE = "bare_loop"
 
 
@@ -63,6 +65,7 @@ class Results:
         return {
             "images": self.images,
             "megapixels": self.megapixels,
+            "pillow": PIL.__version__,  # Pillow-SIMD's ends in .post and a number
             "variants": {name: _variant(runs) for name, runs in self.runs.items()},
             "ratio_to_bare_loop": self._ratios(),
             "left_out": dict(self.left_out),

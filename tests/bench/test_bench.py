@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import PIL
 import pytest
 from sqlalchemy import Engine
 
@@ -54,6 +55,7 @@ def test_every_variant_saves_every_image_and_is_measured(
 
     found = json.loads(capsys.readouterr().out)
     assert (found["images"], found["megapixels"], found["left_out"]) == (3, 1.0, {})
+    assert found["pillow"] == PIL.__version__
     assert list(found["variants"]) == list(MEASURED)
     for name, variant in found["variants"].items():
         assert variant.keys() >= FIGURES
