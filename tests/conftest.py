@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import psutil
 import pytest
 from sqlalchemy import Engine
 
@@ -74,8 +75,15 @@ class Servers:
 
     def restart(self, *parts: PartName, **changed: str) -> None:
         """Start what does not run; first end these parts, to start them with these settings changed."""
-        # As `gallery down` ends them. Prefect's worker, now and then, goes on after its SIGTERM.
-        LocalStack(self.home, PROJECT, self.given)._end(frozenset(parts), lambda line: None)
+        for part in parts:
+            process = psutil.Process(self.pids[part])
+            process.terminate()
+            try:
+                process.wait(15)
+            except psutil.TimeoutExpired:
+                # Prefect's worker, now and then, goes on after its SIGTERM (docs/operations.md).
+                process.kill()
+                process.wait(10)
         # To all but the S3 server itself, S3 is elsewhere: behind the proxy.
         LocalStack(self.home, PROJECT, clean_environment(**self.ports)).start(parts=["postgres", "s3"])
         LocalStack(self.home, PROJECT, {**self.given, **changed}).start()
