@@ -17,7 +17,7 @@ from tasks.policies import CACHE_EXPIRATION, process_cache_key
     result_serializer="json",
     cache_key_fn=process_cache_key,
     cache_expiration=CACHE_EXPIRATION,
-    # Of a run's last thousand results, 8 KB each; a retry is another process and reads them from storage.
+    # Prefect would keep a run's last thousand results, 8 KB each; a retry is another process and reads the stored ones.
     cache_result_in_memory=False,
 )
 def process(workspace: Workspace, image: DownloadedImage) -> ProcessedImage:

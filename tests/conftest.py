@@ -18,8 +18,9 @@ from sqlalchemy import Engine
 from gallery.catalogue.connect import connect
 from gallery.catalogue.migrate import migrate
 from gallery.local.info import StackInfo
-from gallery.local.parts import PartName
+from gallery.local.parts import ENDINGS, PartName
 from gallery.local.ports import VARIABLES, is_free
+from gallery.local.processes import end
 from gallery.local.set_up import set_up_stack
 from gallery.local.stack import LocalStack
 from gallery.settings import Settings, load_settings
@@ -76,14 +77,8 @@ class Servers:
     def restart(self, *parts: PartName, **changed: str) -> None:
         """Start what does not run; first end these parts, to start them with these settings changed."""
         for part in parts:
-            process = psutil.Process(self.pids[part])
-            process.terminate()
-            try:
-                process.wait(15)
-            except psutil.TimeoutExpired:
-                # Prefect's worker, now and then, goes on after its SIGTERM (docs/operations.md).
-                process.kill()
-                process.wait(10)
+            # By force in the end: Prefect's worker, now and then, goes on after its SIGTERM (docs/operations.md).
+            end([psutil.Process(self.pids[part])], ENDINGS[part], None)
         # To all but the S3 server itself, S3 is elsewhere: behind the proxy.
         LocalStack(self.home, PROJECT, clean_environment(**self.ports)).start(parts=["postgres", "s3"])
         LocalStack(self.home, PROJECT, {**self.given, **changed}).start()

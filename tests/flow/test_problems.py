@@ -261,3 +261,9 @@ def test_overtaken_while_it_was_being_saved_an_upload_gives_up_its_own_objects(
     assert journeys.library(gallery_id) == before["IMG.jpg"].keys
     # Kept: what was not taken is still the photographer's.
     assert f"{gallery_id}/{result.upload_id}/IMG.jpg" in journeys.staged(gallery_id)
+
+
+def test_an_unknown_upload_is_a_clear_failure(journeys: Journeys) -> None:
+    run = journeys.run_deployment(gallery_id="never-heard-of", upload_id="x")
+    assert run["state"]["type"] == "FAILED"
+    assert "gallery 'never-heard-of' is not known" in run["state"]["message"]
