@@ -5,12 +5,17 @@ from __future__ import annotations
 import base64
 import itertools
 import os
+import shlex
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import httpx
 import psutil
 import pytest
 from sqlalchemy import Engine
@@ -123,6 +128,37 @@ def servers(stores: Servers) -> Servers:
     stack = LocalStack(stores.home, PROJECT, stores.given)
     info = stack.start(set_up=set_up_stack(PROJECT, stores.given))
     return replace(stores, info=info)
+
+
+@pytest.fixture(scope="session")
+def warm_engine(servers: Servers) -> Iterator[str]:
+    """The command of a flow run that need not import anything (tests/warm_runs.py)."""
+    path = servers.home / "warm_runs"
+    script = str(PROJECT / "tests" / "warm_runs.py")
+    environment = {**servers.environment, "PYTHONPATH": str(PROJECT)}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        command, inherited = [sys.executable, script, "serve", str(listener.fileno())], [listener.fileno()]
+        with subprocess.Popen(command, env=environment, cwd=PROJECT, pass_fds=inherited) as server:
+            yield shlex.join([sys.executable, "-S", script, "run", str(path)])
+            server.terminate()
+
+
+@pytest.fixture(scope="module")
+def warm_runs(servers: Servers, warm_engine: str) -> Iterator[None]:
+    """Flow runs of a module start warm: for tests about what runs do, not about how their processes come and go."""
+    with httpx.Client(base_url=servers.info.prefect_api_url) as prefect:
+        deployments = prefect.post("/deployments/filter", json={}).json()
+
+        def start_by(variables: dict[str, str]) -> None:
+            for deployment in deployments:
+                answer = prefect.patch(f"/deployments/{deployment['id']}", json={"job_variables": variables})
+                answer.raise_for_status()
+
+        start_by({"command": warm_engine})
+        yield
+        start_by({})
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,8 @@ from tests.journeys import Journeys, photo
 from tests.test_cli import error_of
 from tests.test_cli import gallery as run
 
+pytestmark = pytest.mark.usefixtures("warm_runs")
+
 
 def test_api_prefect_history_and_command_line_say_the_same(journeys: Journeys, gallery_id: str) -> None:
     files = {"a.jpg": photo(1), "b.jpg": photo(2), "c.jpg": photo(3), "letter.jpg": b"Dear"}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.visitor import Visitor, photographs
 from tests.journeys import Journeys, photo
+
+pytestmark = pytest.mark.usefixtures("warm_runs")
 
 
 def test_a_dropped_folder_of_200_photographs_arrives_and_appears(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 
+import pytest
 from sqlalchemy import text
 
 from gallery.catalogue.connect import transaction
 from tests.journeys import Journeys, photo, wait_until
+
+pytestmark = pytest.mark.usefixtures("warm_runs")
 
 
 def test_bad_files_are_rejected_with_reasons_and_hold_up_nothing(journeys: Journeys, gallery_id: str) -> None:

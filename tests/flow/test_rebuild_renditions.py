@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from uuid import UUID
 
+import pytest
 from PIL import Image
 from sqlalchemy import select
 
@@ -14,6 +15,8 @@ from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import MaintenanceRow
 from gallery.runs import REBUILD_QUEUE
 from tests.journeys import Journeys, photo, wait_until
+
+pytestmark = pytest.mark.usefixtures("warm_runs")
 
 STYLES = "[styles.large]\nwidth = 100\nheight = 100\n[styles.thumb]\nwidth = 30\nheight = 30\n"
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 
+import pytest
 from sqlalchemy import text
 
 from gallery.catalogue.connect import transaction
 from tests.conftest import PROJECT
 from tests.journeys import Journeys, photo
+
+pytestmark = pytest.mark.usefixtures("warm_runs")
 
 SHARED_PHOTOS = PROJECT.parent / "shared" / "photos"
 

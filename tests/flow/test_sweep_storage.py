@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from uuid import UUID
 
+import pytest
 from sqlalchemy import insert, select
 
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import CallbackRow, MaintenanceRow, OutboxRow
 from tests.journeys import Journeys, photo, wait_until
 from tests.test_cli import gallery
+
+pytestmark = pytest.mark.usefixtures("warm_runs")
 
 
 def leave_due(journeys: Journeys, gallery_id: str) -> str:

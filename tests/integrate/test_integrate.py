@@ -26,6 +26,8 @@ from tests.conftest import PROJECT, Servers
 from tests.journeys import PATIENCE_SECONDS, photo, wait_until
 from tests.second_api import CALLBACK_SECRET, SecondApi, free_port, running_api
 
+pytestmark = pytest.mark.usefixtures("warm_runs")
+
 HERE = Path(__file__).parent
 # The bundle of all of Uppy, as npm has it. Newer versions may want other options.
 UPPY = "uppy@6.0.1"

@@ -1,0 +1,102 @@
+"""Flow runs without the start of Python: Prefect's engine, forked from a process that has imported it all.
+
+    python tests/warm_runs.py serve DESCRIPTOR   # of a Unix socket that listens already, so that no command is early
+    python -S tests/warm_runs.py run PATH        # of that socket
+
+A worker that starts its runs by the second command does so in a fraction of the CPU time. A run is a process and a
+session of its own, with the environment, folder and output that the worker has given the command; the command passes
+signals on to it and ends as it ends.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+
+MESSAGE_BYTES = 1 << 17
+# By runs, and by what they import when it is first used.
+IMPORTED = (
+    "anyio._backends._asyncio",
+    "boto3.s3.inject",
+    "flows.ingest_gallery",
+    "flows.rebuild_renditions",
+    "flows.sweep_storage",
+    "prefect.flow_engine",
+    "prefect.runner",
+    "psycopg",
+)
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def run(path: str) -> int:
+    """Have the server make the run that this process was started for; returns its exit status."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
+        server.connect(path)
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        socket.send_fds(server, [json.dumps([str(Path.cwd()), dict(os.environ)]).encode()], [0, 1, 2])
+        pid = int(server.recv(64))
+
+        def pass_on(number: int, _: FrameType | None) -> None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+        for number in SIGNALS:
+            signal.signal(number, pass_on)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        return int(server.recv(64))
+
+
+def serve(descriptor: int) -> None:
+    """Wait for commands, as long as the process that started this one lives; returns in each run's own process."""
+    starter = os.getppid()
+    with socket.socket(fileno=descriptor) as listener:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        while True:
+            if not select.select([listener], [], [], 5)[0]:
+                if os.getppid() != starter:
+                    os._exit(0)
+                continue
+            command, _ = listener.accept()
+            if os.fork() == 0:
+                break
+            command.close()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    message, outputs, _, _ = socket.recv_fds(command, MESSAGE_BYTES, 3)
+    if pid := os.fork():
+        command.send(str(pid).encode())
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        with suppress(OSError):
+            command.send(str(status).encode())
+        os._exit(0)
+    command.close()
+    os.setsid()
+    for number, output in enumerate(outputs):
+        os.dup2(output, number)
+        os.close(output)
+    folder, environment = json.loads(message)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+
+
+if __name__ == "__main__":
+    action, where = sys.argv[1:]
+    if action == "run":
+        sys.exit(run(where))
+
+    for module in IMPORTED:
+        importlib.import_module(module)
+    serve(int(where))
+    # What was imported has read the environment of this file's process.
+    sys.modules["prefect.context"].refresh_global_settings_context()
+    sys.argv = ["-m"]
+    runpy.run_module("prefect.engine", run_name="__main__", alter_sys=True)
