@@ -161,7 +161,7 @@ class Plan:
         if (url := external_prefect_url(outer)) is not None:
             passed = ("PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_HOME", "PREFECT_PROFILE")
             return {**chosen, **{name: outer[name] for name in passed if name in outer}, "PREFECT_API_URL": url}
-        return {**chosen, "PREFECT_API_URL": self.prefect_server.api_url, "PREFECT_HOME": str(self.home / "prefect")}
+        return chosen | prefect_settings.values(prefect_settings.client_fixed(self.prefect_server.api_url, self.home))
 
 
 def _joined(first: str, more: str | None) -> str:

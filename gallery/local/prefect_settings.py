@@ -89,6 +89,18 @@ def server_fixed(host: str, port: int, home: Path, database_url: str) -> Mapping
     }
 
 
+def client_fixed(api_url: str, home: Path) -> Mapping[str, Setting]:
+    """What clients of the embedded server must have."""
+    return {
+        "PREFECT_API_URL": Setting(api_url, "no profile, and no other server, has a say"),
+        "PREFECT_HOME": Setting(str(home / "prefect"), "~/.prefect and its profiles stay untouched"),
+        "PREFECT_API_SSL_CERT_FILE": Setting(
+            str(Path(__file__).with_name("nobody.pem")),
+            "a file of certificates is read for HTTP, too: all public ones, 20 ms of CPU for each of a run's 12 clients",
+        ),
+    }
+
+
 def values(*settings: Mapping[str, Setting]) -> dict[str, str]:
     """The settings as environment variables; later ones win."""
     return {name: setting.value for mapping in settings for name, setting in mapping.items()}

@@ -314,6 +314,7 @@ def test_every_prefect_setting_exists(tmp_path: Path) -> None:
             prefect_settings.CLIENT_TUNED,
             prefect_settings.PRIVACY,
             prefect_settings.server_fixed("127.0.0.1", 1, tmp_path, "postgresql+asyncpg://"),
+            prefect_settings.client_fixed("http://127.0.0.1:1/api", tmp_path),
         )
         for name in mapping
     } - {"DO_NOT_TRACK"}
