@@ -96,7 +96,7 @@ def client_fixed(api_url: str, home: Path) -> Mapping[str, Setting]:
         "PREFECT_HOME": Setting(str(home / "prefect"), "~/.prefect and its profiles stay untouched"),
         "PREFECT_API_SSL_CERT_FILE": Setting(
             str(Path(__file__).with_name("nobody.pem")),
-            "a file of certificates is read for HTTP, too: all public ones, 20 ms of CPU for each of a run's 12 clients",
+            "a file of certificates is read for HTTP, too: all public ones, 20 ms of CPU for each of 12 clients a run",
         ),
     }
 

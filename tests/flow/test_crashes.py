@@ -48,38 +48,3 @@ def test_a_run_killed_between_put_and_save_is_finished_by_its_retry(journeys: Jo
     assert set(versions) == set(files)
     assert journeys.library(gallery_id) == frozenset().union(*(version.keys for version in versions.values()))
     assert journeys.due(gallery_id) == []
-
-
-def test_a_forced_run_redoes_everything_and_its_retry_only_what_is_left(journeys: Journeys, gallery_id: str) -> None:
-    first = journeys.send(gallery_id, {"a.jpg": photo(1), "b.jpg": photo(2), "c.jpg": photo(3)})
-    before = journeys.current(gallery_id)
-    with journeys.servers.s3.fault("PUT", rf"/{gallery_id}/[^/]+/2/thumb", status=503):
-        run = journeys.run_deployment(gallery_id=gallery_id, force=True)
-    assert run["state"]["type"] == "FAILED"
-    assert run["state"]["message"].endswith("1 could not be redone and stay as they were: storage_unavailable")
-    assert run["name"] == f"{gallery_id} · 3 images"
-
-    run = journeys.retry(run["id"])
-    assert run["state"]["message"] == "3 of 3 replaced"
-    # Not the two again: their staged files were deleted as those of replacements are.
-    assert journeys.task_runs(run["id"], 10 + 4)["process", "Completed"] == 3
-    # The same entry writes the same keys: they stay.
-    assert {name: version.keys for name, version in journeys.current(gallery_id).items()} == {
-        name: version.keys for name, version in before.items()
-    }
-    assert frozenset().union(*(version.keys for version in before.values())) == journeys.library(gallery_id)
-    assert journeys.upload(first.upload_id).attempt == 3
-
-
-def test_names_that_storage_and_signatures_find_hard_come_through(journeys: Journeys, gallery_id: str) -> None:
-    names = [
-        "with space.jpg", "plus+plus.jpg", "100%.jpg", "%41.jpg", "hash#1.jpg", "q?x=1&y.jpg", "quote'\".jpg",
-        "ümläut.jpg", "日本/写真.jpg", "emoji🎉.jpg", "a=b;c,d.jpg", "<tag>&amp;.jpg", "~^`|{}[].jpg", "$dollar.jpg",
-        "x" * 251 + ".jpg", "UPPER.JPG", "upper.jpg", "trailing ", " leading.jpg", "no_extension",
-    ]  # fmt: skip
-    result = journeys.send(gallery_id, {name: photo(number) for number, name in enumerate(names)})
-    assert result.counts["saved"] == len(names)
-    versions = journeys.current(gallery_id)
-    assert set(versions) == set(names)
-    for number, name in enumerate(names):
-        assert journeys.looks_like(versions[name].styles["thumb"][0], photo(number)), name
