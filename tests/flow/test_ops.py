@@ -9,15 +9,21 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psutil
 import pytest
+from anyio.from_thread import start_blocking_portal
+from prefect.events import Event
+from prefect.events.clients import PrefectEventSubscriber
+from prefect.events.filters import EventFilter, EventNameFilter
 
 from gallery.runs import DEPLOYMENTS, LIMIT_NAME, REBUILD_QUEUE, RETRY_AUTOMATION
 from tests.conftest import PROJECT
 from tests.flow.processes import flow_process
-from tests.journeys import Journeys, photo, wait_until
+from tests.journeys import PATIENCE_SECONDS, Journeys, photo, wait_until
 from tests.test_cli import gallery
 
 
@@ -33,19 +39,29 @@ def artifacts(journeys: Journeys, flow_run_id: str | None) -> dict[str, dict[str
     return {item["key"].split("-")[0]: item for item in found}
 
 
-def limit_events(journeys: Journeys, flow_run_id: str | None) -> list[str]:
-    """How often a run took or gave back slots of limits, by the server's own record."""
-    events = journeys.prefect.post(
-        "/events/filter",
-        json={
-            "filter": {
-                "event": {"prefix": ["prefect.concurrency-limit."]},
-                "related": {"id": [f"prefect.flow-run.{flow_run_id}"]},
-            },
-            "limit": 50,
-        },
-    ).json()["events"]
-    return sorted(event["event"].rsplit(".", 1)[1] for event in events)
+@contextmanager
+def limit_events(journeys: Journeys) -> Iterator[Callable[[str | None], list[str]]]:
+    """Listens; then tells how often a run took or gave back slots of limits, by the server's own events."""
+    heard: list[Event] = []
+    listening = threading.Event()
+
+    async def listen() -> None:
+        wanted = EventFilter(event=EventNameFilter(prefix=["prefect.concurrency-limit."]))
+        async with PrefectEventSubscriber(journeys.servers.info.prefect_api_url, filter=wanted) as events:
+            listening.set()
+            async for event in events:
+                heard.append(event)  # noqa: PERF401 - others read it meanwhile
+
+    def of_run(flow_run_id: str | None) -> list[str]:
+        run = f"prefect.flow-run.{flow_run_id}"
+        found = [event for event in heard if run in {related.id for related in event.related}]
+        return sorted(event.event.rsplit(".", 1)[1] for event in found)
+
+    with start_blocking_portal() as portal:
+        under_way = portal.start_task_soon(listen)
+        assert listening.wait(PATIENCE_SECONDS)
+        yield of_run
+        under_way.cancel()
 
 
 def has_begun(journeys: Journeys, gallery_id: str) -> bool | None:
@@ -81,10 +97,14 @@ def test_a_run_tells_its_story_and_takes_one_slot_however_many_images_it_has(
     journeys: Journeys, gallery_id: str
 ) -> None:
     files = {f"IMG_{number}.jpg": photo(number) for number in range(20)}
-    many = journeys.send(gallery_id, {**files, "letter.jpg": b"Dear Sir"})
-    one = journeys.send(f"{gallery_id}-one", {"a.jpg": photo(1)})
-    run = journeys.ended(many.flow_run_id)
-    journeys.ended(one.flow_run_id)
+    with limit_events(journeys) as slots:
+        many = journeys.send(gallery_id, {**files, "letter.jpg": b"Dear Sir"})
+        one = journeys.send(f"{gallery_id}-one", {"a.jpg": photo(1)})
+        run = journeys.ended(many.flow_run_id)
+        journeys.ended(one.flow_run_id)
+        for run_id in (many.flow_run_id, one.flow_run_id):
+            wait_until(lambda run_id=run_id: len(slots(run_id)) > 1 or None, "the slot to be given back")
+    assert [slots(result.flow_run_id) for result in (many, one)] == [["acquired", "released"]] * 2
     assert (run["name"], run["state"]["name"]) == (f"{gallery_id} · 21 images", "Completed with rejects")
 
     story = artifacts(journeys, many.flow_run_id)
@@ -100,12 +120,6 @@ def test_a_run_tells_its_story_and_takes_one_slot_however_many_images_it_has(
     shown = journeys.api.get(f"/v1/galleries/{gallery_id}-one/images").json()["images"]
     assert [(image["file_name"], set(image["placeholder"])) for image in shown] == [("a.jpg", {"colour", "thumbhash"})]
 
-    for result in (many, one):
-        events = wait_until(
-            lambda run_id=result.flow_run_id: found if len(found := limit_events(journeys, run_id)) > 1 else None,
-            "the slot to be given back",
-        )
-        assert events == ["acquired", "released"]
     mine = {"flow_run_id": {"any_": [many.flow_run_id]}, "level": {"ge_": 20}}
     lines = [line["message"] for line in filtered(journeys, "logs", logs=mine, limit=200)]
     ours = [line for line in lines if "Finished in state" not in line and not line.startswith("Task run")]
