@@ -131,8 +131,11 @@ def servers(stores: Servers) -> Servers:
 
 
 @pytest.fixture(scope="session")
-def warm_engine(servers: Servers) -> Iterator[str]:
-    """The command of a flow run that need not import anything (tests/warm_runs.py)."""
+def warm_engine(servers: Servers) -> Iterator[str | None]:
+    """The command of a flow run that need not import anything (tests/warm_runs.py); Linux alone can."""
+    if not sys.platform.startswith("linux"):
+        yield None
+        return
     path = servers.home / "warm_runs"
     script = str(PROJECT / "tests" / "warm_runs.py")
     environment = {**servers.environment, "PYTHONPATH": str(PROJECT)}
@@ -146,8 +149,11 @@ def warm_engine(servers: Servers) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def warm_runs(servers: Servers, warm_engine: str) -> Iterator[None]:
+def warm_runs(servers: Servers, warm_engine: str | None) -> Iterator[None]:
     """Flow runs of a module start warm: for tests about what runs do, not about how their processes come and go."""
+    if warm_engine is None:
+        yield
+        return
     with httpx.Client(base_url=servers.info.prefect_api_url) as prefect:
         deployments = prefect.post("/deployments/filter", json={}).json()
 

@@ -73,6 +73,9 @@ def serve(descriptor: int) -> None:
     message, outputs, _, _ = socket.recv_fds(command, MESSAGE_BYTES, 3)
     if pid := os.fork():
         command.send(str(pid).encode())
+        if command in select.select([command, os.pidfd_open(pid)], [], [])[0]:
+            # The command was killed: a run does not outlive what stands for it.
+            os.kill(pid, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         with suppress(OSError):
             command.send(str(status).encode())

@@ -17,7 +17,7 @@ def test_a_dropped_folder_of_80_photographs_arrives_and_appears(
     visitor.open()
     assert visitor.page.url.endswith(f"?gallery={gallery_id}"), "the token has left the address bar"
     visitor.drop(visitor.folder(photographs(80, 100_000)))
-    visitor.sees("80 photographs, 8 MB")
+    visitor.sees("80 photographs, 8.0 MB")
     visitor.send(80)
     visitor.is_told_that_all_has_arrived()
     visitor.sees(
