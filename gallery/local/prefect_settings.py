@@ -51,7 +51,7 @@ SERVER_TUNED: Mapping[str, Setting] = {
         "7776000", "seconds, 90 days: as long as a run can be looked at and retried in the UI"
     ),
     "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": Setting(
-        "P3D", "an event is of use while its run is watched; a gallery makes 20,000 of them; default 7 days"
+        "P3D", "an event, where it is kept, is of use while its run is watched; a gallery makes 12,000; default 7 days"
     ),
     "PREFECT_SERVER_DATABASE_TIMEOUT": Setting(
         "60", "seconds; the default of 10 is too short on a machine whose processors all decode images"
@@ -84,10 +84,9 @@ def server_fixed(host: str, port: int, home: Path, database_url: str) -> Mapping
     """What the embedded server must have: where it is, where its data lies, and who may talk to it."""
     url = f"http://{host}:{port}"
     return {
-        "PREFECT_HOME": Setting(str(home / "prefect"), "~/.prefect and its profiles stay untouched"),
+        **client_fixed(f"{url}/api", home),
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": Setting(database_url, "here, for arguments are public"),
         "PREFECT_SERVER_UI_API_URL": Setting(f"{url}/api", "off port 4200 the UI does not find its API"),
-        "PREFECT_API_URL": Setting(f"{url}/api", "no profile, and no other server, has a say"),
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": Setting(
             f"{url},http://localhost:{port}", "the default `*` lets any web page that is open start runs here"
         ),
@@ -95,7 +94,7 @@ def server_fixed(host: str, port: int, home: Path, database_url: str) -> Mapping
 
 
 def client_fixed(api_url: str, home: Path) -> Mapping[str, Setting]:
-    """What clients of the embedded server must have."""
+    """What clients of the embedded server must have, of which it is one itself."""
     return {
         "PREFECT_API_URL": Setting(api_url, "no profile, and no other server, has a say"),
         "PREFECT_HOME": Setting(str(home / "prefect"), "~/.prefect and its profiles stay untouched"),

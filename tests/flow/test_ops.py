@@ -16,9 +16,6 @@ from typing import Any
 import psutil
 import pytest
 from anyio.from_thread import start_blocking_portal
-from prefect.events import Event
-from prefect.events.clients import PrefectEventSubscriber
-from prefect.events.filters import EventFilter, EventNameFilter
 
 from gallery.runs import DEPLOYMENTS, LIMIT_NAME, REBUILD_QUEUE, RETRY_AUTOMATION
 from tests.conftest import PROJECT
@@ -42,6 +39,11 @@ def artifacts(journeys: Journeys, flow_run_id: str | None) -> dict[str, dict[str
 @contextmanager
 def limit_events(journeys: Journeys) -> Iterator[Callable[[str | None], list[str]]]:
     """Listens; then tells how often a run took or gave back slots of limits, by the server's own events."""
+    # Here, for their import takes seconds.
+    from prefect.events import Event
+    from prefect.events.clients import PrefectEventSubscriber
+    from prefect.events.filters import EventFilter, EventNameFilter
+
     heard: list[Event] = []
     listening = threading.Event()
 
