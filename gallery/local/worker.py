@@ -12,6 +12,11 @@ from gallery.local.parts import Part
 
 POOL = "gallery"
 NAME = "local"
+# Prefect's worker takes a SIGTERM for a SIGINT. That signal is ignored, for good, by what a script starts with `&`, and
+# so by the programs which that starts: the worker would go on.
+INTERRUPTIBLE = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from prefect.cli import app; app()"
+)
 
 
 def worker_part(environment: Mapping[str, str], project: Path, log: Path, temporary: Path) -> Part:
@@ -20,7 +25,7 @@ def worker_part(environment: Mapping[str, str], project: Path, log: Path, tempor
     `environment` has the stack's addresses; flow runs inherit it. `temporary` is the worker's own folder for
     temporary files: Prefect's fixed name in the machine's would belong to whichever user came first.
     """
-    command = ("-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--name", NAME)
+    command = ("-c", INTERRUPTIBLE, "worker", "start", "--pool", POOL, "--type", "process", "--name", NAME)
     return Part(
         name="worker",
         command=(sys.executable, *command),

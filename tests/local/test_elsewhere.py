@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -40,6 +42,16 @@ def bucket_rules_as_before(servers: Servers, settings: Settings, monkeypatch: py
     set_bucket_rules(settings)
 
 
+@contextmanager
+def started_by_a_script() -> Iterator[None]:
+    """As a shell script starts programs with `&`: they ignore Ctrl+C, and so does what they start."""
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
 @pytest.mark.usefixtures("bucket_rules_as_before")
 def test_a_gallery_goes_through_servers_that_are_elsewhere(
     servers: Servers, journeys: Journeys, gallery_id: str, tmp_path: Path
@@ -49,7 +61,8 @@ def test_a_gallery_goes_through_servers_that_are_elsewhere(
     )
     stack = LocalStack(tmp_path / "home", PROJECT, environment)
     try:
-        info = stack.start(set_up=set_up_stack(PROJECT, environment))
+        with started_by_a_script():
+            info = stack.start(set_up=set_up_stack(PROJECT, environment))
         assert set(info.pids) == {"worker", "api"}
         assert info.prefect_api_url == servers.info.prefect_api_url
         folder = write_folder(tmp_path / "folder", {"IMG.jpg": photo(1)})
@@ -59,6 +72,8 @@ def test_a_gallery_goes_through_servers_that_are_elsewhere(
     finally:
         stack.stop()
     assert stack.running() == dict.fromkeys(("postgres", "s3", "prefect_server", "worker", "api"), False)
+    worker_log = (stack.home / "logs" / "worker.log").read_text()
+    assert "Worker 'local' stopped!" in worker_log, "it was ended by force"
     # What is elsewhere is nobody's to stop.
     assert all(psutil.pid_exists(pid) for pid in servers.pids.values())
     assert httpx.get(f"{servers.info.prefect_api_url}/health").is_success
