@@ -8,10 +8,11 @@ rest up to date.
 from __future__ import annotations
 
 import shlex
-import subprocess
 import sys
+from contextlib import redirect_stdout
 from typing import Any
 
+from prefect.cli import app as prefect_command
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
@@ -91,8 +92,13 @@ def save_result_storage() -> None:
 
 
 def deploy() -> None:
-    """Create or update the deployments of `prefect.yaml`."""
-    subprocess.run([sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"], check=True, stdout=sys.stderr)
+    """Create or update the deployments of `prefect.yaml`, by Prefect's own command.
+
+    In this process, which has imported Prefect already. Raises `SystemExit` where the command fails.
+    """
+    sys.argv = ["prefect", "--no-prompt", "deploy", "--all"]
+    with redirect_stdout(sys.stderr):
+        prefect_command()
 
 
 def main() -> None:
