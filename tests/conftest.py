@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from sqlalchemy import Engine
 
 from gallery.catalogue.connect import connect
 from gallery.catalogue.migrate import migrate
+from gallery.local import prefect_settings
 from gallery.local.info import StackInfo
 from gallery.local.parts import ENDINGS, PartName
 from gallery.local.ports import VARIABLES, is_free
@@ -82,7 +84,6 @@ class Servers:
     def restart(self, *parts: PartName, **changed: str) -> None:
         """Start what does not run; first end these parts, to start them with these settings changed."""
         for part in parts:
-            # By force in the end: Prefect's worker, now and then, goes on after its SIGTERM (docs/operations.md).
             end([psutil.Process(self.pids[part])], ENDINGS[part], None)
         # To all but the S3 server itself, S3 is elsewhere: behind the proxy.
         LocalStack(self.home, PROJECT, clean_environment(**self.ports)).start(parts=["postgres", "s3"])
@@ -148,23 +149,31 @@ def warm_engine(servers: Servers) -> Iterator[str | None]:
             server.terminate()
 
 
+@contextmanager
+def runs_have(servers: Servers, **variables: object) -> Iterator[None]:
+    """For a while, workers start the runs of all deployments with these job variables (`command`, `env`)."""
+    with httpx.Client(base_url=servers.info.prefect_api_url) as prefect:
+        former = {item["id"]: item["job_variables"] for item in prefect.post("/deployments/filter", json={}).json()}
+
+        def change(job_variables: Mapping[str, dict[str, object]]) -> None:
+            for deployment, values in job_variables.items():
+                prefect.patch(f"/deployments/{deployment}", json={"job_variables": values}).raise_for_status()
+
+        change({deployment: {**values, **variables} for deployment, values in former.items()})
+        try:
+            yield
+        finally:
+            change(former)
+
+
 @pytest.fixture(scope="module")
 def warm_runs(servers: Servers, warm_engine: str | None) -> Iterator[None]:
     """Flow runs of a module start warm: for tests about what runs do, not about how their processes come and go."""
     if warm_engine is None:
         yield
         return
-    with httpx.Client(base_url=servers.info.prefect_api_url) as prefect:
-        deployments = prefect.post("/deployments/filter", json={}).json()
-
-        def start_by(variables: dict[str, str]) -> None:
-            for deployment in deployments:
-                answer = prefect.patch(f"/deployments/{deployment['id']}", json={"job_variables": variables})
-                answer.raise_for_status()
-
-        start_by({"command": warm_engine})
+    with runs_have(servers, command=warm_engine):
         yield
-        start_by({})
 
 
 @pytest.fixture(scope="session")
@@ -208,6 +217,11 @@ def journeys(servers: Servers, engine: Engine, storage: Storage, tmp_path: Path)
     journeys = Journeys(servers, engine, storage, tmp_path)
     yield journeys
     journeys.close()
+
+
+def pytest_configure() -> None:
+    """No client here needs all public certificates, which take 20 ms of CPU to read: every server is on loopback."""
+    os.environ["SSL_CERT_FILE"] = prefect_settings.client_fixed("", PROJECT)["PREFECT_API_SSL_CERT_FILE"].value
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""What operators have in the Prefect UI: forms, names, artifacts, limits, Cancel, Retry."""
+"""What operators have in the Prefect UI: forms, names, artifacts, limits, Retry. Cancel: test_cancelling.py."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import psutil
 import pytest
 from anyio.from_thread import start_blocking_portal
 
 from gallery.runs import DEPLOYMENTS, LIMIT_NAME, REBUILD_QUEUE, RETRY_AUTOMATION
-from tests.conftest import PROJECT
-from tests.flow.processes import flow_process
+from tests.conftest import PROJECT, runs_have
 from tests.journeys import PATIENCE_SECONDS, Journeys, photo, wait_until
 from tests.test_cli import gallery
+
+pytestmark = pytest.mark.usefixtures("warm_runs")
 
 
 def filtered(journeys: Journeys, what: str, **body: Any) -> list[dict[str, Any]]:
@@ -134,8 +134,13 @@ def test_a_run_waits_for_a_slot_and_takes_it_once_ops_have_raised_the_limit(
     journeys: Journeys, gallery_id: str
 ) -> None:
     limit = f"/v2/concurrency_limits/{LIMIT_NAME}"
-    before = journeys.prefect.get(limit).json()
-    journeys.prefect.patch(limit, json={"limit": before["active_slots"] + 1})
+
+    def unused() -> dict[str, Any] | None:
+        found: dict[str, Any] = journeys.prefect.get(limit).json()
+        return found if found["active_slots"] == 0 else None
+
+    before = wait_until(unused, "the slots of former runs to be free")
+    journeys.prefect.patch(limit, json={"limit": 1})
     slot = {"names": [LIMIT_NAME], "slots": 1}
     journeys.prefect.post("/v2/concurrency_limits/increment", json=slot).raise_for_status()
     results: list[Any] = []
@@ -146,69 +151,20 @@ def test_a_run_waits_for_a_slot_and_takes_it_once_ops_have_raised_the_limit(
         time.sleep(3)  # with a slot it would have begun within one
         assert journeys.upload_of(gallery_id).attempt == 0, "it has not begun"
     finally:
-        journeys.prefect.patch(limit, json={"limit": before["limit"] + 1})
+        journeys.prefect.patch(limit, json={"limit": 2})
         sender.join(60)
         journeys.prefect.post("/v2/concurrency_limits/decrement", json=slot)
         journeys.prefect.patch(limit, json={"limit": before["limit"]})
     assert results[0].state == "completed"
 
 
-@pytest.mark.parametrize("through", ["the UI", "the API"])
-def test_a_cancelled_run_stops_keeps_what_is_saved_and_a_retry_does_the_rest(
-    journeys: Journeys, gallery_id: str, through: str
-) -> None:
-    files = {f"IMG_{number:02}.jpg": photo(number) for number in range(30)}
-    processes: list[psutil.Process] = []
-
-    lock = threading.Lock()
-
-    def cancel() -> None:
-        with lock:
-            if not processes:
-                cancel_once()
-
-    def cancel_once() -> None:
-        run = flow_process(journeys, gallery_id)
-        processes.extend([run, *run.children(recursive=True)])
-        upload = journeys.upload_of(gallery_id)
-        # The first window of eight is through.
-        wait_until(lambda: len(journeys.current(gallery_id)) == 8 or None, "the first window to be saved")
-        if through == "the UI":
-            body = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
-            answer = journeys.prefect.post(f"/flow_runs/{upload.flow_run_id}/set_state", json=body)
-            assert answer.json()["status"] == "ACCEPT"
-        else:
-            assert journeys.api.post(f"/v1/uploads/{upload.upload_id}/cancel").status_code == 202
-
-    with journeys.servers.s3.fault("PUT", rf"/{gallery_id}/[^/]+/1[0-9]/thumb", before=cancel):
-        result = journeys.send(gallery_id, files)
-    assert result.state == "cancelled"
-    run = journeys.ended(result.flow_run_id)
-    assert run["state"]["type"] == "CANCELLED"
-    _, alive = psutil.wait_procs(processes, timeout=20)
-    assert alive == []
-    outcomes = Counter(outcome for outcome, _ in journeys.outcomes(result.upload_id).values())
-    assert (outcomes["saved"], outcomes[None]) == (8, 22)
-    assert len(journeys.current(gallery_id)) == 8
-    assert list((journeys.servers.home / "scratch").glob(f"{result.upload_id}*")) == []
-
-    again = gallery("retry", result.upload_id, "--json", home=journeys.servers.home)
-    assert (again.returncode, json.loads(again.stdout)["counts"]["saved"]) == (0, 30), again.stderr
-    assert journeys.ended(result.flow_run_id)["run_count"] == 2
-    versions = journeys.current(gallery_id)
-    assert journeys.library(gallery_id) == frozenset().union(*(version.keys for version in versions.values()))
-
-
 def test_what_a_limit_has_rejected_is_taken_up_by_a_retry_once_the_limit_is_raised(
     journeys: Journeys, gallery_id: str
 ) -> None:
-    journeys.servers.restart("worker", GALLERY_MAX_PIXELS="100000")
-    try:
+    with runs_have(journeys.servers, env={"GALLERY_MAX_PIXELS": "100000"}):
         result = journeys.send(gallery_id, {"large.jpg": photo(1), "small.jpg": photo(2, (320, 240))})
         assert journeys.outcomes(result.upload_id)["large.jpg"] == ("rejected", "too_many_pixels")
         assert journeys.ended(result.flow_run_id)["state"]["name"] == "Completed with rejects"
-    finally:
-        journeys.servers.restart("worker")
     run = journeys.retry(result.flow_run_id)
     assert (run["state"]["name"], run["state"]["message"]) == ("Completed", "2 of 2 saved")
     # Of the second attempt: one image, through three stages; the first made two downloads, two processes, a save.

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import MaintenanceRow
 from gallery.runs import REBUILD_QUEUE
+from tests.conftest import runs_have
 from tests.journeys import Journeys, photo, wait_until
 
 pytestmark = pytest.mark.usefixtures("warm_runs")
@@ -55,13 +56,10 @@ def test_a_rebuild_after_a_change_of_styles_tells_its_story_and_a_retry_does_wha
 ) -> None:
     files = {f"{number}.jpg": photo(number, (320, 240)) for number in range(3)} | {"big.jpg": photo(9)}
     sent = journeys.send(gallery_id, files)
-    # Else its process might end with the worker, and Prefect would have it run again.
-    journeys.ended(sent.flow_run_id)
     before = journeys.current(gallery_id)
     styles = tmp_path / "styles.toml"
     styles.write_text(STYLES)
-    journeys.servers.restart("worker", GALLERY_STYLES_FILE=str(styles), GALLERY_MAX_PIXELS="100000")
-    try:
+    with runs_have(journeys.servers, env={"GALLERY_STYLES_FILE": str(styles), "GALLERY_MAX_PIXELS": "100000"}):
         with journeys.servers.s3.fault("GET", f"/{sent.upload_id}/2/original", status=503):
             run = journeys.run_deployment("rebuild-renditions", gallery_id=gallery_id)
         message = "2 of 4 images rebuilt, 1 rejected, 1 failed: storage_unavailable"
@@ -117,5 +115,3 @@ def test_a_rebuild_after_a_change_of_styles_tells_its_story_and_a_retry_does_wha
         )
         assert row.state == "failed"
         assert "style 'medium'" in (row.message or "")
-    finally:
-        journeys.servers.restart("worker")
