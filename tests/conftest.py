@@ -18,12 +18,15 @@ from uuid import uuid4
 
 import httpx
 import psutil
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import Engine
 
 from gallery.catalogue.connect import connect
 from gallery.catalogue.migrate import migrate
 from gallery.local import prefect_settings
+from gallery.local.credentials import Credentials
 from gallery.local.info import StackInfo
 from gallery.local.parts import ENDINGS, PartName
 from gallery.local.ports import VARIABLES, is_free
@@ -97,6 +100,15 @@ class Servers:
         return info.pids
 
 
+def without_waiting_for_the_disk(info: StackInfo, home: Path) -> None:
+    """What is committed outlives PostgreSQL's process, which tests kill, but not the machine, which they do not."""
+    password = Credentials.load(home / "credentials.json").postgres_password
+    superuser = make_conninfo(info.database_url, user="postgres", password=password)
+    with psycopg.connect(superuser, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
+
+
 @pytest.fixture(scope="session")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """PostgreSQL and S3, started once a session and ended with it, however it ends."""
@@ -105,6 +117,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     stack = LocalStack(home, PROJECT, clean_environment(**ports))
     try:
         direct = stack.start(attached=True, parts=["postgres", "s3"])
+        without_waiting_for_the_disk(direct, home)
         s3 = FaultyS3(direct.s3_endpoint_url)
         environment = clean_environment(
             **PATIENCE,
@@ -132,20 +145,23 @@ def servers(stores: Servers) -> Servers:
 
 
 @pytest.fixture(scope="session")
-def warm_engine(servers: Servers) -> Iterator[str | None]:
-    """The command of a flow run that need not import anything (tests/warm_runs.py); Linux alone can."""
+def warm(servers: Servers) -> Iterator[list[str]]:
+    """What a module's name and arguments are put behind, as behind `python -m`, to run it with its imports done.
+
+    Linux alone can; elsewhere it is `python -m`.
+    """
     if not sys.platform.startswith("linux"):
-        yield None
+        yield [sys.executable, "-m"]
         return
-    path = servers.home / "warm_runs"
-    script = str(PROJECT / "tests" / "warm_runs.py")
+    path = servers.home / "warm"
+    script = str(PROJECT / "tests" / "warm.py")
     environment = {**servers.environment, "PYTHONPATH": str(PROJECT)}
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(str(path))
         listener.listen()
         command, inherited = [sys.executable, script, "serve", str(listener.fileno())], [listener.fileno()]
         with subprocess.Popen(command, env=environment, cwd=PROJECT, pass_fds=inherited) as server:
-            yield shlex.join([sys.executable, "-S", script, "run", str(path)])
+            yield [sys.executable, "-S", script, "run", str(path)]
             server.terminate()
 
 
@@ -167,12 +183,9 @@ def runs_have(servers: Servers, **variables: object) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def warm_runs(servers: Servers, warm_engine: str | None) -> Iterator[None]:
+def warm_runs(servers: Servers, warm: list[str]) -> Iterator[None]:
     """Flow runs of a module start warm: for tests about what runs do, not about how their processes come and go."""
-    if warm_engine is None:
-        yield
-        return
-    with runs_have(servers, command=warm_engine):
+    with runs_have(servers, command=shlex.join([*warm, "prefect.engine"])):
         yield
 
 
@@ -220,7 +233,8 @@ def journeys(servers: Servers, engine: Engine, storage: Storage, tmp_path: Path)
 
 
 def pytest_configure() -> None:
-    """No client here needs all public certificates, which take 20 ms of CPU to read: every server is on loopback."""
+    """Every server is on loopback: no proxy is asked, no client reads all public certificates (20 ms of CPU each)."""
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     os.environ["SSL_CERT_FILE"] = prefect_settings.client_fixed("", PROJECT)["PREFECT_API_SSL_CERT_FILE"].value
 
 

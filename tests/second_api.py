@@ -6,7 +6,6 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -128,7 +127,7 @@ class SecondApi:
 
 
 @pytest.fixture(scope="session")
-def second_api(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondApi]:
+def second_api(servers: Servers, warm: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondApi]:
     """Started once a session and ended with it."""
 
     log = tmp_path_factory.mktemp("second-api") / "api.log"
@@ -146,7 +145,7 @@ def second_api(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> It
     authorization = {"Authorization": f"Bearer {servers.info.api_key}"}
     try:
         with (
-            running_api(environment, log) as url,
+            running_api(warm, environment, log) as url,
             httpx.Client(base_url=url, headers=authorization, timeout=60) as client,
         ):
             yield SecondApi(url, client, application, log)
@@ -156,12 +155,12 @@ def second_api(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @contextmanager
-def running_api(environment: Mapping[str, str], log: Path) -> Iterator[str]:
+def running_api(warm: list[str], environment: Mapping[str, str], log: Path) -> Iterator[str]:
     """`gallery serve` with this environment, on a free port; its address."""
     port = free_port()
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gallery.cli", "serve"],
+            [*warm, "gallery.cli", "serve"],
             cwd=Path(__file__).resolve().parent.parent,
             env={**environment, "GALLERY_API_PORT": str(port)},
             stdout=file,

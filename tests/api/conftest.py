@@ -44,7 +44,7 @@ class Api:
 
     def __init__(self, url: str, key: str | None, webhook_secret: str) -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self.http = httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False)
+        self.http = httpx.Client(base_url=url, headers=headers, timeout=30)
         self.webhook_secret = webhook_secret
 
     def presign(self, gallery_id: str, body: Any, **headers: str) -> httpx.Response:
@@ -72,7 +72,7 @@ class Api:
         fields = {**presigned["fields"], **{name.replace("_", "-"): value for name, value in changed.items()}}
         part = {"file": ("from-the-camera.bin", content, "application/octet-stream")}
         assert presigned["method"] == "POST"
-        return httpx.post(presigned["url"], data=fields, files=part, timeout=30, trust_env=False)
+        return httpx.post(presigned["url"], data=fields, files=part, timeout=30)
 
     def webhook(self, body: Any, *, secret: str | None = None, **headers: str) -> httpx.Response:
         """Send a signed webhook; `headers` replace what the signing made."""
@@ -94,7 +94,6 @@ def runs_of(servers: Servers, gallery_id: str) -> list[dict[str, Any]]:
         f"{servers.info.prefect_api_url}/flow_runs/filter",
         json={"flow_runs": {"name": {"like_": gallery_id}}},
         timeout=30,
-        trust_env=False,
     )
     runs: list[dict[str, Any]] = answer.raise_for_status().json()
     return runs

@@ -120,9 +120,11 @@ def test_readiness_names_the_part_that_is_missing(second_api: SecondApi, servers
 
 
 def test_without_prefect_uploads_are_accepted_and_another_process_starts_them(
-    second_api: SecondApi, servers: Servers, engine: Engine, gallery_id: str, tmp_path: Path
+    second_api: SecondApi, servers: Servers, warm: list[str], engine: Engine, gallery_id: str, tmp_path: Path
 ) -> None:
-    with running_api({**servers.environment, "PREFECT_API_URL": "http://127.0.0.1:9/api"}, tmp_path / "log") as url:
+    with running_api(
+        warm, {**servers.environment, "PREFECT_API_URL": "http://127.0.0.1:9/api"}, tmp_path / "log"
+    ) as url:
         ready = httpx.get(f"{url}/readyz")
         assert (ready.status_code, ready.json()) == (200, {"status": "degraded", "missing": ["prefect"]})
         opened = second_api.open_upload(gallery_id, {"a.jpg": b"x"})
@@ -138,9 +140,11 @@ def test_without_prefect_uploads_are_accepted_and_another_process_starts_them(
     wait_until(lambda: second_api.status(opened["upload_id"])["flow_run_id"], "the other process to start it")
 
 
-def test_one_key_that_asks_too_often_is_told_so_and_no_other_is(servers: Servers, tmp_path: Path) -> None:
+def test_one_key_that_asks_too_often_is_told_so_and_no_other_is(
+    servers: Servers, warm: list[str], tmp_path: Path
+) -> None:
     environment = {**servers.environment, "GALLERY_RATE_LIMIT": "5"}
-    with running_api(environment, tmp_path / "api.log") as url, httpx.Client(base_url=url) as http:
+    with running_api(warm, environment, tmp_path / "api.log") as url, httpx.Client(base_url=url) as http:
         eager, other = ({"Authorization": f"Bearer {key}"} for key in (servers.info.api_key, PARTNER_KEY))
         answers = [http.get("/v1/uploads/none", headers=eager) for _ in range(40)]
         assert answers[0].status_code == 404

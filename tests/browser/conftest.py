@@ -55,7 +55,6 @@ def upload_link(servers: Servers, gallery_id: str) -> str:
     answer = httpx.post(
         f"{servers.info.api_url}/v1/galleries/{gallery_id}/upload-links",
         headers={"Authorization": f"Bearer {servers.info.api_key}"},
-        trust_env=False,
     )
     assert answer.status_code == 201, answer.text
     link: str = answer.json()["url"]

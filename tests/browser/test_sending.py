@@ -25,7 +25,7 @@ SIGN = "**/sign"
 def _no_run_is_started(servers: Servers, engine: Engine) -> Iterator[None]:
     """Ops have paused the pool: runs wait, and are cancelled in the end."""
     pool = f"{servers.info.prefect_api_url}/work_pools/gallery"
-    httpx.patch(pool, json={"is_paused": True}, trust_env=False).raise_for_status()
+    httpx.patch(pool, json={"is_paused": True}).raise_for_status()
     try:
         yield
         with transaction(engine) as session:
@@ -33,9 +33,9 @@ def _no_run_is_started(servers: Servers, engine: Engine) -> Iterator[None]:
         key = {"Authorization": f"Bearer {servers.info.api_key}"}
         for upload in uploads:
             cancel = f"{servers.info.api_url}/v1/uploads/{upload}/cancel"
-            assert httpx.post(cancel, headers=key, trust_env=False).status_code == 202
+            assert httpx.post(cancel, headers=key).status_code == 202
     finally:
-        httpx.patch(pool, json={"is_paused": False}, trust_env=False).raise_for_status()
+        httpx.patch(pool, json={"is_paused": False}).raise_for_status()
 
 
 def test_after_a_reload_the_same_folder_sends_only_the_rest(

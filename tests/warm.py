@@ -1,11 +1,11 @@
-"""Flow runs without the start of Python: Prefect's engine, forked from a process that has imported it all.
+"""Python's `-m` without the start of Python: modules run in forks of a process that has imported what they need.
 
-    python tests/warm_runs.py serve DESCRIPTOR   # of a Unix socket that listens already, so that no command is early
-    python -S tests/warm_runs.py run PATH        # of that socket
+    python tests/warm.py serve DESCRIPTOR                 # of a Unix socket that listens already: no command is early
+    python -S tests/warm.py run PATH MODULE ARGUMENT...   # by the path of that socket
 
-A worker that starts its runs by the second command does so in a fraction of the CPU time. A run is a process and a
-session of its own, with the environment, folder and output that the worker has given the command; the command passes
-signals on to it and ends as it ends.
+A worker that starts its runs by the second command does so in a fraction of the CPU time. What is run is a process and
+a session of its own, with the environment, folder and output of the command; the command passes signals on to it and
+ends as it ends.
 """
 
 from __future__ import annotations
@@ -23,26 +23,30 @@ from pathlib import Path
 from types import FrameType
 
 MESSAGE_BYTES = 1 << 17
-# By runs, and by what they import when it is first used.
+# By flow runs and the API, and by what they import when it is first used.
 IMPORTED = (
     "anyio._backends._asyncio",
     "boto3.s3.inject",
     "flows.ingest_gallery",
     "flows.rebuild_renditions",
     "flows.sweep_storage",
+    "gallery.api.app",
     "prefect.flow_engine",
     "prefect.runner",
     "psycopg",
+    "typer",
+    "uvicorn",
+    "uvloop",
 )
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def run(path: str) -> int:
-    """Have the server make the run that this process was started for; returns its exit status."""
+def run(path: str, command: list[str]) -> int:
+    """Have the server run the module that this process was started for; returns its exit status."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
         server.connect(path)
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        socket.send_fds(server, [json.dumps([str(Path.cwd()), dict(os.environ)]).encode()], [0, 1, 2])
+        socket.send_fds(server, [json.dumps([command, str(Path.cwd()), dict(os.environ)]).encode()], [0, 1, 2])
         pid = int(server.recv(64))
 
         def pass_on(number: int, _: FrameType | None) -> None:
@@ -55,8 +59,8 @@ def run(path: str) -> int:
         return int(server.recv(64))
 
 
-def serve(descriptor: int) -> None:
-    """Wait for commands, as long as the process that started this one lives; returns in each run's own process."""
+def serve(descriptor: int) -> list[str]:
+    """Wait for commands, as long as the process that started this one lives; returns one in a process of its own."""
     starter = os.getppid()
     with socket.socket(fileno=descriptor) as listener:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -74,7 +78,7 @@ def serve(descriptor: int) -> None:
     if pid := os.fork():
         command.send(str(pid).encode())
         if command in select.select([command, os.pidfd_open(pid)], [], [])[0]:
-            # The command was killed: a run does not outlive what stands for it.
+            # The command was killed: what it runs does not outlive it.
             os.kill(pid, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         with suppress(OSError):
@@ -85,21 +89,21 @@ def serve(descriptor: int) -> None:
     for number, output in enumerate(outputs):
         os.dup2(output, number)
         os.close(output)
-    folder, environment = json.loads(message)
+    arguments, folder, environment = json.loads(message)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    return list(arguments)
 
 
 if __name__ == "__main__":
-    action, where = sys.argv[1:]
+    action, where, *arguments = sys.argv[1:]
     if action == "run":
-        sys.exit(run(where))
+        sys.exit(run(where, arguments))
 
     for module in IMPORTED:
         importlib.import_module(module)
-    serve(int(where))
+    sys.argv = serve(int(where))
     # What was imported has read the environment of this file's process.
     sys.modules["prefect.context"].refresh_global_settings_context()
-    sys.argv = ["-m"]
-    runpy.run_module("prefect.engine", run_name="__main__", alter_sys=True)
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
