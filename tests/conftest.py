@@ -46,7 +46,6 @@ PROJECT = Path(__file__).resolve().parent.parent
 PATIENCE = {
     "GALLERY_RETRIES": "2",
     "GALLERY_RETRY_DELAY_SECONDS": "0.05",
-    "PREFECT_WORKER_QUERY_SECONDS": "1",
 }
 # Accepted beside those that the stack generates: a second caller, and a webhook secret under rotation.
 PARTNER_KEY = "a-key-that-only-tests-know"

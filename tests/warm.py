@@ -10,6 +10,7 @@ ends as it ends.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -103,7 +104,12 @@ if __name__ == "__main__":
 
     for module in IMPORTED:
         importlib.import_module(module)
+    # What takes its time at first, and less in a fork: to read Prefect's settings, and botocore's description of S3.
+    refresh = sys.modules["prefect.context"].refresh_global_settings_context
+    refresh()
+    sys.modules["gallery.storage"].Storage(sys.modules["gallery.settings"].load_settings()).close()
+    gc.freeze()
     sys.argv = serve(int(where))
-    # What was imported has read the environment of this file's process.
-    sys.modules["prefect.context"].refresh_global_settings_context()
+    # The environment is another one now.
+    refresh()
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
