@@ -238,8 +238,10 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits for whole runs comes first: behind it there is enough to do for all processes, to the end."""
-    items.sort(key=lambda item: not item.nodeid.startswith(("tests/flow/", "tests/browser/")))
+    """Files that wait for whole runs come first: behind them there is enough to do for all processes, to the end."""
+    waiting = {item.path for item in items if "servers" in getattr(item, "fixturenames", ())}
+    longest = ("tests/flow/", "tests/browser/")
+    items.sort(key=lambda item: (not item.nodeid.startswith(longest), item.path not in waiting))
 
 
 def pytest_xdist_auto_num_workers() -> int:
