@@ -105,6 +105,7 @@ def without_waiting_for_the_disk(info: StackInfo, home: Path) -> None:
     superuser = make_conninfo(info.database_url, user="postgres", password=password)
     with psycopg.connect(superuser, autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("ALTER SYSTEM SET full_page_writes = off")
         connection.execute("SELECT pg_reload_conf()")
 
 
@@ -183,8 +184,11 @@ def runs_have(servers: Servers, **variables: object) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def warm_runs(servers: Servers, warm: list[str]) -> Iterator[None]:
-    """Flow runs of a module start warm: for tests about what runs do, not about how their processes come and go."""
-    with runs_have(servers, command=shlex.join([*warm, "prefect.engine"])):
+    """Flow runs of a module start warm: for tests about what runs do, not about how their processes come and go.
+
+    They have one decoder subprocess, whose start takes as long as what most of these runs decode.
+    """
+    with runs_have(servers, command=shlex.join([*warm, "prefect.engine"]), env={"GALLERY_PROCESSORS": "1"}):
         yield
 
 

@@ -91,6 +91,7 @@ def test_ingest_of_what_is_no_gallery_is_one_line(servers: Servers, tmp_path: Pa
     assert "a-wrong-key" not in line
 
 
+@pytest.mark.usefixtures("warm_runs")
 def test_ingest_prints_one_object_and_its_status_tells_whether_all_is_well(
     servers: Servers, gallery_id: str, tmp_path: Path
 ) -> None:
