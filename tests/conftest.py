@@ -25,11 +25,11 @@ from sqlalchemy import Engine
 
 from gallery.catalogue.connect import connect
 from gallery.catalogue.migrate import migrate
-from gallery.local import prefect_settings
 from gallery.local.credentials import Credentials
 from gallery.local.info import StackInfo
 from gallery.local.parts import ENDINGS, PartName
 from gallery.local.ports import VARIABLES, is_free
+from gallery.local.prefect_settings import NOBODYS_CERTIFICATE
 from gallery.local.processes import end
 from gallery.local.set_up import set_up_stack
 from gallery.local.stack import LocalStack
@@ -167,7 +167,7 @@ def warm(servers: Servers) -> Iterator[list[str]]:
 
 @contextmanager
 def runs_have(servers: Servers, **variables: object) -> Iterator[None]:
-    """For a while, workers start the runs of all deployments with these job variables (`command`, `env`)."""
+    """For a while, workers start the runs of all deployments with these job variables: `command`, or all of `env`."""
     with httpx.Client(base_url=servers.info.prefect_api_url) as prefect:
         former = {item["id"]: item["job_variables"] for item in prefect.post("/deployments/filter", json={}).json()}
 
@@ -238,7 +238,7 @@ def journeys(servers: Servers, engine: Engine, storage: Storage, tmp_path: Path)
 def pytest_configure() -> None:
     """Every server is on loopback: no proxy is asked, no client reads all public certificates (20 ms of CPU each)."""
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
-    os.environ["SSL_CERT_FILE"] = prefect_settings.client_fixed("", PROJECT)["PREFECT_API_SSL_CERT_FILE"].value
+    os.environ["SSL_CERT_FILE"] = str(NOBODYS_CERTIFICATE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

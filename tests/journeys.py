@@ -49,7 +49,7 @@ def wait_until(ask: Callable[[], V | None], what: str) -> V:
     while time.monotonic() < end:
         if (answer := ask()) is not None:
             return answer
-        time.sleep(0.2)  # each answer of Prefect's server takes it 10 ms
+        time.sleep(0.2)  # what answers needs the processors that are waited for
     raise AssertionError(f"waited {PATIENCE_SECONDS} s in vain for {what}")
 
 

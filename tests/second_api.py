@@ -156,7 +156,7 @@ def second_api(servers: Servers, warm: list[str], tmp_path_factory: pytest.TempP
 
 @contextmanager
 def running_api(warm: list[str], environment: Mapping[str, str], log: Path) -> Iterator[str]:
-    """`gallery serve` with this environment, on a free port; its address."""
+    """`gallery serve` with this environment, on a free port, started by what the fixture `warm` gives; its address."""
     port = free_port()
     with log.open("wb") as file:
         process = subprocess.Popen(
