@@ -30,6 +30,7 @@ from gallery.local.ports import choose_port
 from gallery.local.processes import find
 from gallery.local.stack import LocalStack
 from gallery.local.state import StackState
+from tests.conftest import free_ports
 
 from .conftest import PROJECT, clean_environment, processes_of
 
@@ -76,7 +77,8 @@ def test_stop_ends_every_process_and_a_second_stop_is_harmless(new_stack: NewSta
 
 
 def test_rows_objects_ports_and_keys_survive_down_and_up(new_stack: NewStack) -> None:
-    info = new_stack().start(parts=STORES)
+    # Named the first time alone: not those that other stacks take as soon as they are free.
+    info = new_stack(**free_ports()).start(parts=STORES)
     with psycopg.connect(info.database_url) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
     s3 = s3_of(info)
