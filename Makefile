@@ -7,6 +7,8 @@ DEMO_FLAGS ?=
 # Several processes, each with a stack of servers (tests/conftest.py). Files stay together, for what they share.
 PYTEST_FLAGS ?= -n auto --dist loadfile --no-loadscope-reorder
 BENCH_FLAGS ?=
+# Hundreds of processes import the same modules: they are compiled once, also where the environment forbids it.
+export PYTHONDONTWRITEBYTECODE :=
 
 # Beside the wheel: a Python that has it first in its path uses it.
 SIMD := .pillow-simd

@@ -24,7 +24,7 @@ from gallery.ingest import IngestResult
 from gallery.local.parts import PartName
 from gallery.runs import LIMIT_NAME
 from gallery.storage import Storage
-from tests.conftest import Servers
+from tests.conftest import Servers, runs_have
 from tests.flow.processes import flow_process
 from tests.journeys import PATIENCE_SECONDS, Journeys, photo, wait_until
 
@@ -35,11 +35,10 @@ PATIENT = {"GALLERY_RETRIES": "8", "GALLERY_RETRY_DELAY_SECONDS": "0.5"}
 
 
 @pytest.fixture(scope="module")
-def patient_worker(servers: Servers) -> Iterator[None]:
-    """A worker whose runs wait for parts that are away."""
-    servers.restart("worker", **PATIENT)
-    yield
-    servers.restart("worker")
+def patient_runs(servers: Servers) -> Iterator[None]:
+    """Runs wait for parts that are away."""
+    with runs_have(servers, env=PATIENT):
+        yield
 
 
 class Sender:
@@ -92,7 +91,7 @@ class Silent:
 
 @pytest.fixture(scope="module")
 def silent(
-    patient_worker: None, servers: Servers, engine: Engine, storage: Storage, tmp_path_factory: pytest.TempPathFactory
+    patient_runs: None, servers: Servers, engine: Engine, storage: Storage, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Mapping[str, Silent]]:
     """By what was killed."""
     journeys = Journeys(servers, engine, storage, tmp_path_factory.mktemp("silent"))
@@ -111,7 +110,7 @@ def silent(
         with servers.s3.fault("PUT", rf"/{gallery_id}/[^/]+/[0-9]+/thumb", before=lambda: time.sleep(3)):
             Sender(journeys, gallery_id, kill).begin()
             # Before the stack starts another worker, it ends what the one before has left running.
-            servers.restart(**PATIENT)
+            servers.restart()
         return Silent(journeys, gallery_id, journeys.upload_of(gallery_id))
 
     yield {victims: silence(victims) for victims in VICTIMS}
@@ -154,7 +153,7 @@ def test_a_run_outlives_the_part(
         process.wait(10)
 
     wait_for_result = Sender(journeys, gallery_id, kill).begin()
-    journeys.servers.restart(**PATIENT)
+    journeys.servers.restart()
     result = wait_for_result()
     assert result.state == "completed"
     run = journeys.ended(result.flow_run_id)
