@@ -247,7 +247,7 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that wait for whole runs come first: behind them there is enough to do for all processes, to the end."""
     waiting = {item.path for item in items if "servers" in getattr(item, "fixturenames", ())}
-    longest = ("tests/flow/", "tests/browser/", "tests/bench/")
+    longest = ("tests/flow/", "tests/browser/", "tests/bench/", "tests/integrate/")
     items.sort(key=lambda item: (not item.nodeid.startswith(longest), item.path not in waiting))
 
 
