@@ -54,6 +54,8 @@ PATIENCE = {
 PARTNER_KEY = "a-key-that-only-tests-know"
 ROTATED_SECRET = "whsec_" + base64.b64encode(b"a secret that is being rotated out").decode()
 OUTSIDE = ("GALLERY_", "AWS_", "PREFECT_")
+# Tests that wait for whole runs, or for parts of the stack that go and come.
+LONGEST = ("tests/flow/", "tests/browser/", "tests/bench/", "tests/integrate/", "tests/api/test_starter.py")
 
 
 def free_ports() -> dict[str, str]:
@@ -245,10 +247,9 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that wait for whole runs come first: behind them there is enough to do for all processes, to the end."""
+    """Files that need servers come first, and of them the long ones, so that all processes end at about one time."""
     waiting = {item.path for item in items if "servers" in getattr(item, "fixturenames", ())}
-    longest = ("tests/flow/", "tests/browser/", "tests/bench/", "tests/integrate/")
-    items.sort(key=lambda item: (not item.nodeid.startswith(longest), item.path not in waiting))
+    items.sort(key=lambda item: (not item.nodeid.startswith(LONGEST), item.path not in waiting))
 
 
 class FromBothEnds(LoadFileScheduling):
