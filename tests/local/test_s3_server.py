@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import httpx
+import psutil
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -115,3 +117,14 @@ def test_presigned_forms_hold_to_key_size_and_signature(info: StackInfo) -> None
     assert post({"url": form["url"], "fields": {"key": "unsigned"}}, b"four") == 403
     forged = client(info, access="test", secret="test").generate_presigned_post(BUCKET, "form")
     assert post(forged, b"four") == 403
+
+
+def test_a_connection_that_its_client_has_closed_is_given_up_at_once(info: StackInfo) -> None:
+    # 1,024 open files are usual, and clients that send each photograph on a connection of its own are, too.
+    for _ in range(20):
+        httpx.get(f"{info.s3_endpoint_url}/_ministack/ready").raise_for_status()
+    server = psutil.Process(info.pids["s3"])
+    deadline = time.monotonic() + 10
+    while any(connection.status == psutil.CONN_CLOSE_WAIT for connection in server.net_connections()):
+        assert time.monotonic() < deadline, "the server has kept what its clients have closed"
+        time.sleep(0.1)
