@@ -18,16 +18,16 @@ from rich.console import Console
 
 from bench.celery_peer import LeftOut, python_with_celery, with_redis
 from bench.gallery_files import bench_home, photographs
+from bench.peers import pipeline
 from bench.plot import draw
 from bench.results import Measured, Results
 from bench.runs import measure, observe_program
 from bench.servers import Servers, running_servers
 from bench.staging import fresh_gallery_id, send, stage
 from bench.table import print_table
-from bench.variants import pipeline
-from gallery.client import GalleryClient
+from gallery.client.api import GalleryClient
+from gallery.client.folder import LocalFile
 from gallery.errors import GalleryError
-from gallery.folder import LocalFile
 
 VARIANTS = ("pipeline", "bare_loop", "former_way", "naive_prefect", "celery")
 
@@ -87,7 +87,7 @@ def run_variant(place: Place, variant: str, files: Sequence[LocalFile]) -> Measu
             staged = send(client, files, gallery_id)
             return measure(servers, staged, len(files), lambda: pipeline.observe(servers, client, staged))
     staged = stage(servers, files, gallery_id)
-    module = f"bench.variants.{variant}"
+    module = f"bench.peers.{variant}"
     return measure(servers, staged, len(files), lambda: observe_program(servers, module, staged, place.python))
 
 

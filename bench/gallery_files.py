@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.servers import PROJECT
-from gallery.demo_gallery import make_gallery
-from gallery.folder import LocalFile, find_photographs
-from gallery.progress import progress_on
+from gallery.client.folder import LocalFile, find_photographs
+from gallery.client.progress import progress_on
+from gallery.demo.photographs import make_gallery
 
 
 def bench_home() -> Path:

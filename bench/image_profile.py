@@ -23,14 +23,14 @@ from unittest.mock import patch
 from PIL import Image, ImageFile
 
 from bench.gallery_files import bench_home, photographs
+from bench.peers.bare_loop import ingest
+from bench.peers.single_process import begin, open_for
 from bench.servers import running_servers
 from bench.staging import fresh_gallery_id, stage, take_away
-from bench.variants.bare_loop import ingest
-from bench.variants.single_process import begin, open_for
-from gallery import stages
 from gallery.imaging import child, render, source
+from gallery.ingest import stages
 from gallery.settings import load_settings
-from gallery.storage import Storage
+from gallery.storage.s3 import Storage
 
 # What is watched, under which name: the first that is met on the way in gets the time, less that of further ones.
 STEPS: tuple[tuple[object, str, str], ...] = (
@@ -108,7 +108,7 @@ def profile(images: int, megapixels: float) -> dict[str, float]:
             with ExitStack() as patches:
                 for owner, name, step in STEPS:
                     patches.enter_context(patch.object(owner, name, watch.around(getattr(owner, name), step)))
-                patches.enter_context(patch("gallery.storage.hashlib", SimpleNamespace(sha256=watch.sha256)))
+                patches.enter_context(patch("gallery.storage.s3.hashlib", SimpleNamespace(sha256=watch.sha256)))
                 for entry in todo:
                     with watch.step("everything else"):
                         ingest(workspace, entry)

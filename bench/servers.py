@@ -14,12 +14,12 @@ from sqlalchemy import Engine
 
 from gallery.catalogue.connect import connect
 from gallery.errors import ConfigurationError
-from gallery.local.environments import without
 from gallery.local.info import StackInfo
 from gallery.local.set_up import set_up_stack
-from gallery.local.stack import LocalStack
+from gallery.local.supervisor.environments import without
+from gallery.local.supervisor.stack import LocalStack
 from gallery.settings import load_settings
-from gallery.storage import Storage
+from gallery.storage.s3 import Storage
 
 PROJECT = Path(__file__).resolve().parent.parent
 # The variables that would make a part external: its processes could not be measured.

@@ -16,11 +16,11 @@ from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import AttemptRow, EntryRow
 from gallery.catalogue.uploads import DeclaredFile as StagedFile
 from gallery.catalogue.uploads import accept_staged
-from gallery.client import GalleryClient
-from gallery.client_types import DeclaredFile
+from gallery.client.api import GalleryClient
+from gallery.client.folder import LocalFile
+from gallery.client.types import DeclaredFile
+from gallery.client.upload import SENDERS
 from gallery.errors import GalleryError
-from gallery.folder import LocalFile
-from gallery.ingest import SENDERS
 from gallery.models import Deletion
 
 

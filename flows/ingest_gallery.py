@@ -14,16 +14,17 @@ from prefect.flows import Flow
 from prefect.runtime import flow_run as this_run
 from pydantic import Field
 
-from gallery import runs, stages
+from gallery import runs
+from gallery.ingest import stages
+from gallery.ingest.workspace import Workspace, open_workspace
 from gallery.models import DownloadedImage, Entry, Problem, SaveReceipt
 from gallery.names import GALLERY_ID, UPLOAD_ID
-from gallery.patience import patiently
+from gallery.retrying import patiently
 from gallery.settings import load_settings
-from gallery.workspace import Workspace, open_workspace
 from tasks.artifacts import RunProgress, publish
-from tasks.frugal import be_frugal
 from tasks.maps import ProcessMap, Settled, StageMap, StageMaps
 from tasks.states import final_state
+from tasks.tuning import be_frugal
 
 # After a SIGKILL, how long its slot stays taken, in seconds; a run that lives renews it at three quarters of that.
 LEASE_SECONDS = 60

@@ -16,16 +16,16 @@ from gallery import maintenance, runs
 from gallery.errors import TransientError
 from gallery.imaging.styles_file import STYLE_NAME
 from gallery.names import GALLERY_ID
-from gallery.patience import patiently
 from gallery.rebuild import steps
+from gallery.rebuild.context import Rebuild, open_rebuild
 from gallery.rebuild.report import RebuildProblem, RebuildReport
 from gallery.rebuild.steps import RebuildReceipt
-from gallery.rebuild.workspace import Rebuild, open_rebuild
+from gallery.retrying import patiently
 from gallery.settings import load_settings
 from tasks.artifacts import RunProgress, publish_summary
-from tasks.frugal import be_frugal, collect_now_and_then
 from tasks.rebuild import rebuild_window
 from tasks.states import final_state
+from tasks.tuning import be_frugal, collect_now_and_then
 from tasks.upkeep import write_end
 
 FLOW_NAME = "rebuild-renditions"

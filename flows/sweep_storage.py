@@ -13,10 +13,10 @@ from prefect.runtime import flow_run as this_run
 from pydantic import Field
 
 from gallery import maintenance, runs
-from gallery.patience import patiently
-from gallery.report import RunState
+from gallery.ingest.report import RunState
+from gallery.retrying import patiently
 from gallery.settings import CACHE_DAYS, load_settings
-from gallery.sweep.sweep import sweep
+from gallery.sweep.run import sweep
 from tasks.artifacts import publish_summary
 from tasks.states import final_state
 from tasks.upkeep import write_end

@@ -1,1 +1,1 @@
-"""One Prefect task a stage; each calls one function of `gallery.stages`."""
+"""One Prefect task a stage; each calls one function of `gallery.ingest.stages`."""

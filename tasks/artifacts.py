@@ -21,8 +21,8 @@ from prefect.artifacts import (
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
+from gallery.ingest.report import RunReport, markdown_summary, problem_rows
 from gallery.models import Attempt
-from gallery.report import RunReport, markdown_summary, problem_rows
 
 # Seconds between updates of the progress bar; each is a request.
 UPDATE_EVERY = 2.0

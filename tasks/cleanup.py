@@ -5,9 +5,9 @@ from __future__ import annotations
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from gallery import stages
+from gallery.ingest import stages
+from gallery.ingest.workspace import Workspace
 from gallery.models import SaveReceipt
-from gallery.workspace import Workspace
 
 
 @task(task_run_name="cleanup {receipt.file_name}", cache_policy=NO_CACHE, persist_result=False)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from gallery import stages
+from gallery.ingest import stages
+from gallery.ingest.workspace import Workspace
 from gallery.models import DownloadedImage, Entry
-from gallery.workspace import Workspace
 
 
 # Not cached: a path on one machine's disk is not a result.

@@ -14,17 +14,17 @@ from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from gallery import stages
 from gallery.errors import IngestError, Reason, RejectedImage, StaleAttempt
+from gallery.ingest import stages
+from gallery.ingest.workspace import Workspace
 from gallery.models import DownloadedImage, Entry, Problem, ProcessedImage, SaveReceipt, Stage
-from gallery.workspace import Workspace
 from tasks.cleanup import cleanup
 from tasks.download import download
-from tasks.frugal import collect_now_and_then
 from tasks.policies import retry_options
 from tasks.process import process
 from tasks.result_storage import BLOCK_NAME, LibraryResultStorage
 from tasks.save import save
+from tasks.tuning import collect_now_and_then
 
 R = TypeVar("R")
 

@@ -11,9 +11,9 @@ from prefect.context import TaskRunContext
 from prefect.tasks import exponential_backoff
 
 from gallery.errors import TransientError
+from gallery.ingest.workspace import Workspace
 from gallery.models import DownloadedImage
 from gallery.settings import CACHE_DAYS, Settings
-from gallery.workspace import Workspace
 
 CACHE_EXPIRATION = timedelta(days=CACHE_DAYS)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from prefect import task
 
-from gallery import stages
+from gallery.ingest import stages
+from gallery.ingest.workspace import Workspace
 from gallery.models import DownloadedImage, ProcessedImage
-from gallery.workspace import Workspace
 from tasks.policies import CACHE_EXPIRATION, process_cache_key
 
 

@@ -11,11 +11,11 @@ from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from gallery.catalogue.rebuild import OutdatedVersion
+from gallery.catalogue.outdated import OutdatedVersion
 from gallery.rebuild import steps
+from gallery.rebuild.context import Rebuild, processors
 from gallery.rebuild.report import RebuildProblem
 from gallery.rebuild.steps import RebuildReceipt
-from gallery.rebuild.workspace import Rebuild, processors
 from tasks.maps import fault
 from tasks.policies import retry_options
 

@@ -9,7 +9,7 @@ from prefect.filesystems import WritableFileSystem
 from pydantic import ConfigDict, Field
 
 from gallery.settings import load_settings
-from gallery.storage import RESULTS_PREFIX, Storage
+from gallery.storage.s3 import RESULTS_PREFIX, Storage
 
 BLOCK_NAME = "gallery-results"
 

@@ -30,14 +30,14 @@ from gallery.catalogue.connect import connect
 from gallery.catalogue.migrate import migrate
 from gallery.local.credentials import Credentials
 from gallery.local.info import StackInfo
-from gallery.local.parts import ENDINGS, PartName
-from gallery.local.ports import VARIABLES, is_free
-from gallery.local.prefect_settings import NOBODYS_CERTIFICATE
-from gallery.local.processes import end
+from gallery.local.parts.prefect_settings import NOBODYS_CERTIFICATE
 from gallery.local.set_up import set_up_stack
-from gallery.local.stack import LocalStack
+from gallery.local.supervisor.parts import ENDINGS, PartName
+from gallery.local.supervisor.ports import VARIABLES, is_free
+from gallery.local.supervisor.processes import end
+from gallery.local.supervisor.stack import LocalStack
 from gallery.settings import Settings, load_settings
-from gallery.storage import Storage
+from gallery.storage.s3 import Storage
 from tests.faulty_s3 import FaultyS3
 from tests.second_api import second_api  # noqa: F401 - a fixture
 
@@ -55,7 +55,7 @@ PARTNER_KEY = "a-key-that-only-tests-know"
 ROTATED_SECRET = "whsec_" + base64.b64encode(b"a secret that is being rotated out").decode()
 OUTSIDE = ("GALLERY_", "AWS_", "PREFECT_")
 # Tests that wait for whole runs, or for parts of the stack that go and come.
-LONGEST = ("tests/flow/", "tests/browser/", "tests/bench/", "tests/integrate/", "tests/api/test_starter.py")
+LONGEST = ("tests/e2e/", "tests/bench/", "tests/api/test_starter.py")
 
 
 def free_ports() -> dict[str, str]:

@@ -19,10 +19,10 @@ from sqlalchemy import Engine, select, update
 
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import EntryRow, ImageRow, OutboxRow, RenditionRow, UploadRow, VersionRow
-from gallery.client import GalleryClient
-from gallery.ingest import IngestResult, ingest_folder
-from gallery.progress import NoProgress
-from gallery.storage import Storage
+from gallery.client.api import GalleryClient
+from gallery.client.progress import NoProgress
+from gallery.client.upload import IngestResult, ingest_folder
+from gallery.storage.s3 import Storage
 from tests.conftest import Servers
 
 PATIENCE_SECONDS = 120

@@ -107,7 +107,7 @@ if __name__ == "__main__":
     # What takes its time at first, and less in a fork: to read Prefect's settings, and botocore's description of S3.
     refresh = sys.modules["prefect.context"].refresh_global_settings_context
     refresh()
-    sys.modules["gallery.storage"].Storage(sys.modules["gallery.settings"].load_settings()).close()
+    sys.modules["gallery.storage.s3"].Storage(sys.modules["gallery.settings"].load_settings()).close()
     gc.freeze()
     sys.argv = serve(int(where))
     # The environment is another one now.

@@ -10,11 +10,11 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from gallery.api import health, images, operations, s3_notifications, upload_links, uploads, webhooks
-from gallery.api.front import Front
 from gallery.api.metrics import Metrics
-from gallery.api.page import add_page
+from gallery.api.middleware import Front
 from gallery.api.problems import add_problem_handlers
+from gallery.api.routes import health, images, operations, s3_notifications, upload_links, uploads, webhooks
+from gallery.api.routes.page import add_page
 from gallery.api.schemas import Problem
 from gallery.api.services import Services
 from gallery.settings import Settings

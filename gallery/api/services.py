@@ -9,14 +9,14 @@ from fastapi import Request
 from sqlalchemy.orm import Session
 
 from gallery import runs
-from gallery.api.background import deleter, reconciler, starter
-from gallery.api.callback_sender import alert_sender, callback_sender
+from gallery.api.background.callbacks import alert_sender, callback_sender
+from gallery.api.background.watch import watcher
+from gallery.api.background.worker import deleter, reconciler, starter
 from gallery.api.rate_limit import RateLimit
-from gallery.api.watch import watcher
 from gallery.catalogue.connect import connect, transaction
 from gallery.settings import Settings
-from gallery.sns import SnsMessages
-from gallery.storage import Storage
+from gallery.storage.s3 import Storage
+from gallery.storage.sns import SnsMessages
 
 # As many as FastAPI's own threads serve at once, within reason for a server of 100 connections.
 CONNECTIONS = 16

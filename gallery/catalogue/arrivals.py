@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from gallery.catalogue.callbacks import queue_callback
 from gallery.catalogue.tables import EntryRow, UploadRow
 from gallery.catalogue.uploads import accept, lock_upload
-from gallery.storage import StoredObject
+from gallery.storage.s3 import StoredObject
 
 # An upload whose files lie there unannounced is complete after so much quiet: its sender may still replace one.
 QUIET = timedelta(seconds=60)

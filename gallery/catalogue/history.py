@@ -13,8 +13,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.tables import AttemptRow, EntryAttemptRow, EntryRow, UploadRow, VersionRow
-from gallery.effort import Effort, camera
 from gallery.models import OUTCOMES, Attempt, Problem, ProcessedImage
+from gallery.timings import Effort, camera
 
 NO_EFFORTS: Mapping[int, Effort] = MappingProxyType({})
 # Bound by `effort_values`; named apart from the columns of the statement that they are part of.

@@ -8,7 +8,7 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from gallery.catalogue.standing import has_ended
+from gallery.catalogue.snapshots import has_ended
 from gallery.catalogue.tables import OutboxRow, RenditionRow, UploadRow, VersionRow
 from gallery.models import Deletion
 

@@ -21,8 +21,8 @@ from gallery.catalogue.history import (
     record_complaints,
 )
 from gallery.catalogue.tables import EntryRow, ImageRow, VersionRow
-from gallery.effort import Effort
 from gallery.models import Attempt, Entry, Outcome, Problem
+from gallery.timings import Effort
 
 MESSAGE_LENGTH = 500  # characters kept of a problem's message
 

@@ -13,7 +13,7 @@ from gallery.catalogue.outcomes import record_problems, settle_known
 from gallery.catalogue.tables import EntryRow, ImageRow, VersionRow
 from gallery.errors import FailureReason, RejectionReason
 from gallery.models import Attempt, Entry, Problem
-from gallery.storage import StoredObject
+from gallery.storage.s3 import StoredObject
 
 
 @dataclass(frozen=True, slots=True)

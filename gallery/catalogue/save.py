@@ -13,9 +13,9 @@ from gallery.catalogue.outbox import due_deletions, put_in_outbox
 from gallery.catalogue.outcomes import Settlement, write_outcomes
 from gallery.catalogue.references import referred_to
 from gallery.catalogue.tables import EntryRow, ImageRow, RenditionRow, UploadRow, VersionRow
-from gallery.effort import Effort
 from gallery.errors import StaleAttempt
 from gallery.models import Attempt, Entry, Outcome, ProcessedImage, SaveReceipt
+from gallery.timings import Effort
 
 
 def commit_version(

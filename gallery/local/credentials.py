@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from gallery.errors import ConfigurationError
-from gallery.local.files import read_private, write_private
+from gallery.local.supervisor.files import read_private, write_private
 
 # Secrets that are made anew where somebody has taken them out of the file, or an older release had none.
 RENEWED = frozenset({"analytics_password"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
-from gallery.local.environments import bypassing_proxies, without
+from gallery.local.supervisor.environments import bypassing_proxies, without
 
 # Of a caller who otherwise works with other servers; next to the stack's own they would only confuse.
 OTHER_AWS = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")

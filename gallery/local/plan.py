@@ -9,17 +9,17 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from gallery.catalogue.analyst import ROLE
-from gallery.local import prefect_settings
-from gallery.local.api import api_part
 from gallery.local.credentials import Credentials
-from gallery.local.environments import secret
 from gallery.local.info import OTHER_AWS, OTHER_PREFECT, StackInfo
-from gallery.local.parts import Part, PartName
-from gallery.local.ports import HOST
-from gallery.local.postgres import Postgres
-from gallery.local.prefect_server import PrefectServer
-from gallery.local.s3 import REGION, S3Server
-from gallery.local.worker import worker_part
+from gallery.local.parts import prefect_settings
+from gallery.local.parts.api import api_part
+from gallery.local.parts.postgres import Postgres
+from gallery.local.parts.prefect_server import PrefectServer
+from gallery.local.parts.s3 import REGION, S3Server
+from gallery.local.parts.worker import worker_part
+from gallery.local.supervisor.environments import secret
+from gallery.local.supervisor.parts import Part, PartName
+from gallery.local.supervisor.ports import HOST
 
 UPLOADS_BUCKET, LIBRARY_BUCKET = "gallery-uploads", "gallery-library"
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gallery.amounts import count_in_words
-from gallery.catalogue.rebuild import OutdatedVersion
+from gallery.catalogue.outdated import OutdatedVersion
 from gallery.errors import Reason
+from gallery.ingest.report import RunState
 from gallery.rebuild.steps import RebuildReceipt
-from gallery.report import RunState
 
 # Problems that the report names, the first ones; all are in the run's log.
 FIRST = 1000

@@ -16,7 +16,7 @@ from typing import Literal
 
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.outbox import mark_done, still_to_do
-from gallery.catalogue.rebuild import (
+from gallery.catalogue.outdated import (
     OutdatedCount,
     OutdatedVersion,
     commit_rebuild,
@@ -25,12 +25,12 @@ from gallery.catalogue.rebuild import (
     is_current,
     list_outdated,
 )
-from gallery.catalogue.standing import hold_still
+from gallery.catalogue.snapshots import hold_still
 from gallery.errors import StagedFileError
 from gallery.imaging.rendered import RenderedImage
+from gallery.ingest.stages import put_renditions
 from gallery.models import Deletion, ProcessedImage
-from gallery.rebuild.workspace import Rebuild
-from gallery.stages import put_renditions
+from gallery.rebuild.context import Rebuild
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.references import awaiting_deletion, referred_to
-from gallery.catalogue.standing import Standing, read_standings
+from gallery.catalogue.snapshots import Standing, read_standings
 from gallery.models import Deletion
 from gallery.settings import CACHE_DAYS
-from gallery.storage import RESULTS_PREFIX, StoredObject
-from gallery.sweep.broom import Broom, Candidate
+from gallery.storage.s3 import RESULTS_PREFIX, StoredObject
+from gallery.sweep.context import Broom, Candidate
 from gallery.sweep.places import Owner, library_owner, staged_owner
 
 # A day more than a result is good for: a worker may have read it in its last moment, by a clock that is slow.

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gallery.catalogue.connect import transaction
-from gallery.catalogue.standing import read_standings
+from gallery.catalogue.snapshots import read_standings
+from gallery.ingest.workspace import REBUILD_SCRATCH
 from gallery.names import UPLOAD_ID
-from gallery.sweep.broom import Broom
-from gallery.workspace import REBUILD_SCRATCH
+from gallery.sweep.context import Broom
 
 
 def sweep_scratch(broom: Broom) -> None:

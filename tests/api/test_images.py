@@ -14,7 +14,7 @@ from sqlalchemy import Engine, func, select, update
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import EntryRow, ImageRow, OutboxRow, UploadRow, VersionRow
 from gallery.catalogue.uploads import accept
-from gallery.storage import Storage
+from gallery.storage.s3 import Storage
 from tests.conftest import Servers
 from tests.journeys import photo, wait_until
 from tests.second_api import SecondApi

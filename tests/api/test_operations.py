@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import UploadRow
-from gallery.storage import Storage
+from gallery.storage.s3 import Storage
 from tests.api.test_images import hold_back, let_go
 from tests.conftest import Servers
 from tests.journeys import photo, wait_until

@@ -21,9 +21,9 @@ from gallery.catalogue import arrivals
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import EntryRow, UploadRow
 from gallery.errors import ForbiddenError, RefusedRequest
-from gallery.s3_events import ArrivedObject, read_events
-from gallery.sns import NOTIFICATION_FIELDS, SUBSCRIPTION_FIELDS, SnsMessages, check_url
-from gallery.storage import Storage, StoredObject
+from gallery.storage.events import ArrivedObject, read_events
+from gallery.storage.s3 import Storage, StoredObject
+from gallery.storage.sns import NOTIFICATION_FIELDS, SUBSCRIPTION_FIELDS, SnsMessages, check_url
 from tests.conftest import Servers
 from tests.journeys import photo, wait_until
 from tests.second_api import TOPIC, SecondApi

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, delete, select
 
 from gallery import runs
-from gallery.api import watch
+from gallery.api.background import watch
 from gallery.catalogue.attempts import begin_attempt
 from gallery.catalogue.conditions import note_condition
 from gallery.catalogue.connect import transaction

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from gallery.api.front import LARGE_BODY
+from gallery.api.middleware import LARGE_BODY
 from gallery.models import FINAL_STATES
 from tests.api.conftest import Api, refusal, runs_of
 from tests.conftest import ROTATED_SECRET, Servers

@@ -18,9 +18,9 @@ from bench.results import Measured, Results
 from bench.runs import measure, observe_program
 from bench.servers import Servers as BenchServers
 from bench.staging import stage
+from gallery.client.folder import LocalFile
 from gallery.errors import GalleryError
-from gallery.folder import LocalFile
-from gallery.storage import Storage
+from gallery.storage.s3 import Storage
 from tests.conftest import Servers
 
 PROCESSES = {"worker", "prefect_server", "postgres", "s3", "api"}
@@ -83,7 +83,7 @@ def test_a_run_that_does_not_save_every_image_is_no_measurement(
     path = tmp_path / "broken.jpg"
     path.write_bytes(b"no photograph")
     staged = stage(bench_servers, [LocalFile("broken.jpg", path, 13, "image/jpeg")], gallery_id)
-    module = "bench.variants.bare_loop"
+    module = "bench.peers.bare_loop"
     with pytest.raises(GalleryError, match="RejectedImage"):
         measure(bench_servers, staged, 1, lambda: observe_program(bench_servers, module, staged))
 

@@ -19,9 +19,9 @@ from gallery.catalogue import attempts, outbox, outcomes, save, uploads
 from gallery.catalogue.connect import connect, transaction
 from gallery.catalogue.migrate import migrate
 from gallery.catalogue.tables import EntryRow, ImageRow, OutboxRow, RenditionRow, UploadRow, VersionRow
-from gallery.effort import Effort
 from gallery.models import Attempt, Deletion, Entry, Outcome, Problem, ProcessedImage, Rendition, SaveReceipt
 from gallery.settings import Settings
+from gallery.timings import Effort
 
 UPLOADS, LIBRARY = "uploads-bucket", "library-bucket"
 RECIPE, JUDGES = "recipe-one", "limits-one"

@@ -15,8 +15,8 @@ from gallery.catalogue.connect import transaction
 from gallery.catalogue.migrate import migrate
 from gallery.catalogue.retention import prune_history, summarise_days
 from gallery.catalogue.tables import MaintenanceRow
-from gallery.effort import Effort, Efforts
 from gallery.models import Attempt, Problem, Stage, UploadState
+from gallery.timings import Effort, Efforts
 from tests.catalogue.conftest import JUDGES, Catalogue, NewDatabase, commit
 
 COUNTS = ("saved", "replaced", "unchanged", "superseded", "rejected", "failed")

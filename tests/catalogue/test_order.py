@@ -21,7 +21,7 @@ from gallery.catalogue.plan import Terms, make_plan
 from gallery.catalogue.tables import ImageRow, UploadRow
 from gallery.errors import ConflictError, NotFoundError, StaleAttempt
 from gallery.models import Attempt
-from gallery.storage import StoredObject
+from gallery.storage.s3 import StoredObject
 from tests.catalogue.conftest import JUDGES, RECIPE, Catalogue, commit, etag, problem, sha256
 from tests.journeys import wait_until
 

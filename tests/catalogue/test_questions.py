@@ -11,11 +11,11 @@ from sqlalchemy import Engine
 from gallery.catalogue import outcomes
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.migrate import migrate
-from gallery.effort import Effort
 from gallery.errors import GalleryError
 from gallery.history import questions
 from gallery.history.source import History, open_history
 from gallery.models import Problem
+from gallery.timings import Effort
 from tests.catalogue.conftest import JUDGES, Catalogue, NewDatabase
 from tests.catalogue.test_history import effort, finish, save
 from tests.conftest import PROJECT

@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gallery.local.processes import TOKEN_VARIABLE
-from gallery.local.stack import LocalStack
-from gallery.local.state import StackState
+from gallery.local.supervisor.processes import TOKEN_VARIABLE
+from gallery.local.supervisor.stack import LocalStack
+from gallery.local.supervisor.state import StackState
 from tests.conftest import PROJECT, clean_environment
 
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from gallery.errors import ConfigurationError
-from gallery.local.stack import LocalStack
+from gallery.local.supervisor.stack import LocalStack
 
 from .conftest import PROJECT, clean_environment
 
@@ -117,6 +117,6 @@ def test_a_user_is_told_that_the_stack_is_roots(open_folder: Path) -> None:
 
 @as_root
 def test_without_capabilities_the_message_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gallery.local.accounts._bounding_set", lambda: 0)
+    monkeypatch.setattr("gallery.local.parts.accounts._bounding_set", lambda: 0)
     with pytest.raises(ConfigurationError, match="run as an ordinary user"):
         LocalStack(tmp_path / "home", PROJECT, clean_environment()).start(parts=["postgres"])

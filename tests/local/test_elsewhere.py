@@ -11,13 +11,13 @@ import httpx
 import psutil
 import pytest
 
-from gallery.bucket_rules import set_bucket_rules
-from gallery.client import GalleryClient
-from gallery.ingest import ingest_folder
+from gallery.client.api import GalleryClient
+from gallery.client.progress import NoProgress
+from gallery.client.upload import ingest_folder
 from gallery.local.set_up import set_up_stack
-from gallery.local.stack import LocalStack
-from gallery.progress import NoProgress
+from gallery.local.supervisor.stack import LocalStack
 from gallery.settings import Settings
+from gallery.storage.bucket_rules import set_bucket_rules
 from tests.conftest import PROJECT, Servers, clean_environment
 from tests.journeys import Journeys, photo, write_folder
 from tests.second_api import free_port

@@ -23,13 +23,13 @@ import psycopg
 import pytest
 
 from gallery.errors import ConfigurationError, GalleryError
-from gallery.local import prefect_settings
 from gallery.local.info import StackInfo
-from gallery.local.parts import PartName
-from gallery.local.ports import choose_port
-from gallery.local.processes import find
-from gallery.local.stack import LocalStack
-from gallery.local.state import StackState
+from gallery.local.parts import prefect_settings
+from gallery.local.supervisor.parts import PartName
+from gallery.local.supervisor.ports import choose_port
+from gallery.local.supervisor.processes import find
+from gallery.local.supervisor.stack import LocalStack
+from gallery.local.supervisor.state import StackState
 from tests.conftest import free_ports
 
 from .conftest import PROJECT, clean_environment, processes_of
@@ -345,7 +345,7 @@ def test_a_port_that_is_taken_between_its_choice_and_its_use_is_replaced(
         def choose_taken_first(part: PartName, *arguments: Any, used: bool) -> int:
             return (next(chosen, None) if part == "s3" else None) or real(part, *arguments, used=used)
 
-        monkeypatch.setattr("gallery.local.stack.choose_port", choose_taken_first)
+        monkeypatch.setattr("gallery.local.supervisor.stack.choose_port", choose_taken_first)
         messages: list[str] = []
         info = new_stack().start(parts=["s3"], progress=messages.append)
     assert f"port {port} for the S3 server was taken by another program meanwhile" in messages

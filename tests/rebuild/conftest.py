@@ -14,20 +14,20 @@ from PIL import Image
 from pydantic import SecretStr
 from sqlalchemy import Engine, select
 
-from gallery import stages
 from gallery.catalogue import deletion, outbox, uploads
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.migrate import migrate
-from gallery.catalogue.rebuild import OutdatedVersion
+from gallery.catalogue.outdated import OutdatedVersion
 from gallery.catalogue.tables import ImageRow, OutboxRow, RenditionRow, VersionRow
+from gallery.ingest import stages
+from gallery.ingest.workspace import open_workspace
 from gallery.models import Outcome
 from gallery.names import staged_key
 from gallery.rebuild import steps
+from gallery.rebuild.context import Rebuild, open_rebuild
 from gallery.rebuild.steps import RebuildReceipt
-from gallery.rebuild.workspace import Rebuild, open_rebuild
 from gallery.settings import Settings
-from gallery.storage import Storage
-from gallery.workspace import open_workspace
+from gallery.storage.s3 import Storage
 from tests.catalogue.conftest import Catalogue, NewDatabase, databases  # noqa: F401 - a fixture
 from tests.conftest import Servers
 

@@ -10,11 +10,11 @@ from sqlalchemy import text
 
 from gallery.catalogue.attempts import begin_attempt
 from gallery.catalogue.connect import transaction
-from gallery.catalogue.rebuild import OutdatedVersion, hold
-from gallery.catalogue.standing import hold_still
+from gallery.catalogue.outdated import OutdatedVersion, hold
+from gallery.catalogue.snapshots import hold_still
 from gallery.errors import NotFoundError, RejectedImage, StagedFileError, TransientError
 from gallery.rebuild import steps
-from gallery.rebuild.workspace import Rebuild, processors
+from gallery.rebuild.context import Rebuild, processors
 from tests.conftest import Servers
 from tests.journeys import photo
 from tests.rebuild.conftest import Library

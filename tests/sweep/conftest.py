@@ -18,9 +18,9 @@ from gallery.catalogue.migrate import migrate
 from gallery.catalogue.tables import OutboxRow
 from gallery.models import Attempt, UploadState
 from gallery.settings import Settings
-from gallery.storage import Storage
+from gallery.storage.s3 import Storage
 from gallery.sweep.findings import Category, Findings
-from gallery.sweep.sweep import sweep
+from gallery.sweep.run import sweep
 from tests.catalogue.conftest import Catalogue, NewDatabase, databases  # noqa: F401 - a fixture
 from tests.conftest import Servers
 

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from sqlalchemy import select, text
 
 from gallery.catalogue.connect import transaction
-from gallery.catalogue.standing import Standing, hold_still
+from gallery.catalogue.snapshots import Standing, hold_still
 from gallery.catalogue.tables import OutboxRow
 from gallery.errors import ConfigurationError, RefusedRequest, TransientError
+from gallery.ingest.workspace import REBUILD_SCRATCH
 from gallery.settings import load_settings
-from gallery.storage import RESULTS_PREFIX
-from gallery.sweep import broom
-from gallery.workspace import REBUILD_SCRATCH
+from gallery.storage.s3 import RESULTS_PREFIX
+from gallery.sweep import context
 from tests.conftest import Servers
 from tests.sweep.conftest import OTHER_RECIPE, RECIPE, Yard, gone, left
 from tests.test_docs import SERVERS
@@ -122,7 +122,7 @@ def test_a_retry_that_begins_after_the_look_keeps_its_objects(
             yard.end(saved)
         return hold_still(session, upload_id)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(broom, "hold_still", begins)
+    monkeypatch.setattr(context, "hold_still", begins)
     assert gone(yard.sweep()) == {}
     assert yard.library() == {left(attempt), *yard.catalogue.keys(attempt, recipe=RECIPE)}
 
@@ -204,7 +204,7 @@ def test_a_due_deletion_that_a_version_has_taken_up_again_is_left(
             yard.end(again)
         return hold_still(session, upload_id)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(broom, "hold_still", goes_back)
+    monkeypatch.setattr(context, "hold_still", goes_back)
     yard.sweep()
     monkeypatch.undo()
     assert back[0] <= yard.library()

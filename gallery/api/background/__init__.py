@@ -1,0 +1,1 @@
+"""Threads of the API that do what the catalogue says is due."""

@@ -1,0 +1,117 @@
+"""Watches over runs and workers: what ends without a word is written into the catalogue, and ops are told.
+
+A run whose process and worker are killed together runs none of its hooks; Prefect's server finds out by itself (see
+`deployments/automations.py`), and this finds out from the server.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from sqlalchemy import Engine
+
+from gallery import runs
+from gallery.api.background.worker import Worker
+from gallery.catalogue import attempts, uploads
+from gallery.catalogue.attempts import RunUnderWay
+from gallery.catalogue.callbacks import queue_alert
+from gallery.catalogue.conditions import note_condition
+from gallery.catalogue.connect import transaction
+from gallery.errors import NotFoundError, PrefectUnavailable
+from gallery.models import UploadState
+
+log = logging.getLogger("gallery.api")
+# Seconds between looks; each is two requests to Prefect.
+WATCH_EVERY = 10.0
+# Looks without an answer until Prefect counts as gone: a restart is none.
+PATIENCE = 3
+# The automation waits 15 seconds and is evaluated every 5.
+AUTOMATION_IS_LATE = timedelta(seconds=30)
+TOO_LATE_TO_RETRY = timedelta(hours=1)
+# Conditions that alerts tell of, as `alert.workers_gone` and `alert.workers_back`.
+WORKERS, PREFECT = "workers", "prefect"
+
+
+def watcher(engine: Engine, starts: Worker) -> Worker:
+    """A worker that looks every `WATCH_EVERY` seconds."""
+    unanswered = 0
+
+    def step() -> bool:
+        nonlocal unanswered
+        try:
+            end_unheard_runs(engine, starts)
+            retry_crashed_runs(engine)
+            watch_workers(engine)
+        except PrefectUnavailable:
+            unanswered += 1
+            if unanswered >= PATIENCE:
+                _note(engine, PREFECT, is_well=False, message="Prefect's server does not answer: no run is started")
+            return False
+        unanswered = 0
+        _note(engine, PREFECT, is_well=True, message="Prefect's server answers again")
+        return False
+
+    return Worker("watch over runs", step, every=WATCH_EVERY)
+
+
+def end_unheard_runs(engine: Engine, starts: Worker) -> None:
+    """Write the ends that only Prefect knows of; an upload whose run Prefect has lost before it began is started anew.
+
+    Raises `PrefectUnavailable`.
+    """
+    with transaction(engine) as session:
+        under_way = attempts.runs_under_way(session)
+    if not under_way:
+        return
+    ends = runs.ends({run.flow_run_id for run in under_way})
+    for run in under_way:
+        if run.flow_run_id in ends:
+            _end(engine, run, ends[run.flow_run_id], starts)
+
+
+def _end(engine: Engine, run: RunUnderWay, end: tuple[UploadState, str] | None, starts: Worker) -> None:
+    with transaction(engine) as session:
+        if end is not None:
+            written = attempts.end_unheard(session, run, *end)
+        elif written := uploads.start_anew(session, run):
+            starts.wake()
+        else:
+            written = attempts.end_unheard(session, run, "crashed", "Prefect does not know the run any more")
+    if written:
+        log.warning(
+            "upload %s: run %s %s",
+            run.upload_id,
+            run.flow_run_id,
+            f"had ended unheard: {end[0]}" if end else "is not known to Prefect any more",
+            extra={"upload_id": run.upload_id},
+        )
+
+
+def retry_crashed_runs(engine: Engine) -> None:
+    """Do what Prefect's automation should have done by now. Raises `PrefectUnavailable`."""
+    with transaction(engine) as session:
+        crashed = attempts.crashed_runs(session, after=AUTOMATION_IS_LATE, until=TOO_LATE_TO_RETRY)
+    for run_id in runs.retry_first_crashes(crashed) if crashed else ():
+        log.warning("run %s had crashed: it is retried, once", run_id)
+
+
+def watch_workers(engine: Engine) -> None:
+    """Note whether a worker is there. Raises `PrefectUnavailable`."""
+    try:
+        is_well = runs.workers_ready()
+    except NotFoundError:
+        is_well = False
+    message = (
+        f"a worker of pool {runs.POOL} is there again"
+        if is_well
+        else f"no worker of pool {runs.POOL} gives a sign of life: uploads wait"
+    )
+    _note(engine, WORKERS, is_well=is_well, message=message)
+
+
+def _note(engine: Engine, name: str, *, is_well: bool, message: str) -> None:
+    with transaction(engine) as session:
+        if note_condition(session, name, is_well=is_well):
+            queue_alert(session, f"{name}_{'back' if is_well else 'gone'}", message)
+            log.log(logging.INFO if is_well else logging.WARNING, "%s", message)

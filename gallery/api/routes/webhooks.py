@@ -1,0 +1,75 @@
+"""Signed webhooks: applications that stage files themselves say that an upload is complete."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import ValidationError
+
+from gallery import names
+from gallery.api.auth import check_signature
+from gallery.api.routes.uploads import accepted_answer, check_no_duplicates
+from gallery.api.schemas import AcceptedAnswer, WebhookBody
+from gallery.api.services import Services, services_of
+from gallery.catalogue import uploads
+from gallery.errors import RefusedRequest
+
+router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
+
+
+@router.post(
+    "/uploads",
+    status_code=202,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": WebhookBody.model_json_schema()}},
+        }
+    },
+)
+async def webhook(request: Request) -> AcceptedAnswer:
+    """Accept an upload whose files are staged already, signed by the Standard Webhooks scheme."""
+    body = await request.body()
+    services = services_of(request)
+    # The signature first: whoever cannot sign learns nothing of what else would be wrong.
+    check_signature(body, request.headers, services.settings.webhook_secrets)
+    return await run_in_threadpool(_accept, services, body)
+
+
+def _accept(services: Services, body: bytes) -> AcceptedAnswer:
+    try:
+        upload = WebhookBody.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "body"
+        raise RefusedRequest("invalid_request", f"{where}: {first['msg']}") from error
+    names.check_gallery_id(upload.gallery_id)
+    names.check_upload_id(upload.upload_id)
+    check_no_duplicates(file.file_name for file in upload.files)
+    _check_keys(upload)
+    with services.transaction() as session:
+        row = uploads.accept_staged(
+            session,
+            upload_id=upload.upload_id,
+            gallery_id=upload.gallery_id,
+            files=[uploads.DeclaredFile(names.check_file_name(file.file_name), file.key) for file in upload.files],
+            trigger="webhook",
+            requested_by="webhook",
+            metadata=upload.metadata,
+        )
+    if row.flow_run_id is None:
+        services.starter.wake()
+    return accepted_answer(row)
+
+
+def _check_keys(upload: WebhookBody) -> None:
+    prefix = f"{upload.gallery_id}/{upload.upload_id}/"
+    seen: set[str] = set()
+    for file in upload.files:
+        if not file.key.startswith(prefix) or file.key == prefix:
+            raise RefusedRequest("invalid_key", f"key {file.key[:80]!r} does not begin with {prefix}")
+        if "\0" in file.key or len(file.key.encode()) > 1024:
+            raise RefusedRequest("invalid_key", f"key {file.key[:80]!r} is not a valid S3 key")
+        if file.key in seen:
+            raise RefusedRequest("duplicate_key", f"key {file.key[:80]!r} stands twice")
+        seen.add(file.key)

@@ -1,0 +1,5 @@
+"""`python -m gallery.cli`: the `gallery` command where it is not installed as a script."""
+
+from gallery.cli.main import main
+
+main()

@@ -1,0 +1,253 @@
+"""The four stages, for one image each, and the plan before and the accounts after them. No Prefect here.
+
+    plan -> download -> process -> save -> cleanup -> report
+
+`tasks` wraps each stage into a Prefect task; the benchmark's bare loop calls them as they are.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from uuid import UUID
+
+from gallery.catalogue.attempts import end_run as write_end
+from gallery.catalogue.attempts import finish_attempt, hold
+from gallery.catalogue.connect import connect, transaction
+from gallery.catalogue.counts import count_outcomes, list_problems
+from gallery.catalogue.history import NO_EFFORTS, record_cleanup
+from gallery.catalogue.outbox import due_deletions, mark_done
+from gallery.catalogue.outcomes import record_problems, settle_known
+from gallery.catalogue.plan import Plan, make_plan
+from gallery.catalogue.retention import summarise_days
+from gallery.catalogue.save import commit_version
+from gallery.errors import RejectedImage, TransientError
+from gallery.imaging.rendered import RenderedImage, RenditionFile
+from gallery.ingest.report import RunReport, report_run
+from gallery.ingest.workspace import Workspace
+from gallery.models import (
+    Deletion,
+    DownloadedImage,
+    Entry,
+    Problem,
+    ProcessedImage,
+    Rendition,
+    SaveReceipt,
+    UploadState,
+)
+from gallery.names import rendition_name
+from gallery.settings import Settings
+from gallery.storage.s3 import Storage
+from gallery.timings import Effort, camera
+
+# Of originals, by the extension that belongs to their bytes; Python 3.11's own table lacks the newer half.
+CONTENT_TYPES = {
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".gif": "image/gif",
+    ".tif": "image/tiff",
+    ".webp": "image/webp",
+    ".heic": "image/heic",
+    ".avif": "image/avif",
+}
+
+
+def plan(workspace: Workspace) -> Plan:
+    """Finish what a killed attempt left due, then decide what is to do: one listing, one transaction.
+
+    Raises `StaleAttempt`, or `TransientError` where storage or database do not answer.
+    """
+    with transaction(workspace.engine) as session:
+        left = due_deletions(session, upload_id=workspace.attempt.upload_id)
+    _delete(workspace, left)
+    staged = {found.key: found for found in workspace.storage.list_staged(workspace.attempt.prefix)}
+    with transaction(workspace.engine) as session:
+        return make_plan(session, workspace.attempt, workspace.terms, staged)
+
+
+def download(workspace: Workspace, entry: Entry) -> DownloadedImage:
+    """Stream the staged file, only while its ETag is the pinned one, to the scratch folder.
+
+    Raises `StagedFileError` where it is gone or changed, `TransientError` where storage does not answer.
+    """
+    with workspace.efforts.measure(entry.number, "download") as effort:
+        path = workspace.source_path(entry.number)
+        sha256 = workspace.storage.download(entry.staged_key, entry.etag, path)
+        effort.bytes_in = entry.size
+    return DownloadedImage(entry, path, sha256)
+
+
+def settle_unchanged(workspace: Workspace, arrived: Sequence[DownloadedImage]) -> list[DownloadedImage]:
+    """Give `unchanged` or `superseded` to what needs no processing; return the rest. One transaction a window."""
+    with transaction(workspace.engine) as session:
+        hold(session, workspace.attempt)
+        settled = settle_known(
+            session,
+            workspace.attempt,
+            workspace.recipe.recipe_id,
+            [image.entry for image in arrived],
+            {image.entry.number: image.sha256 for image in arrived},
+            workspace.efforts,
+        )
+    workspace.efforts.forget(settled)
+    for image in arrived:
+        if image.entry.number in settled:
+            image.path.unlink(missing_ok=True)
+    return [image for image in arrived if image.entry.number not in settled]
+
+
+def process(workspace: Workspace, image: DownloadedImage) -> ProcessedImage:
+    """Make all renditions in a decoder subprocess and put them into the library.
+
+    Raises `RejectedImage` where the file is at fault, `TransientError` where storage does not answer.
+    """
+    with workspace.efforts.measure(image.entry.number, "process") as effort:
+        try:
+            rendered, renditions = _render(workspace, image)
+        except RejectedImage as rejection:
+            effort.camera = camera(rejection.metadata)
+            raise
+    return ProcessedImage(
+        sha256=image.sha256,
+        recipe_id=workspace.recipe.recipe_id,
+        width=rendered.width,
+        height=rendered.height,
+        source_format=rendered.source_format,
+        extension=rendered.extension,
+        metadata=rendered.metadata,
+        renditions=renditions,
+    )
+
+
+def _render(workspace: Workspace, image: DownloadedImage) -> tuple[RenderedImage, tuple[Rendition, ...]]:
+    out = workspace.scratch / f"{image.entry.number}.renditions"
+    out.mkdir(exist_ok=True)
+    try:
+        rendered = workspace.decoders.render(image.path, out)
+        prefix = workspace.library_prefix(image.entry.number)
+        return rendered, put_renditions(workspace.storage, prefix, workspace.recipe.recipe_id, rendered.renditions)
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+
+
+def put_renditions(
+    storage: Storage, prefix: str, recipe_id: str, files: Sequence[RenditionFile]
+) -> tuple[Rendition, ...]:
+    """Put what was rendered into the library, below an entry's prefix. Raises `TransientError`."""
+    renditions = []
+    for file in files:
+        key = f"{prefix}{rendition_name(file.style, recipe_id)}{file.path.suffix}"
+        etag = storage.put(key, file.path, file.content_type)
+        renditions.append(
+            Rendition(
+                style=file.style,
+                key=key,
+                width=file.width,
+                height=file.height,
+                bytes=file.bytes,
+                content_type=file.content_type,
+                etag=etag,
+            )
+        )
+    return tuple(renditions)
+
+
+def is_intact(workspace: Workspace, image: ProcessedImage) -> bool:
+    """Whether the library still holds the very renditions that a cached result speaks of.
+
+    The keys are the entry's own, but an attempt between may have written another content's renditions there.
+    """
+    library = workspace.storage.library_bucket
+    return all(
+        (found := workspace.storage.head(library, rendition.key)) is not None and found.etag == rendition.etag
+        for rendition in image.renditions
+    )
+
+
+def save(workspace: Workspace, entry: Entry, image: ProcessedImage) -> SaveReceipt:
+    """Copy the original into the library, only while its ETag is the pinned one; then commit the version.
+
+    Raises `StagedFileError` where the staged file changed meanwhile: nothing of it is saved then;
+    `TransientError` where storage or database do not answer; `StaleAttempt`.
+    """
+    original_key = f"{workspace.library_prefix(entry.number)}original{image.extension}"
+    content_type = CONTENT_TYPES.get(image.extension, "application/octet-stream")
+    with workspace.efforts.measure(entry.number, "save") as effort:
+        effort.processed = image
+        workspace.storage.copy_original(entry.staged_key, entry.etag, original_key, content_type)
+        with transaction(workspace.engine) as session:
+            receipt = commit_version(
+                session,
+                workspace.attempt,
+                entry,
+                image,
+                original_key=original_key,
+                uploads_bucket=workspace.storage.uploads_bucket,
+                library_bucket=workspace.storage.library_bucket,
+                keep_replaced=timedelta(days=workspace.settings.keep_replaced_days),
+                effort=effort,
+            )
+    workspace.efforts.forget([entry.number])
+    return receipt
+
+
+def cleanup(workspace: Workspace, receipt: SaveReceipt) -> int:
+    """Delete what a committed save made superfluous, and note it as done; returns how many objects.
+
+    Safe to repeat. Raises `TransientError` where storage or database do not answer.
+    """
+    with workspace.efforts.measure(receipt.number, "cleanup") as effort:
+        _delete(workspace, receipt.deletions, {receipt.number: effort})
+    workspace.efforts.forget([receipt.number])
+    return len(receipt.deletions)
+
+
+def _delete(workspace: Workspace, deletions: Sequence[Deletion], efforts: Mapping[int, Effort] = NO_EFFORTS) -> None:
+    if deletions:
+        workspace.storage.delete(deletions)
+        with transaction(workspace.engine) as session:
+            mark_done(session, deletions)
+            record_cleanup(session, workspace.attempt, efforts)
+
+
+def write_problems(workspace: Workspace, problems: Sequence[Problem]) -> None:
+    """Write a window's `rejected` and `failed`, in one transaction. Raises `StaleAttempt`.
+
+    A cleanup that failed changes no outcome: of it, only seconds and retries are noted.
+    """
+    if not problems:
+        return
+    lost = [problem for problem in problems if problem.stage != "cleanup"]
+    left = {problem.number: workspace.efforts[problem.number] for problem in problems if problem.stage == "cleanup"}
+    with transaction(workspace.engine) as session:
+        record_problems(session, workspace.attempt, workspace.terms.judged_by, lost, workspace.efforts)
+        record_cleanup(session, workspace.attempt, left)
+    workspace.efforts.forget([problem.number for problem in problems])
+
+
+def report(workspace: Workspace, problems: Sequence[Problem], *, found_work: bool) -> RunReport:
+    """Sum the attempt up and write its end; `problems` are all that it met. Raises `StaleAttempt`."""
+    # Not worth a run: the next one makes up for it, and until then the views merely take longer.
+    with suppress(TransientError), transaction(workspace.engine) as session:
+        summarise_days(session)
+    with transaction(workspace.engine) as session:
+        counts = count_outcomes(session, workspace.attempt.upload_id)
+        standing = list_problems(session, workspace.attempt.upload_id)
+        numbers = {problem.number for problem in standing}
+        # Only a forced run meets a problem with an entry that keeps the good outcome it had.
+        kept = [problem for problem in problems if problem.number not in numbers]
+        summary = report_run(counts, standing, kept, found_work=found_work)
+        finish_attempt(session, workspace.attempt, summary.state, summary.message)
+    return summary
+
+
+def end_run(settings: Settings, flow_run_id: UUID, state: UploadState, message: str) -> None:
+    """Write the end of a run that could not do so itself; does nothing where one is written."""
+    engine = connect(settings, application="gallery-end-run", connections=1)
+    try:
+        with transaction(engine) as session:
+            write_end(session, flow_run_id, state, message)
+    finally:
+        engine.dispose()

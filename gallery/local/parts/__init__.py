@@ -1,0 +1,1 @@
+"""How each part of the local stack is run, one module per part."""

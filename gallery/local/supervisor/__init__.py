@@ -1,0 +1,1 @@
+"""Starts, watches and ends a set of processes on this machine. Knows nothing of galleries."""

@@ -1,0 +1,93 @@
+"""What all parts of a sweep share: where to look, what is old enough, and the only ways in which they delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from gallery.catalogue.connect import transaction
+from gallery.catalogue.outbox import mark_done
+from gallery.catalogue.snapshots import Standing, hold_still
+from gallery.errors import IngestError
+from gallery.models import Deletion
+from gallery.settings import Settings
+from gallery.storage.s3 import Storage
+from gallery.sweep.findings import Category, Findings
+
+# Objects deleted under one lock of their upload: a retry that begins just then waits that long.
+BATCH = 100
+
+MayGo = Callable[[Session, Standing | None, Sequence[Deletion]], list[Deletion]]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An object that may go; its size in bytes, where it is known."""
+
+    category: Category
+    deletion: Deletion
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Broom:
+    """A sweep under way. `grace` is the least age of what it takes, `now` the moment that ages are counted to."""
+
+    settings: Settings
+    engine: Engine
+    storage: Storage
+    findings: Findings
+    grace: timedelta
+    now: datetime
+
+    def is_older(self, moment: datetime | None, age: timedelta) -> bool:
+        """Whether something is older than `age`, and than the grace; what has no time is not."""
+        return moment is not None and self.now - moment > max(age, self.grace)
+
+    def take(self, upload_id: str, candidates: Sequence[Candidate], may_go: MayGo) -> None:
+        """Delete objects of one upload, and note their outbox rows as done; in a dry run, only count them.
+
+        The race that this closes: between the listing and the deletion a retry of the upload begins, finds its
+        cached renditions intact, and commits a version that refers to what is deleted a moment later. So each batch
+        is deleted while the upload's row is locked, as `begin_attempt` locks it and every writer of the upload
+        shares it; `may_go` looks again under that lock, and returns what may still go. Who comes later finds gone
+        what is gone: `is_intact` looks after the attempt has begun, and a rebuild puts its renditions there under
+        the shared lock, in the transaction that commits them.
+        """
+        if self.findings.dry_run:
+            self._count(candidates)
+            return
+        for start in range(0, len(candidates), BATCH):
+            batch = candidates[start : start + BATCH]
+            with self.reporting(batch):
+                with transaction(self.engine) as session:
+                    allowed = may_go(session, hold_still(session, upload_id), [item.deletion for item in batch])
+                    self.storage.delete(allowed)
+                    mark_done(session, allowed)
+                self._count([candidate for candidate in batch if candidate.deletion in allowed])
+
+    def discard(self, candidates: Sequence[Candidate]) -> None:
+        """Delete objects that belong to no upload; in a dry run, only count them."""
+        with self.reporting(candidates):
+            if not self.findings.dry_run:
+                self.storage.delete([candidate.deletion for candidate in candidates])
+            self._count(candidates)
+
+    @contextmanager
+    def reporting(self, candidates: Sequence[Candidate] = ()) -> Iterator[None]:
+        """Note what storage or database did not let us do; the sweep goes on with the rest."""
+        try:
+            yield
+        except IngestError as error:
+            self.findings.troubles[error.reason] += 1
+            for candidate in candidates:
+                self.findings.kept.add(candidate.deletion.key, candidate.size)
+
+    def _count(self, candidates: Iterable[Candidate]) -> None:
+        for candidate in candidates:
+            self.findings.gone[candidate.category].add(candidate.deletion.key, candidate.size)

@@ -1,0 +1,31 @@
+"""The `gallery` command as a process of its own, as a person or a script calls it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import PROJECT, clean_environment
+
+
+def gallery(*arguments: str | Path, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with nothing of the surroundings but `environment`."""
+    return subprocess.run(
+        [sys.executable, "-m", "gallery.cli", *map(str, arguments)],
+        cwd=PROJECT,
+        env=clean_environment(GALLERY_HOME=str(home), PYTHONPATH=str(PROJECT), **environment),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def error_of(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line on stderr of a command that a person must mend."""
+    assert done.returncode == 2, (done.returncode, done.stderr)
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("gallery: ")
+    return line.removeprefix("gallery: ")

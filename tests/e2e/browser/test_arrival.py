@@ -1,0 +1,89 @@
+"""The page at `/`, once all has arrived: real Chromium, real S3, real runs."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.browser.visitor import Visitor, photographs
+from tests.journeys import Journeys, photo
+
+pytestmark = pytest.mark.usefixtures("warm_runs")
+
+
+def test_a_dropped_folder_of_200_photographs_arrives_and_appears(
+    visitor: Visitor, journeys: Journeys, gallery_id: str
+) -> None:
+    visitor.open()
+    assert visitor.page.url.endswith(f"?gallery={gallery_id}"), "the token has left the address bar"
+    visitor.drop(visitor.folder(photographs(200, 100_000)))
+    visitor.sees("200 photographs, 20 MB")
+    visitor.send(200)
+    visitor.is_told_that_all_has_arrived()
+    visitor.sees(
+        "All photographs have arrived. The gallery is made from here on without this page, "
+        "and nothing is lost when you close it."
+    )
+    visitor.sees_heading("All 200 photographs are in the gallery")
+    assert set(journeys.current(gallery_id)) == set(photographs(200))
+    thumbs = visitor.page.locator("#sheet img")
+    expect(thumbs).to_have_count(200)
+    for thumb in (thumbs.first, thumbs.last):
+        thumb.scroll_into_view_if_needed()
+        expect(thumb).to_have_js_property("naturalWidth", 320)
+
+
+def test_on_a_phone_rejected_files_are_explained_in_plain_words(phone: Visitor) -> None:
+    long_name = "a-very-long-name-without-any-space-in-it-" * 4
+    files = {
+        "fine.jpg": photo(1),
+        "broken.jpg": photo(2)[:5000],
+        f"{long_name}.jpg": b"no photograph" * 99,
+        f"{long_name}.nef": b"raw",
+    }
+    phone.open()
+    phone.sees_heading("Choose the photographs")
+    assert phone.is_within_its_width()
+    phone.choose(phone.folder(files))
+    phone.sees("1 file will not be sent")
+    assert phone.is_within_its_width()
+    phone.send(3)
+    phone.sees_heading("1 of 3 photographs is in the gallery")
+    phone.sees("2 photographs need your attention")
+    for title, name in {"Incomplete file": "broken.jpg", "Not a photograph": f"{long_name}.jpg"}.items():
+        group = phone.page.locator("#problems > li").filter(has_text=title)
+        expect(group.get_by_text(name, exact=True)).to_be_visible()
+        expect(group).to_contain_text("again")
+    assert phone.is_within_its_width()
+    phone.page.reload()
+    phone.sees_heading("1 of 3 photographs is in the gallery")
+    phone.page.get_by_role("button", name="Send more photographs").click()
+    phone.sees_heading("Choose the photographs")
+
+
+ENDS = {
+    "failed": "1 of 1 photograph is in the gallery",
+    "cancelled": "This upload was stopped",
+    "crashed": "Something went wrong here",
+    "expired": "This upload has expired",
+}
+
+
+def test_every_end_is_told_and_one_that_is_retried_is_followed(
+    visitor: Visitor, journeys: Journeys, gallery_id: str
+) -> None:
+    visitor.open()
+    visitor.choose(visitor.folder(photographs(1)))
+    visitor.send(1)
+    visitor.sees_heading("The photograph is in the gallery")
+    upload_id = journeys.upload_of(gallery_id).upload_id
+    for state, told in ENDS.items():
+        journeys.set_state(upload_id, state)
+        visitor.page.reload()
+        visitor.sees_heading(told)
+        expect(visitor.page.get_by_role("button", name="Send more photographs")).to_be_visible()
+        if state in ("failed", "crashed"):
+            journeys.set_state(upload_id, "running")
+            visitor.sees_heading("You may close this tab now")
+            journeys.set_state(upload_id, "completed")
+            visitor.sees_heading("The photograph is in the gallery")

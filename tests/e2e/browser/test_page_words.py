@@ -1,0 +1,52 @@
+"""What the page's modules repeat from the Python side stays the same there and here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import gallery
+from gallery import names
+from gallery.client.folder import LITTER
+from gallery.errors import FailureReason, RejectionReason
+from gallery.models import FINAL_STATES, OUTCOMES
+
+PAGE = Path(gallery.__file__).parent / "page"
+
+
+def words(module: str) -> str:
+    return (PAGE / module).read_text(encoding="utf-8")
+
+
+def test_every_reason_has_a_sentence() -> None:
+    explained = set(re.findall(r"^  (\w+): \[", words("reasons.js"), re.MULTILINE))
+    assert explained == {*get_args(RejectionReason), *get_args(FailureReason)}
+
+
+def test_every_outcome_has_words() -> None:
+    assert tuple(re.findall(r'^  \["(\w+)",', words("reasons.js"), re.MULTILINE)) == OUTCOMES
+
+
+def test_the_final_states_are_the_same() -> None:
+    listed = re.search(r"FINAL = new Set\(\[(.*)\]\)", words("follow.js"))
+    assert listed is not None
+    assert set(re.findall(r'"(\w+)"', listed[1])) == FINAL_STATES
+
+
+def test_the_rules_of_names_are_the_same() -> None:
+    module = words("names.js")
+    assert f"MAX_BYTES = {names.MAX_FILE_NAME_BYTES};" in module
+    assert f"/^{names.GALLERY_ID.pattern}$/" in module
+    listed = re.search(r"LITTER = new Set\(\[(.*?)\]\)", module, re.DOTALL)
+    assert listed is not None
+    assert {text.replace("\\r", "\r") for text in re.findall(r'"(.+?)"', listed[1])} == LITTER
+
+
+def test_nothing_is_loaded_from_elsewhere_or_written_as_markup() -> None:
+    for file in sorted(PAGE.rglob("*")):
+        if file.suffix in {".js", ".css", ".html"}:
+            text = file.read_text(encoding="utf-8")
+            assert not re.search(r"https?://", text), file.name
+            assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", text), file.name
+            assert not re.search(r'\s(style|on[a-z]+)="', text), file.name

@@ -1,0 +1,50 @@
+"""A run that is killed in its middle, and what its retry then does."""
+
+from __future__ import annotations
+
+import psutil
+from tests.flow.processes import flow_process
+
+from tests.journeys import Journeys, photo, wait_until
+
+
+def worker_has_let_go(journeys: Journeys, flow_run_id: str | None) -> bool | None:
+    """Whether Prefect is through with a crash: the runner reports it, and seconds later the worker once more, which
+    would end a retry that began in between.
+    """
+    log = (journeys.servers.home / "logs" / "worker.log").read_text(errors="replace")
+    _, _, after = log.partition(f"Reported flow run '{flow_run_id}' as crashed")
+    return "prefect.flow_runs.worker - Check whether the flow run exceeded" in after or None
+
+
+def test_a_run_killed_between_put_and_save_is_finished_by_its_retry(journeys: Journeys, gallery_id: str) -> None:
+    files = {f"IMG_{n}.jpg": photo(n) for n in range(6)}
+    killed: list[psutil.Process] = []
+
+    def kill() -> None:
+        if not killed:
+            process = flow_process(journeys, gallery_id)
+            killed.extend([process, *process.children(recursive=True)])
+            process.kill()
+
+    with journeys.servers.s3.fault("PUT", rf"/{gallery_id}/[^/]+/4/original", before=kill):
+        result = journeys.send(gallery_id, files)
+    assert result.state == "crashed"
+    assert journeys.ended(result.flow_run_id)["state"]["type"] == "CRASHED"
+    wait_until(lambda: worker_has_let_go(journeys, result.flow_run_id), "the worker's own report of the crash")
+    gone, alive = psutil.wait_procs(killed, timeout=30)
+    assert alive == [], "the decoders end with the run"
+    assert len(gone) >= 2
+
+    run = journeys.retry(result.flow_run_id)
+    assert run["state"]["message"].endswith("6 of 6 saved")
+    crashed, finished = journeys.history("run_history", result.upload_id, "attempt")
+    assert (crashed["state"], finished["state"]) == ("crashed", "completed")
+    assert crashed["finished_at"] is not None
+    assert crashed["saved"] + finished["saved"] == 6, "what was saved before the crash is in its attempt"
+    cached = [row["process_cached"] for row in journeys.history("image_history", result.upload_id, "1")]
+    assert any(cached), "what the crashed attempt had rendered came from the cache"
+    versions = journeys.current(gallery_id)
+    assert set(versions) == set(files)
+    assert journeys.library(gallery_id) == frozenset().union(*(version.keys for version in versions.values()))
+    assert journeys.due(gallery_id) == []

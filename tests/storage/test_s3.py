@@ -1,0 +1,289 @@
+"""One contract for every S3: kept by moto in this process and by the embedded server over its connections."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+from moto import mock_aws
+
+from gallery.errors import StagedFileError, TransientError
+from gallery.models import Deletion
+from gallery.settings import Settings
+from gallery.storage.s3 import CALLS, Storage, StoredObject
+from tests.conftest import PROJECT, Servers
+
+CONTENT = b"what the camera wrote" * 1000
+BIG = 128 * 1024 * 1024
+ON_AWS = {
+    "GALLERY_DATABASE_URL": "postgresql://nobody@nowhere/none",
+    "GALLERY_UPLOADS_BUCKET": "uploads",
+    "GALLERY_LIBRARY_BUCKET": "library",
+}
+
+
+@dataclass
+class Store:
+    """A store with both buckets, and a prefix of the test's own."""
+
+    storage: Storage
+    prefix: str
+
+    def stage(self, name: str, content: bytes = CONTENT) -> StoredObject:
+        key = f"{self.prefix}/{name}"
+        self.storage._client.put_object(Bucket=self.storage.uploads_bucket, Key=key, Body=content)
+        found = self.storage.head(self.storage.uploads_bucket, key)
+        assert found is not None
+        return found
+
+    def read(self, key: str) -> bytes:
+        return self.storage.read_bytes(key)
+
+
+@pytest.fixture(params=["moto", "embedded"])
+def store(request: pytest.FixtureRequest, gallery_id: str) -> Iterator[Store]:
+    if request.param == "embedded":
+        yield Store(request.getfixturevalue("storage"), gallery_id)
+        return
+    with mock_aws(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+        storage = Storage(Settings.from_environment(ON_AWS))
+        storage.create_buckets()
+        yield Store(storage, gallery_id)
+        storage.close()
+
+
+class TestEveryStore:
+    def test_buckets_are_created_once_and_then_reachable(self, store: Store) -> None:
+        store.storage.create_buckets()
+        store.storage.reachable()
+
+    def test_a_listing_has_keys_sizes_and_etags_below_its_prefix(self, store: Store) -> None:
+        staged = [store.stage(name, name.encode()) for name in ("a.jpg", "card 1/Käse+ü&%41.jpg", "empty.jpg")]
+        other = Store(store.storage, f"{store.prefix}2").stage("a.jpg")
+        assert list(store.storage.list_staged(f"{store.prefix}/")) == sorted(staged, key=lambda item: item.key)
+        assert other.key.startswith(store.prefix)
+
+    def test_a_download_is_the_very_bytes_and_their_sha256(self, store: Store, tmp_path: Path) -> None:
+        staged = store.stage("a.jpg")
+        path = tmp_path / "1.source"
+        assert store.storage.download(staged.key, staged.etag, path) == hashlib.sha256(CONTENT).hexdigest()
+        assert path.read_bytes() == CONTENT
+
+    def test_an_empty_object_is_downloaded_too(self, store: Store, tmp_path: Path) -> None:
+        staged = store.stage("a.jpg", b"")
+        assert store.storage.download(staged.key, staged.etag, tmp_path / "1") == hashlib.sha256(b"").hexdigest()
+
+    def test_a_changed_object_is_not_downloaded(self, store: Store, tmp_path: Path) -> None:
+        pinned = store.stage("a.jpg")
+        store.stage("a.jpg", b"other")
+        with pytest.raises(StagedFileError) as error:
+            store.storage.download(pinned.key, pinned.etag, tmp_path / "1")
+        assert error.value.reason == "changed_during_ingest"
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_missing_object_is_told_from_a_store_that_is_away(self, store: Store, tmp_path: Path) -> None:
+        key = f"{store.prefix}/none.jpg"
+        with pytest.raises(StagedFileError) as error:
+            store.storage.download(key, "etag", tmp_path / "1")
+        assert error.value.reason == "missing_object"
+        assert key in str(error.value)
+        assert list(tmp_path.iterdir()) == []
+        assert store.storage.head(store.storage.uploads_bucket, key) is None
+        with pytest.raises(StagedFileError):
+            store.storage.read_bytes(key)
+
+    def test_an_upload_is_whole_has_its_type_and_overwrites(self, store: Store, tmp_path: Path) -> None:
+        key, path = f"{store.prefix}/1/large.jpg", tmp_path / "large"
+        for content in (b"first", CONTENT):
+            path.write_bytes(content)
+            etag = store.storage.put(key, path, "image/jpeg")
+            assert store.read(key) == content
+            assert store.storage.head(store.storage.library_bucket, key) == StoredObject(key, etag, len(content))
+        answer = store.storage._client.head_object(Bucket=store.storage.library_bucket, Key=key)
+        assert answer["ContentType"] == "image/jpeg"
+
+    def test_an_original_is_copied_inside_the_store_with_its_own_type(self, store: Store) -> None:
+        staged, key = store.stage("Käse +1.jpg"), f"{store.prefix}/1/original.jpg"
+        store.storage.copy_original(staged.key, staged.etag, key, "image/jpeg")
+        assert store.read(key) == CONTENT
+        answer = store.storage._client.head_object(Bucket=store.storage.library_bucket, Key=key)
+        assert answer["ContentType"] == "image/jpeg"
+        assert store.storage.head(store.storage.uploads_bucket, staged.key) == staged
+
+    # moto copies whatever the condition says; the embedded server keeps it, as S3 does.
+    @pytest.mark.parametrize("store", ["embedded"], indirect=True)
+    def test_a_changed_or_missing_original_is_not_copied(self, store: Store) -> None:
+        pinned, key = store.stage("a.jpg"), f"{store.prefix}/1/original.jpg"
+        store.stage("a.jpg", b"other")
+        with pytest.raises(StagedFileError) as error:
+            store.storage.copy_original(pinned.key, pinned.etag, key, "image/jpeg")
+        assert error.value.reason == "changed_during_ingest"
+        with pytest.raises(StagedFileError) as error:
+            store.storage.copy_original(f"{pinned.key}2", pinned.etag, key, "image/jpeg")
+        assert error.value.reason == "missing_object"
+        assert store.storage.head(store.storage.library_bucket, key) is None
+
+    def test_small_objects_are_written_and_read(self, store: Store) -> None:
+        store.storage.write_bytes(f"{store.prefix}/result", b"{}")
+        assert store.storage.read_bytes(f"{store.prefix}/result") == b"{}"
+
+    def test_deleting_twice_is_as_good_as_once(self, store: Store) -> None:
+        staged, kept = store.stage("a.jpg"), store.stage("b.jpg")
+        store.storage.write_bytes(staged.key, b"a library object of the same key")
+        deletions = [Deletion(1, store.storage.uploads_bucket, staged.key)]
+        for _ in range(2):
+            store.storage.delete(deletions)
+            assert store.storage.head(store.storage.uploads_bucket, staged.key) is None
+        assert store.storage.head(store.storage.uploads_bucket, kept.key) == kept
+        assert store.read(staged.key) == b"a library object of the same key"
+
+    def test_a_deletion_with_an_etag_leaves_what_was_changed_since(self, store: Store) -> None:
+        pinned = store.stage("a.jpg")
+        changed = store.stage("a.jpg", b"sent again")
+        store.storage.delete([Deletion(1, store.storage.uploads_bucket, pinned.key, pinned.etag)])
+        assert store.storage.head(store.storage.uploads_bucket, pinned.key) == changed
+        store.storage.delete([Deletion(1, store.storage.uploads_bucket, pinned.key, changed.etag)])
+        assert store.storage.head(store.storage.uploads_bucket, pinned.key) is None
+        store.storage.delete([Deletion(1, store.storage.uploads_bucket, pinned.key, changed.etag)])
+
+    @pytest.mark.parametrize("store", ["moto"], indirect=True)
+    def test_more_objects_than_one_call_takes_are_listed_and_deleted(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "3")
+        monkeypatch.setattr("gallery.storage.s3.DELETE_BATCH", 4)
+        keys = {store.stage(f"{number}", b"x").key for number in range(10)}
+        page = store.storage._client.list_objects_v2(Bucket=store.storage.uploads_bucket)
+        assert page["IsTruncated"]
+        assert {found.key for found in store.storage.list_staged(store.prefix)} == keys
+        store.storage.delete([Deletion(1, store.storage.uploads_bucket, key) for key in keys])
+        assert list(store.storage.list_staged(store.prefix)) == []
+
+    def test_a_presigned_form_is_for_one_key_size_and_type(self, store: Store) -> None:
+        url, fields = store.storage.presign_post(
+            f"{store.prefix}/a.jpg", size=17, content_type="image/jpeg", expires_seconds=60
+        )
+        assert httpx.URL(url).scheme in ("http", "https")
+        assert (fields["key"], fields["Content-Type"]) == (f"{store.prefix}/a.jpg", "image/jpeg")
+        assert {"policy", "x-amz-signature"} <= fields.keys()
+
+
+def test_links_into_aws_name_the_region_since_a_young_bucket_would_redirect_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {"DEFAULT_REGION": "eu-central-1", "ACCESS_KEY_ID": "id", "SECRET_ACCESS_KEY": "key"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    storage = Storage(Settings.from_environment(ON_AWS))
+    post, _ = storage.presign_post("g/a.jpg", size=17, content_type="image/jpeg", expires_seconds=60)
+    put = storage.presign_put("g/a.jpg", size=17, content_type="image/jpeg", expires_seconds=60)
+    hosts = {httpx.URL(link).host for link in (post, put, storage.presign_get("g/a.jpg", expires_seconds=60))}
+    assert hosts == {"uploads.s3.eu-central-1.amazonaws.com", "library.s3.eu-central-1.amazonaws.com"}
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3 repeats a call without its pauses of up to seconds."""
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda seconds: None))
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("action", ["download", "put", "copy", "delete", "list", "head"])
+def test_a_store_that_refuses_just_now_is_a_transient_error(
+    stores: Servers, storage: Storage, gallery_id: str, tmp_path: Path, action: str
+) -> None:
+    store = Store(storage, gallery_id)
+    staged = store.stage("a.jpg")
+    path = tmp_path / "large"
+    path.write_bytes(b"x")
+    calls = {
+        "download": ("GET", lambda: storage.download(staged.key, staged.etag, tmp_path / "1")),
+        "put": ("PUT", lambda: storage.put(f"{gallery_id}/x", path, "image/jpeg")),
+        "copy": ("PUT", lambda: storage.copy_original(staged.key, staged.etag, f"{gallery_id}/x", "image/jpeg")),
+        "delete": ("POST", lambda: storage.delete([Deletion(1, storage.uploads_bucket, staged.key)])),
+        "list": ("GET", lambda: list(storage.list_staged(gallery_id))),
+        "head": ("HEAD", lambda: storage.head(storage.uploads_bucket, staged.key)),
+    }
+    method, call = calls[action]
+    with stores.s3.fault(method, r"", status=503) as fault, pytest.raises(TransientError) as error:
+        call()
+    assert error.value.reason == "storage_unavailable"
+    # boto3 bridged what was only a hiccup, and no more.
+    assert fault.seen == CALLS
+    assert not (tmp_path / "1").exists()
+    with stores.s3.fault(method, r"", status=503, times=1):
+        call()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_store_that_cannot_be_reached_is_a_transient_error(
+    settings: Settings, storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_DEFAULT_REGION": "x"}.items():
+        monkeypatch.setenv(name, value)
+    away = Storage(settings.model_copy(update={"s3_endpoint_url": "http://127.0.0.1:9"}))
+    with pytest.raises(TransientError) as error:
+        away.download("g/u/a.jpg", "etag", tmp_path / "1")
+    assert error.value.reason == "storage_unavailable"
+    assert list(tmp_path.iterdir()) == []
+    away.close()
+
+
+@pytest.mark.parametrize("cut", [0, 1, len(CONTENT) - 1])
+def test_a_download_that_breaks_off_is_a_transient_error_and_leaves_no_file(
+    stores: Servers, storage: Storage, gallery_id: str, tmp_path: Path, cut: int
+) -> None:
+    staged = Store(storage, gallery_id).stage("a.jpg")
+    with stores.s3.fault("GET", r"/a\.jpg$", cut=cut) as fault, pytest.raises(TransientError) as error:
+        storage.download(staged.key, staged.etag, tmp_path / "1")
+    assert error.value.reason == "storage_unavailable"
+    assert fault.seen >= 1
+    assert list(tmp_path.iterdir()) == []
+    storage.download(staged.key, staged.etag, tmp_path / "1")
+    assert (tmp_path / "1").read_bytes() == CONTENT
+
+
+MEASURE = """
+import re, sys
+from pathlib import Path
+from gallery.settings import load_settings
+from gallery.storage import Storage
+
+def peak():
+    # Of this program alone: what getrusage says begins with the peak of the process that started it.
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+
+small, small_etag, big, big_etag, folder = sys.argv[1:]
+storage = Storage(load_settings())
+storage.download(small, small_etag, Path(folder) / "small")
+before = peak()
+storage.download(big, big_etag, Path(folder) / "big")
+print(peak() - before)
+"""
+
+
+def test_a_large_file_is_downloaded_in_constant_memory(
+    stores: Servers, storage: Storage, gallery_id: str, tmp_path: Path
+) -> None:
+    store = Store(storage, gallery_id)
+    small, big = store.stage("small", b"x" * 4 * 1024 * 1024), store.stage("big", bytes(BIG))
+    environment = {
+        **stores.environment,
+        # Past the proxy, which is not made for files of this size.
+        "GALLERY_S3_ENDPOINT_URL": stores.s3.upstream.geturl(),
+        "PYTHONPATH": str(PROJECT),
+    }
+    command = [sys.executable, "-c", MEASURE, small.key, small.etag, big.key, big.etag, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "big").stat().st_size == BIG
+    grown_kib = int(done.stdout)
+    assert grown_kib < 16 * 1024
+    storage.delete([Deletion(1, storage.uploads_bucket, big.key)])
