@@ -14,8 +14,7 @@ from sqlalchemy import func, select
 from bench.servers import Servers
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import AttemptRow, EntryRow
-from gallery.catalogue.uploads import DeclaredFile as StagedFile
-from gallery.catalogue.uploads import accept_staged
+from gallery.catalogue.uploads import DeclaredEntry, accept_staged
 from gallery.client.api import GalleryClient
 from gallery.client.folder import LocalFile
 from gallery.client.types import DeclaredFile
@@ -52,7 +51,7 @@ def stage(servers: Servers, files: Sequence[LocalFile], gallery_id: str) -> Stag
     """Stage and accept an upload that no flow run is started for."""
     began, upload_id = time.monotonic(), uuid4().hex
     staged = [
-        StagedFile(file.file_name, f"{gallery_id}/{upload_id}/{file.file_name}", file.size, file.content_type)
+        DeclaredEntry(file.file_name, f"{gallery_id}/{upload_id}/{file.file_name}", file.size, file.content_type)
         for file in files
     ]
 

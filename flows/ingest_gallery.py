@@ -17,14 +17,14 @@ from pydantic import Field
 from gallery import runs
 from gallery.ingest import stages
 from gallery.ingest.workspace import Workspace, open_workspace
-from gallery.models import DownloadedImage, Entry, Problem, SaveReceipt
+from gallery.models import DownloadedImage, Entry, EntryProblem, SaveReceipt
 from gallery.names import GALLERY_ID, UPLOAD_ID
-from gallery.retrying import patiently
+from gallery.retrying import retry
 from gallery.settings import load_settings
 from tasks.artifacts import RunProgress, publish
 from tasks.maps import ProcessMap, Settled, StageMap, StageMaps
 from tasks.states import final_state
-from tasks.tuning import be_frugal
+from tasks.tuning import tune_process
 
 # After a SIGKILL, how long its slot stays taken, in seconds; a run that lives renews it at three quarters of that.
 LEASE_SECONDS = 60
@@ -67,7 +67,7 @@ def ingest_gallery(
         force: Redo also the images that have an outcome already, past the cache. An image that a later upload has
             brought stays as it is.
     """
-    be_frugal()
+    tune_process()
     settings = load_settings()
     run_id = UUID(this_run.id)
     with (
@@ -89,7 +89,7 @@ def ingest_gallery(
         ) as workspace,
     ):
         runs.name_run(run_id, this_run.name, runs.run_name(gallery_id, workspace.attempt.image_count))
-        plan = patiently(settings, lambda: stages.plan(workspace))
+        plan = retry(settings, lambda: stages.plan(workspace))
         get_run_logger().info(
             "Upload %s, attempt %d: %d of %d images to do, %d settled without a download",
             workspace.attempt.upload_id,
@@ -101,18 +101,18 @@ def ingest_gallery(
         workspace.decoders.warm_up(len(plan.todo))
         problems = [*plan.problems, *_ingest(workspace, plan.todo)]
         found_work = bool(plan.todo or plan.problems or plan.settled)
-        report = patiently(settings, lambda: stages.report(workspace, problems, found_work=found_work))
+        report = retry(settings, lambda: stages.report(workspace, problems, found_work=found_work))
         # What is done is written; the server, should it be away just now, is to hear of it.
         runs.wait_until_reachable()
         publish(report, workspace.attempt)
     return final_state(report.state, report.message)
 
 
-def _ingest(workspace: Workspace, todo: Sequence[Entry]) -> list[Problem]:
+def _ingest(workspace: Workspace, todo: Sequence[Entry]) -> list[EntryProblem]:
     """Map the four stages over `todo`, window by window, so that disk, memory and futures stay bounded."""
     settings = workspace.settings
     windows = split(todo, settings.window)
-    problems: list[Problem] = []
+    problems: list[EntryProblem] = []
     total = workspace.attempt.image_count
     progress = RunProgress(workspace.attempt.gallery_id, total, done=total - len(todo))
     with StageMaps(workspace) as stage:
@@ -120,7 +120,7 @@ def _ingest(workspace: Workspace, todo: Sequence[Entry]) -> list[Problem]:
         def process(downloads: StageMap[DownloadedImage]) -> Callable[[], Callable[[], None]]:
             arrived = downloads.settle()
             images = [image for _, image in arrived.results]
-            changed = patiently(settings, partial(stages.settle_unchanged, workspace, images))
+            changed = retry(settings, partial(stages.settle_unchanged, workspace, images))
             return partial(save, arrived, stage.process(changed))
 
         def save(arrived: Settled[DownloadedImage], processing: ProcessMap) -> Callable[[], None]:
@@ -128,11 +128,11 @@ def _ingest(workspace: Workspace, todo: Sequence[Entry]) -> list[Problem]:
             lost = [*arrived.problems, *processed.problems]
             return partial(finish, stage.save(processed.results), lost, len(arrived.results) + len(arrived.problems))
 
-        def finish(saves: StageMap[SaveReceipt], lost: list[Problem], images: int) -> None:
+        def finish(saves: StageMap[SaveReceipt], lost: list[EntryProblem], images: int) -> None:
             saved = saves.settle()
             cleaned = stage.cleanup(saved.results).settle()
             lost += saved.problems
-            patiently(settings, partial(stages.write_problems, workspace, [*lost, *cleaned.problems]))
+            retry(settings, partial(stages.write_problems, workspace, [*lost, *cleaned.problems]))
             _log_problems([*lost, *cleaned.problems])
             problems.extend(lost)
             progress.advance(images)
@@ -170,7 +170,7 @@ def split(todo: Sequence[Entry], largest: int) -> list[Sequence[Entry]]:
     return windows
 
 
-def _log_problems(problems: Sequence[Problem]) -> None:
+def _log_problems(problems: Sequence[EntryProblem]) -> None:
     for problem in problems:
         get_run_logger().warning(
             "%s: %s in %s, %s: %s",

@@ -20,12 +20,12 @@ from gallery.rebuild import steps
 from gallery.rebuild.context import Rebuild, open_rebuild
 from gallery.rebuild.report import RebuildProblem, RebuildReport
 from gallery.rebuild.steps import RebuildReceipt
-from gallery.retrying import patiently
+from gallery.retrying import retry
 from gallery.settings import load_settings
 from tasks.artifacts import RunProgress, publish_summary
 from tasks.rebuild import rebuild_window
 from tasks.states import final_state
-from tasks.tuning import be_frugal, collect_now_and_then
+from tasks.tuning import collect_now_and_then, tune_process
 from tasks.upkeep import write_end
 
 FLOW_NAME = "rebuild-renditions"
@@ -61,7 +61,7 @@ def rebuild_renditions(gallery_id: GalleryId = None, style: StyleName = None) ->
             styles.
     """
     os.nice(NICENESS)
-    be_frugal()
+    tune_process()
     settings = load_settings()
     run_id = UUID(this_run.id)
     begin = partial(
@@ -72,15 +72,15 @@ def rebuild_renditions(gallery_id: GalleryId = None, style: StyleName = None) ->
         gallery_id=gallery_id,
         requested_at=this_run.scheduled_start_time,
     )
-    patiently(settings, begin)
+    retry(settings, begin)
     with open_rebuild(settings, gallery_id=gallery_id, style=style, flow_run_id=run_id) as rebuild:
-        due = patiently(settings, partial(steps.count, rebuild)).due
+        due = retry(settings, partial(steps.count, rebuild)).due
         name = f"rebuild {gallery_id or 'all galleries'}" + (f", {style}" if style else "")
         runs.name_run(run_id, this_run.name, runs.run_name(name, due))
         rebuild.decoders.warm_up(due)
         report = _rebuild(rebuild, RunProgress(f"rebuild-{gallery_id or 'all'}", due))
     end = partial(maintenance.end_run, settings, run_id, report.state, report.message, report.counts())
-    patiently(settings, end)
+    retry(settings, end)
     # What is done is written; the server, should it be away just now, is to hear of it.
     runs.wait_until_reachable()
     publish_summary(
@@ -97,7 +97,7 @@ def _rebuild(rebuild: Rebuild, progress: RunProgress) -> RebuildReport:
     """Map the images, window by window, so that disk, memory and futures stay bounded."""
     settings = rebuild.settings
     report = RebuildReport()
-    window = patiently(settings, partial(steps.next_window, rebuild, None))
+    window = retry(settings, partial(steps.next_window, rebuild, None))
     while window:
         results = rebuild_window(rebuild, window)
         receipts = [result for result in results if isinstance(result, RebuildReceipt)]
@@ -108,14 +108,14 @@ def _rebuild(rebuild: Rebuild, progress: RunProgress) -> RebuildReport:
         report.deleted += _clean_up(rebuild, receipts)
         progress.advance(len(window))
         collect_now_and_then()
-        window = patiently(settings, partial(steps.next_window, rebuild, window[-1]))
-    report.busy = patiently(settings, partial(steps.count, rebuild)).busy
+        window = retry(settings, partial(steps.next_window, rebuild, window[-1]))
+    report.busy = retry(settings, partial(steps.count, rebuild)).busy
     return report
 
 
 def _clean_up(rebuild: Rebuild, receipts: list[RebuildReceipt]) -> int:
     try:
-        return patiently(rebuild.settings, partial(steps.clean_up, rebuild, receipts))
+        return retry(rebuild.settings, partial(steps.clean_up, rebuild, receipts))
     except TransientError as error:
         # It changes nothing about the images that are rebuilt.
         get_run_logger().warning("Former renditions are left to the sweep: %s: %s", error.reason, error)

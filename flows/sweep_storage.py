@@ -14,7 +14,7 @@ from pydantic import Field
 
 from gallery import maintenance, runs
 from gallery.ingest.report import RunState
-from gallery.retrying import patiently
+from gallery.retrying import retry
 from gallery.settings import CACHE_DAYS, load_settings
 from gallery.sweep.run import sweep
 from tasks.artifacts import publish_summary
@@ -58,13 +58,13 @@ def sweep_storage(
         flow_name=FLOW_NAME,
         requested_at=this_run.scheduled_start_time,
     )
-    patiently(settings, begin)
+    retry(settings, begin)
     findings = sweep(settings, dry_run=dry_run, grace_days=grace_days)
     message = findings.message()
     if findings.total.count or not findings.is_whole:
         get_run_logger().log(logging.INFO if findings.is_whole else logging.WARNING, "%s", message)
     state: RunState = "completed" if findings.is_whole else "failed"
-    patiently(settings, partial(maintenance.end_run, settings, run_id, state, message, findings.counts()))
+    retry(settings, partial(maintenance.end_run, settings, run_id, state, message, findings.counts()))
     # What is done is written; the server, should it be away just now, is to hear of it.
     runs.wait_until_reachable()
     publish_summary(

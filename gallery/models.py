@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from gallery.errors import Reason
+from gallery.storage.keys import upload_prefix
 
 Stage = Literal["download", "process", "save", "cleanup"]
 STAGES: tuple[Stage, ...] = ("download", "process", "save", "cleanup")
@@ -32,6 +33,7 @@ UploadState = Literal[
 FINAL_STATES: frozenset[UploadState] = frozenset(
     {"completed", "completed_with_rejects", "failed", "cancelled", "crashed", "expired"}
 )
+Audience = Literal["application", "ops"]
 Trigger = Literal["api", "webhook", "s3_event", "ui", "cli", "schedule"]
 
 
@@ -69,7 +71,7 @@ class Attempt:
     @property
     def prefix(self) -> str:
         """Where this upload's objects are, in both buckets: `summer-wedding/20260620-3f9c/`."""
-        return f"{self.gallery_id}/{self.upload_id}/"
+        return upload_prefix(self.gallery_id, self.upload_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class SaveReceipt:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class EntryProblem:
     """An entry that ended `rejected` or `failed`: at which stage, why, and in words for a person."""
 
     number: int

@@ -13,6 +13,7 @@ from gallery.errors import RefusedRequest
 
 GALLERY_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 UPLOAD_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
+STYLE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 MAX_FILE_NAME_BYTES = 255
 
 
@@ -60,13 +61,3 @@ def check_file_name(file_name: str) -> str:
         # S3 replaces ${filename} in a POST policy's key by what the browser says.
         raise refuse("must not contain '${'")
     return name
-
-
-def staged_key(gallery_id: str, upload_id: str, file_name: str) -> str:
-    """Key of a staged file in the uploads bucket."""
-    return f"{gallery_id}/{upload_id}/{file_name}"
-
-
-def rendition_name(style: str, recipe_id: str) -> str:
-    """The last part of a rendition's key, without its extension: `large-0123abcd`."""
-    return f"{style}-{recipe_id[:8]}"

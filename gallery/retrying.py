@@ -13,7 +13,7 @@ from gallery.settings import Settings
 R = TypeVar("R")
 
 
-def patiently(settings: Settings, step: Callable[[], R]) -> R:
+def retry(settings: Settings, step: Callable[[], R]) -> R:
     """Do `step`, which is safe to repeat, again after a `TransientError`: as often, and after such pauses, as a
     stage's task is retried. Raises the last one.
     """

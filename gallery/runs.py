@@ -85,7 +85,7 @@ def check_reachable() -> None:
 
 
 def wait_until_reachable() -> None:
-    """Wait for Prefect's API, patiently: a run that has done its work need not crash for want of a listener.
+    """Wait for Prefect's API, retry: a run that has done its work need not crash for want of a listener.
 
     Gives up after some minutes without an error: whatever comes next then meets the trouble itself.
     """

@@ -22,7 +22,7 @@ def camera(metadata: Mapping[str, Any]) -> str | None:
 
 
 @dataclass(slots=True)
-class Effort:
+class Timing:
     """One entry's share of an attempt. Worked on by one thread at a time."""
 
     bytes_in: int = 0
@@ -65,20 +65,20 @@ class Effort:
         return None if self.processed is None else True
 
 
-class Efforts(dict[int, Effort]):
-    """The efforts of an attempt's entries that are under way, by entry number. Safe to use from many threads."""
+class Timings(dict[int, Timing]):
+    """The timings of an attempt's entries that are under way, by entry number. Safe to use from many threads."""
 
     @contextmanager
-    def measure(self, number: int, stage: Stage) -> Iterator[Effort]:
+    def measure(self, number: int, stage: Stage) -> Iterator[Timing]:
         """Count and time one try of `stage`, also one that raises."""
-        effort = self.setdefault(number, Effort())
-        effort.begin(stage)
+        timing = self.setdefault(number, Timing())
+        timing.begin(stage)
         try:
-            yield effort
+            yield timing
         finally:
-            effort.end(stage)
+            timing.end(stage)
 
     def forget(self, numbers: Iterable[int]) -> None:
-        """Let go of entries whose effort has been written, so that memory stays flat."""
+        """Let go of entries whose timing has been written, so that memory stays flat."""
         for number in numbers:
             self.pop(number, None)

@@ -17,7 +17,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from gallery.errors import IngestError, Reason, RejectedImage, StaleAttempt
 from gallery.ingest import stages
 from gallery.ingest.workspace import Workspace
-from gallery.models import DownloadedImage, Entry, Problem, ProcessedImage, SaveReceipt, Stage
+from gallery.models import DownloadedImage, Entry, EntryProblem, ProcessedImage, SaveReceipt, Stage
 from tasks.cleanup import cleanup
 from tasks.download import download
 from tasks.policies import retry_options
@@ -34,7 +34,7 @@ class Settled(Generic[R]):
     """A stage of a window, done: each result with its entry, and a problem for each entry that has none."""
 
     results: list[tuple[Entry, R]]
-    problems: list[Problem]
+    problems: list[EntryProblem]
 
 
 class StageMap(Generic[R]):
@@ -211,8 +211,8 @@ class StageMaps:
         return StageMap(stage, entries, futures, threads)
 
 
-def _problem(stage: Stage, entry: Entry, error: object) -> Problem:
-    return Problem(entry.number, entry.file_name, stage=stage, **fault(error))
+def _problem(stage: Stage, entry: Entry, error: object) -> EntryProblem:
+    return EntryProblem(entry.number, entry.file_name, stage=stage, **fault(error))
 
 
 class Fault(TypedDict):

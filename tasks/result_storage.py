@@ -9,7 +9,8 @@ from prefect.filesystems import WritableFileSystem
 from pydantic import ConfigDict, Field
 
 from gallery.settings import load_settings
-from gallery.storage.s3 import RESULTS_PREFIX, Storage
+from gallery.storage.keys import RESULTS_PREFIX
+from gallery.storage.s3 import Storage
 
 BLOCK_NAME = "gallery-results"
 

@@ -9,7 +9,7 @@ from itertools import count
 _windows = count(1)
 
 
-def be_frugal() -> None:
+def tune_process() -> None:
     """Collect garbage less often, and log no line for a task run that ended well; for this process, until it ends.
 
     Prefect keeps something of every task run, and Python looks through all of it again and again. References are

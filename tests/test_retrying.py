@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gallery.errors import TransientError
-from gallery.retrying import patiently
+from gallery.retrying import retry
 from gallery.settings import Settings, load_settings
 from tests.test_settings import GOOD
 
@@ -24,10 +24,10 @@ def test_a_step_is_repeated_as_often_as_a_task_is(settings: Settings) -> None:
             raise answer
         return answer
 
-    assert patiently(settings, step) == "done"
+    assert retry(settings, step) == "done"
     answers[:] = [TransientError("database_unavailable", f"away {number}") for number in range(3)]
     with pytest.raises(TransientError, match="away 2"):
-        patiently(settings, step)
+        retry(settings, step)
     assert answers == []
 
 
@@ -39,5 +39,5 @@ def test_what_no_time_mends_is_not_repeated(settings: Settings) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        patiently(settings, step)
+        retry(settings, step)
     assert len(tries) == 1

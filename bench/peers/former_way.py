@@ -65,7 +65,7 @@ def _put(
 ) -> Rendition:
     image, content = rendered
     encoding = ENCODINGS[style.format]
-    key = f"{workspace.library_prefix(entry.number)}{style.name}-{workspace.recipe.recipe_id[:8]}{encoding.extension}"
+    key = workspace.keys_of(entry.number).rendition(style.name, workspace.recipe.recipe_id, encoding.extension)
     answer = client.put_object(
         Bucket=workspace.storage.library_bucket, Key=key, Body=content, ContentType=encoding.content_type
     )

@@ -9,7 +9,7 @@ from bench.runs import Observed
 from bench.servers import Servers
 from bench.staging import StagedGallery
 from gallery.catalogue.connect import transaction
-from gallery.catalogue.uploads import lock_upload
+from gallery.catalogue.locks import lock_upload
 from gallery.client.api import GalleryClient
 from gallery.errors import GalleryError
 

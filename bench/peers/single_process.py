@@ -9,13 +9,12 @@ from pathlib import Path
 from gallery.catalogue.attempts import begin_attempt
 from gallery.catalogue.connect import connect, transaction
 from gallery.imaging.pool import DecoderPool
-from gallery.imaging.recipe import Limits, Recipe, load_recipe
+from gallery.imaging.recipe import Limits, Recipe
 from gallery.imaging.render import render
 from gallery.imaging.rendered import RenderedImage
-from gallery.ingest.workspace import Workspace
+from gallery.ingest.workspace import Workspace, open_render_resources
 from gallery.models import Attempt
 from gallery.settings import Settings
-from gallery.storage.s3 import Storage
 
 
 class OwnDecoder(DecoderPool):
@@ -42,13 +41,8 @@ def begin(settings: Settings, gallery_id: str, upload_id: str) -> Attempt:
 @contextmanager
 def open_for(settings: Settings, attempt: Attempt) -> Iterator[Workspace]:
     """A workspace of this process for an attempt that has begun; several processes may have one at once."""
-    recipe, limits = load_recipe(settings), Limits.from_settings(settings)
     scratch = settings.scratch_dir / attempt.upload_id / str(attempt.number)
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-    storage, engine = Storage(settings), connect(settings, application="bench")
-    try:
-        decoder = OwnDecoder(recipe, limits, settings.memory_budget)
-        yield Workspace(settings, attempt, recipe, limits, engine, storage, decoder, scratch)
-    finally:
-        engine.dispose()
-        storage.close()
+    with open_render_resources(settings, application="bench") as resources:
+        decoder = OwnDecoder(resources.recipe, resources.limits, settings.memory_budget)
+        yield Workspace(resources, decoder, scratch, attempt)

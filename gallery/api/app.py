@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from gallery.api.metrics import Metrics
-from gallery.api.middleware import Front
+from gallery.api.middleware import RequestMiddleware
 from gallery.api.problems import add_problem_handlers
 from gallery.api.routes import health, images, operations, s3_notifications, upload_links, uploads, webhooks
 from gallery.api.routes.page import add_page
@@ -49,7 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
     for module in ROUTERS:
         app.include_router(module.router)
     add_page(app, settings)
-    app.add_middleware(Front, metrics=metrics)
+    app.add_middleware(RequestMiddleware, metrics=metrics)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -40,7 +40,7 @@ DOCS_POLICY = (
 )
 
 
-class Front:
+class RequestMiddleware:
     """The outermost ASGI application. Plain ASGI: bodies and answers stream through untouched."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:

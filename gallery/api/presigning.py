@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 from gallery.api.schemas import PresignAnswer, PresignedFile
 from gallery.api.services import Services
-from gallery.catalogue.uploads import DeclaredFile
+from gallery.catalogue.uploads import DeclaredEntry
 
 # A presigned request's life; `sign` gives fresh ones, for as long as the upload is open.
 PRESIGNED_FOR = timedelta(hours=12)
 ANY_TYPE = "application/octet-stream"
 
 
-def presigned_answer(services: Services, upload_id: str, files: Sequence[DeclaredFile]) -> PresignAnswer:
+def presigned_answer(services: Services, upload_id: str, files: Sequence[DeclaredEntry]) -> PresignAnswer:
     """A request for each file, limited to its key, exact size and type; about 0.1 ms each."""
     expires_at = datetime.now(UTC) + PRESIGNED_FOR
     sign = _put if services.settings.presign_method == "put" else _post
@@ -22,7 +22,7 @@ def presigned_answer(services: Services, upload_id: str, files: Sequence[Declare
     return PresignAnswer(upload_id=upload_id, files=presigned, expires_at=expires_at.isoformat())
 
 
-def _post(services: Services, file: DeclaredFile) -> PresignedFile:
+def _post(services: Services, file: DeclaredEntry) -> PresignedFile:
     url, fields = services.storage.presign_post(
         file.key,
         size=file.size or 0,
@@ -32,7 +32,7 @@ def _post(services: Services, file: DeclaredFile) -> PresignedFile:
     return PresignedFile(file_name=file.file_name, key=file.key, method="POST", url=url, fields=fields, headers={})
 
 
-def _put(services: Services, file: DeclaredFile) -> PresignedFile:
+def _put(services: Services, file: DeclaredEntry) -> PresignedFile:
     content_type = file.content_type or ANY_TYPE
     url = services.storage.presign_put(
         file.key,

@@ -10,8 +10,10 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.callbacks import queue_callback
+from gallery.catalogue.locks import claimed, find_and_lock_upload, lock_upload
 from gallery.catalogue.tables import EntryRow, UploadRow
-from gallery.catalogue.uploads import accept, lock_upload
+from gallery.catalogue.uploads import accept
+from gallery.storage.keys import StagedKey
 from gallery.storage.s3 import StoredObject
 
 # An upload whose files lie there unannounced is complete after so much quiet: its sender may still replace one.
@@ -36,13 +38,10 @@ def mark_arrived(session: Session, keys: Iterable[str]) -> int:
     news = 0
     by_upload: dict[str, list[str]] = {}
     for key in keys:
-        parts = key.split("/", 2)
-        if len(parts) == 3 and "\0" not in key:
-            by_upload.setdefault(parts[1], []).append(key)
+        if (staged := StagedKey.parse(key)) is not None:
+            by_upload.setdefault(staged.upload_id, []).append(key)
     for upload_id, mine in sorted(by_upload.items()):
-        open_now = session.scalar(
-            select(UploadRow).where(UploadRow.upload_id == upload_id, UploadRow.state == "open").with_for_update()
-        )
+        open_now = find_and_lock_upload(session, UploadRow.upload_id == upload_id, UploadRow.state == "open")
         if open_now is None:
             continue
         news += _set_arrived(session, upload_id, mine)
@@ -69,15 +68,14 @@ def _missing(session: Session, upload_id: str) -> int:
 
 def claim_open(session: Session, *, limit: int = 1) -> list[OpenUpload]:
     """Take open uploads that are due for a look; each comes up again, later and later while nothing happens."""
-    rows = session.scalars(
+    due = (
         select(UploadRow)
         .where(UploadRow.state == "open", or_(UploadRow.check_after <= func.now(), UploadRow.expires_at <= func.now()))
         .order_by(UploadRow.check_after)
         .limit(limit)
-        .with_for_update(skip_locked=True)
     )
     taken = []
-    for row in rows:
+    for row in session.scalars(claimed(due)):
         latest = session.scalar(select(func.max(EntryRow.arrived_at)).where(EntryRow.upload_id == row.upload_id))
         idle = datetime.now(UTC) - max(row.created_at, latest or row.created_at)
         row.check_after = func.now() + min(max(idle / 10, SHORTEST_PAUSE), LONGEST_PAUSE)

@@ -10,9 +10,10 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.callbacks import queue_callback
-from gallery.catalogue.history import last_sign_of_life, tally_attempt, tally_upload
+from gallery.catalogue.history import last_written_at, tally_attempt, tally_upload
+from gallery.catalogue.locks import find_and_lock_upload, lock_attempt
 from gallery.catalogue.tables import AttemptRow, GalleryRow, UploadRow
-from gallery.errors import ConflictError, NotFoundError, StaleAttempt
+from gallery.errors import ConflictError, NotFoundError
 from gallery.models import Attempt, UploadState
 
 
@@ -31,13 +32,8 @@ def begin_attempt(
     run; for the history. Raises `NotFoundError` for an unknown gallery or upload, `ConflictError` for an upload that
     was never completed.
     """
-    query = select(UploadRow).where(UploadRow.gallery_id == gallery_id).with_for_update()
-    if upload_id is not None:
-        row = session.scalar(query.where(UploadRow.upload_id == upload_id))
-    else:
-        row = session.scalar(
-            query.where(UploadRow.accepted_seq.is_not(None)).order_by(UploadRow.accepted_seq.desc()).limit(1)
-        )
+    wanted = UploadRow.accepted_seq.is_not(None) if upload_id is None else UploadRow.upload_id == upload_id
+    row = find_and_lock_upload(session, UploadRow.gallery_id == gallery_id, wanted)
     if row is None:
         raise NotFoundError(_unknown(session, gallery_id, upload_id))
     if row.accepted_seq is None:
@@ -90,7 +86,7 @@ def _close_lost(session: Session, row: UploadRow) -> None:
     lost = session.get(AttemptRow, (row.upload_id, row.attempt)) if row.attempt else None
     if lost is not None and lost.finished_at is None:
         lost.state, lost.message = "crashed", "it ended without a word; the next attempt found it so"
-        lost.finished_at = last_sign_of_life(session, row.upload_id, row.attempt, lost.started_at)
+        lost.finished_at = last_written_at(session, row.upload_id, row.attempt, lost.started_at)
         tally_attempt(session, row.upload_id, row.attempt)
 
 
@@ -102,28 +98,15 @@ def _unknown(session: Session, gallery_id: str, upload_id: str | None) -> str:
     return f"gallery {gallery_id!r} has no upload {upload_id!r}"
 
 
-def hold(session: Session, attempt: Attempt) -> None:
-    """Make sure that this attempt is the newest, and stays so until the transaction ends.
-
-    The share lock lets an attempt's own transactions run side by side and makes `begin_attempt` wait for them.
-    Raises `StaleAttempt`.
-    """
-    newest = session.scalar(
-        select(UploadRow.attempt).where(UploadRow.upload_id == attempt.upload_id).with_for_update(read=True)
-    )
-    if newest != attempt.number:
-        raise StaleAttempt(attempt.upload_id, attempt.number)
-
-
 def finish_attempt(session: Session, attempt: Attempt, state: UploadState, message: str) -> None:
     """Write how an attempt ended, for the upload and for the history. Raises `StaleAttempt`."""
-    hold(session, attempt)
+    lock_attempt(session, attempt)
     _end(session, attempt.upload_id, attempt.number, state, message)
 
 
 def end_run(session: Session, flow_run_id: UUID, state: UploadState, message: str) -> None:
     """Write the end of a run that could not do so itself (cancelled, crashed). Does nothing once it has ended."""
-    row = session.scalar(select(UploadRow).where(UploadRow.flow_run_id == flow_run_id).with_for_update())
+    row = find_and_lock_upload(session, UploadRow.flow_run_id == flow_run_id)
     if row is not None and row.state in ("accepted", "running"):
         _end(session, row.upload_id, row.attempt, state, message)
 
@@ -161,7 +144,7 @@ def crashed_runs(session: Session, *, after: timedelta, until: timedelta) -> lis
 
 def end_unheard(session: Session, run: RunUnderWay, state: UploadState, message: str) -> bool:
     """Write the end of a run that nobody has reported, unless there is one by now or another attempt has begun."""
-    row = session.scalar(select(UploadRow).where(UploadRow.upload_id == run.upload_id).with_for_update())
+    row = find_and_lock_upload(session, UploadRow.upload_id == run.upload_id)
     if row is None or row.state not in ("accepted", "running"):
         return False
     if (row.attempt, row.flow_run_id) != (run.attempt, run.flow_run_id):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
+from gallery.catalogue.locks import claimed, lock_last_callback
 from gallery.catalogue.status import read_status
 from gallery.catalogue.tables import CallbackRow
 from gallery.errors import ConflictError
-from gallery.models import FINAL_STATES, UploadState
+from gallery.models import FINAL_STATES, Audience, UploadState
 
 # The schedule of https://github.com/standard-webhooks/standard-webhooks: about three days in all.
 PAUSES = (
@@ -28,8 +29,6 @@ PAUSES = (
     timedelta(hours=24),
 )
 UNWANTED_AFTER = timedelta(days=1)
-
-Audience = Literal["application", "ops"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ def claim_due_callbacks(session: Session, *, audience: Audience = "application",
 
     Several may ask at once: nobody waits, and nobody gets what another has just taken.
     """
-    rows = session.scalars(
+    rows = (
         select(CallbackRow)
         .where(
             CallbackRow.audience == audience,
@@ -74,10 +73,9 @@ def claim_due_callbacks(session: Session, *, audience: Audience = "application",
         )
         .order_by(CallbackRow.due_at)
         .limit(limit)
-        .with_for_update(skip_locked=True)
     )
     due = []
-    for row in rows:
+    for row in session.scalars(claimed(rows)):
         row.due_at = func.now() + PAUSES[min(row.tries, len(PAUSES) - 1)]
         row.tries += 1
         due.append(Callback(row.callback_id, row.upload_id, row.type, row.body, row.created_at, row.tries))
@@ -120,13 +118,7 @@ def replay_callback(session: Session, upload_id: str) -> None:
     status = read_status(session, upload_id)
     if status.state not in FINAL_STATES:
         raise ConflictError(f"upload {upload_id} is {status.state}: there is nothing to report yet")
-    last = session.scalar(
-        select(CallbackRow)
-        .where(CallbackRow.upload_id == upload_id, CallbackRow.audience == "application")
-        .order_by(CallbackRow.created_at.desc())
-        .limit(1)
-        .with_for_update()
-    )
+    last = lock_last_callback(session, upload_id)
     if last is None:
         queue_callback(session, upload_id, status.state)
         return

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.tables import EntryRow
-from gallery.models import Outcome, Problem
+from gallery.models import EntryProblem, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +32,17 @@ def count_outcomes(session: Session, upload_id: str) -> Counts:
     rows = session.execute(
         select(EntryRow.outcome, func.count()).where(EntryRow.upload_id == upload_id).group_by(EntryRow.outcome)
     )
-    counts: dict[str | None, int] = {row[0]: row[1] for row in rows}
-    pending = counts.pop(None, 0)
-    return Counts(cast(dict[Outcome, int], counts), pending)
+    by_outcome: dict[Outcome, int] = {}
+    pending = 0
+    for outcome, count in rows:
+        if outcome is None:
+            pending = count
+        else:
+            by_outcome[outcome] = count
+    return Counts(by_outcome, pending)
 
 
-def list_problems(session: Session, upload_id: str, limit: int | None = None) -> list[Problem]:
+def list_problems(session: Session, upload_id: str, limit: int | None = None) -> list[EntryProblem]:
     """The rejected and failed entries of an upload, in order, at most `limit`."""
     rows = session.scalars(
         select(EntryRow)
@@ -47,6 +51,6 @@ def list_problems(session: Session, upload_id: str, limit: int | None = None) ->
         .limit(limit)
     )
     return [
-        Problem(row.number, row.file_name, row.outcome, row.stage, row.reason, row.message or "")  # type: ignore[arg-type]
+        EntryProblem(row.number, row.file_name, row.outcome, row.stage, row.reason, row.message or "")  # type: ignore[arg-type]
         for row in rows
     ]

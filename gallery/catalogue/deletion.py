@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.callbacks import queue_callback
+from gallery.catalogue.locks import lock_image, lock_images, lock_open_uploads, lock_order
 from gallery.catalogue.tables import (
     ACCEPTED_SEQ,
     EntryRow,
@@ -25,7 +26,6 @@ from gallery.catalogue.tables import (
     UploadRow,
     VersionRow,
 )
-from gallery.catalogue.uploads import order_lock
 from gallery.errors import NotFoundError
 
 NO_ETAG = cast(null(), Text)
@@ -35,12 +35,8 @@ def delete_image(
     session: Session, gallery_id: str, image_id: UUID, *, uploads_bucket: str, library_bucket: str, requested_by: str
 ) -> None:
     """Delete an image with all its versions; again, it does nothing. Raises `NotFoundError`."""
-    _next_in_order(session, gallery_id)
-    image = session.scalar(
-        select(ImageRow).where(ImageRow.gallery_id == gallery_id, ImageRow.image_id == image_id).with_for_update()
-    )
-    if image is None:
-        raise NotFoundError(f"gallery {gallery_id} has no image {image_id}")
+    lock_order(session, gallery_id)
+    lock_image(session, gallery_id, image_id)
     seq = session.scalar(select(ACCEPTED_SEQ.next_value())) or 0
     _remove(session, [image_id], seq, uploads_bucket, library_bucket, requested_by)
 
@@ -51,28 +47,16 @@ def delete_gallery(
     """Delete all images of a gallery, and cancel its open uploads. Raises `NotFoundError`."""
     if session.get(GalleryRow, gallery_id) is None:
         raise NotFoundError(f"gallery {gallery_id} is not known")
-    # Uploads first, then the order: as `accept` does.
     _cancel_open(session, gallery_id, uploads_bucket, requested_by)
-    _next_in_order(session, gallery_id)
+    lock_order(session, gallery_id)
     seq = session.scalar(select(ACCEPTED_SEQ.next_value())) or 0
-    images = session.scalars(
-        select(ImageRow.image_id)
-        .where(ImageRow.gallery_id == gallery_id)
-        .order_by(ImageRow.image_id)
-        .with_for_update(of=ImageRow)
-    ).all()
+    images = lock_images(session, select(ImageRow.image_id).where(ImageRow.gallery_id == gallery_id))
     _remove(session, images, seq, uploads_bucket, library_bucket, requested_by)
     _forestall(session, gallery_id, seq)
 
 
-def _next_in_order(session: Session, gallery_id: str) -> None:
-    """Wait for acceptances under way, whose numbers may be lower, and hold up those to come."""
-    session.execute(select(func.pg_advisory_xact_lock(order_lock(gallery_id))))
-
-
 def _cancel_open(session: Session, gallery_id: str, uploads_bucket: str, requested_by: str) -> None:
-    query = select(UploadRow).where(UploadRow.gallery_id == gallery_id, UploadRow.state == "open")
-    for row in session.scalars(query.order_by(UploadRow.upload_id).with_for_update()).all():
+    for row in lock_open_uploads(session, gallery_id):
         row.state, row.finished_at = "cancelled", func.now()
         queue_callback(session, row.upload_id, "cancelled")
         staged = select(

@@ -13,12 +13,12 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.tables import AttemptRow, EntryAttemptRow, EntryRow, UploadRow, VersionRow
-from gallery.models import OUTCOMES, Attempt, Problem, ProcessedImage
-from gallery.timings import Effort, camera
+from gallery.models import OUTCOMES, Attempt, EntryProblem, ProcessedImage
+from gallery.timings import Timing, camera
 
-NO_EFFORTS: Mapping[int, Effort] = MappingProxyType({})
-# Bound by `effort_values`; named apart from the columns of the statement that they are part of.
-EFFORT_COLUMNS = (
+NO_TIMINGS: Mapping[int, Timing] = MappingProxyType({})
+# Bound by `timing_values`; named apart from the columns of the statement that they are part of.
+TIMING_COLUMNS = (
     "download_seconds",
     "process_seconds",
     "save_seconds",
@@ -33,26 +33,26 @@ COMPLAINT_COLUMNS = ("number", "file_name", "outcome", "stage", "reason", "messa
 TALLIED = (*OUTCOMES, "bytes_in", "bytes_out")
 
 
-def effort_parameters() -> dict[str, Any]:
-    """Bound parameters for the columns that an `Effort` fills, by column."""
+def timing_parameters() -> dict[str, Any]:
+    """Bound parameters for the columns that an `Timing` fills, by column."""
     table = EntryAttemptRow.__table__
-    return {name: bindparam(f"its_{name}", type_=table.c[name].type) for name in EFFORT_COLUMNS}
+    return {name: bindparam(f"its_{name}", type_=table.c[name].type) for name in TIMING_COLUMNS}
 
 
-def effort_values(effort: Effort | None, known: VersionRow | None = None) -> dict[str, Any]:
-    """The values of `effort_parameters` for one entry; `known` is the same image, saved before."""
-    effort = effort or Effort()
-    image = effort.processed or known
+def timing_values(timing: Timing | None, known: VersionRow | None = None) -> dict[str, Any]:
+    """The values of `timing_parameters` for one entry; `known` is the same image, saved before."""
+    timing = timing or Timing()
+    image = timing.processed or known
     return {
-        "its_download_seconds": effort.seconds("download"),
-        "its_process_seconds": effort.seconds("process"),
-        "its_save_seconds": effort.seconds("save"),
-        "its_retries": effort.retries,
-        "its_process_cached": effort.process_cached,
+        "its_download_seconds": timing.seconds("download"),
+        "its_process_seconds": timing.seconds("process"),
+        "its_save_seconds": timing.seconds("save"),
+        "its_retries": timing.retries,
+        "its_process_cached": timing.process_cached,
         "its_width": image and image.width,
         "its_height": image and image.height,
         "its_source_format": image and image.source_format,
-        "its_camera": effort.camera if image is None else camera(_metadata(image)),
+        "its_camera": timing.camera if image is None else camera(_metadata(image)),
     }
 
 
@@ -69,7 +69,7 @@ def record(rows: Select[Any]) -> Insert:
 
 
 def record_complaints(
-    session: Session, attempt: Attempt, problems: Sequence[Problem], efforts: Mapping[int, Effort], length: int
+    session: Session, attempt: Attempt, problems: Sequence[EntryProblem], timings: Mapping[int, Timing], length: int
 ) -> None:
     """Write that an attempt ended with these problems; its own good outcome, whose answer was lost, stays."""
     parameters = {
@@ -77,7 +77,7 @@ def record_complaints(
         "attempt": attempt.number,
         "gallery_id": attempt.gallery_id,
         **{name: bindparam(f"its_{name}") for name in COMPLAINT_COLUMNS},
-        **effort_parameters(),
+        **timing_parameters(),
     }
     session.connection().execute(
         upsert(EntryAttemptRow).values(parameters).on_conflict_do_nothing(),
@@ -89,22 +89,22 @@ def record_complaints(
                 "its_stage": problem.stage,
                 "its_reason": problem.reason,
                 "its_message": problem.message[:length],
-                "its_bytes_in": bytes_in(efforts.get(problem.number)),
-                **effort_values(efforts.get(problem.number)),
+                "its_bytes_in": bytes_in(timings.get(problem.number)),
+                **timing_values(timings.get(problem.number)),
             }
             for problem in problems
         ],
     )
 
 
-def bytes_in(effort: Effort | None) -> int:
+def bytes_in(timing: Timing | None) -> int:
     """Bytes that an attempt downloaded for an entry."""
-    return effort.bytes_in if effort else 0
+    return timing.bytes_in if timing else 0
 
 
-def record_cleanup(session: Session, attempt: Attempt, efforts: Mapping[int, Effort]) -> None:
+def record_cleanup(session: Session, attempt: Attempt, timings: Mapping[int, Timing]) -> None:
     """Add the cleanup's seconds and retries, by entry number, to rows that the saves wrote."""
-    if efforts:
+    if timings:
         session.connection().execute(
             update(EntryAttemptRow)
             .where(
@@ -121,10 +121,10 @@ def record_cleanup(session: Session, attempt: Attempt, efforts: Mapping[int, Eff
             [
                 {
                     "its_number": number,
-                    "its_cleanup_seconds": effort.seconds("cleanup"),
-                    "its_retries": effort.retries,
+                    "its_cleanup_seconds": timing.seconds("cleanup"),
+                    "its_retries": timing.retries,
                 }
-                for number, effort in efforts.items()
+                for number, timing in timings.items()
             ],
         )
 
@@ -156,7 +156,7 @@ def _tally(table: type[EntryRow | EntryAttemptRow]) -> Select[Any]:
     return select(table.upload_id, *counts, sums[0].label("bytes_in"), sums[1].label("bytes_out"))
 
 
-def last_sign_of_life(session: Session, upload_id: str, attempt: int, started_at: datetime) -> datetime:
+def last_written_at(session: Session, upload_id: str, attempt: int, started_at: datetime) -> datetime:
     """When an attempt last wrote an outcome; its start where it wrote none."""
     latest: ScalarSelect[Any] = (
         select(func.max(EntryAttemptRow.finished_at))

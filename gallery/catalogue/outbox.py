@@ -8,6 +8,7 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from gallery.catalogue.locks import claimed
 from gallery.catalogue.snapshots import has_ended
 from gallery.catalogue.tables import OutboxRow, RenditionRow, UploadRow, VersionRow
 from gallery.models import Deletion
@@ -91,9 +92,8 @@ def _left(after: int) -> Select[tuple[OutboxRow]]:
 
 
 def _claim(session: Session, query: Select[tuple[OutboxRow]], limit: int) -> list[Deletion]:
-    rows = session.scalars(query.order_by(OutboxRow.outbox_id).limit(limit).with_for_update(skip_locked=True))
     taken = []
-    for row in rows:
+    for row in session.scalars(claimed(query.order_by(OutboxRow.outbox_id).limit(limit))):
         row.due_at = func.now() + min(timedelta(seconds=2 ** min(row.tries + 2, 12)), LONGEST_PAUSE)
         row.tries += 1
         taken.append(_deletion(row))

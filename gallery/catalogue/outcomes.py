@@ -11,18 +11,18 @@ from sqlalchemy import String, and_, bindparam, func, null, or_, select, update
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.orm import Session
 
-from gallery.catalogue.attempts import hold
 from gallery.catalogue.history import (
-    NO_EFFORTS,
+    NO_TIMINGS,
     bytes_in,
-    effort_parameters,
-    effort_values,
     record,
     record_complaints,
+    timing_parameters,
+    timing_values,
 )
+from gallery.catalogue.locks import lock_attempt, lock_images
 from gallery.catalogue.tables import EntryRow, ImageRow, VersionRow
-from gallery.models import Attempt, Entry, Outcome, Problem
-from gallery.timings import Effort
+from gallery.models import Attempt, Entry, EntryProblem, Outcome
+from gallery.timings import Timing
 
 MESSAGE_LENGTH = 500  # characters kept of a problem's message
 
@@ -34,7 +34,7 @@ class Settlement:
     number: int
     outcome: Outcome
     image_id: UUID
-    effort: Effort | None = None
+    timing: Timing | None = None
     bytes_out: int = 0
     known: VersionRow | None = None
     """The current version, where the entry is the same."""
@@ -46,7 +46,7 @@ def settle_known(
     recipe_id: str,
     entries: Sequence[Entry],
     sha256: Mapping[int, str] | None = None,
-    efforts: Mapping[int, Effort] = NO_EFFORTS,
+    timings: Mapping[int, Timing] = NO_TIMINGS,
 ) -> dict[int, Outcome]:
     """Settle entries as `superseded` (a later upload got there first) or `unchanged` (same as the current version).
 
@@ -56,19 +56,11 @@ def settle_known(
     """
     if not entries:
         return {}
-    hold(session, attempt)
+    lock_attempt(session, attempt)
     numbers = [entry.number for entry in entries]
     here = and_(ImageRow.gallery_id == attempt.gallery_id, ImageRow.file_name == EntryRow.file_name)
     mine = and_(EntryRow.upload_id == attempt.upload_id, EntryRow.number.in_(numbers))
-    # Lock first and read after: a row that was waited for may have another current version by then. In the
-    # order of ids, so that two uploads of one gallery cannot wait for each other.
-    session.execute(
-        select(ImageRow.image_id)
-        .join(EntryRow, here)
-        .where(mine)
-        .order_by(ImageRow.image_id)
-        .with_for_update(of=ImageRow)
-    ).all()
+    lock_images(session, select(ImageRow.image_id).join(EntryRow, here).where(mine))
     rows = session.execute(
         select(EntryRow.number, ImageRow, VersionRow)
         .join(ImageRow, here)
@@ -83,14 +75,14 @@ def settle_known(
     for number, image, current in rows:
         known_sha256 = (sha256 or {}).get(number)
         if image.last_seq > attempt.accepted_seq:
-            settled.append(Settlement(number, "superseded", image.image_id, efforts.get(number)))
+            settled.append(Settlement(number, "superseded", image.image_id, timings.get(number)))
         elif (
             current is not None
             and not attempt.force
             and current.recipe_id == recipe_id
             and _same_content(by_number[number], known_sha256, current)
         ):
-            settled.append(Settlement(number, "unchanged", image.image_id, efforts.get(number), known=current))
+            settled.append(Settlement(number, "unchanged", image.image_id, timings.get(number), known=current))
             unchanged.append(image.image_id)
     if unchanged:
         session.execute(update(ImageRow).where(ImageRow.image_id.in_(unchanged)).values(last_seq=attempt.accepted_seq))
@@ -141,8 +133,8 @@ def _settling() -> str:
         .cte("written")
     )
     gallery_id = bindparam("its_gallery_id", type_=String).label("gallery_id")
-    efforts = [parameter.label(name) for name, parameter in effort_parameters().items()]
-    return str(record(select(*written.c, gallery_id, *efforts)).compile(dialect=PGDialect_psycopg()))  # type: ignore[no-untyped-call]
+    timings = [parameter.label(name) for name, parameter in timing_parameters().items()]
+    return str(record(select(*written.c, gallery_id, *timings)).compile(dialect=PGDialect_psycopg()))  # type: ignore[no-untyped-call]
 
 
 def write_outcomes(session: Session, attempt: Attempt, settled: Sequence[Settlement]) -> None:
@@ -161,9 +153,9 @@ def write_outcomes(session: Session, attempt: Attempt, settled: Sequence[Settlem
                 "its_number": item.number,
                 "its_outcome": item.outcome,
                 "its_image_id": item.image_id,
-                "its_bytes_in": bytes_in(item.effort),
+                "its_bytes_in": bytes_in(item.timing),
                 "its_bytes_out": item.bytes_out,
-                **effort_values(item.effort, item.known),
+                **timing_values(item.timing, item.known),
             }
             for item in settled
         ],
@@ -174,13 +166,13 @@ def record_problems(
     session: Session,
     attempt: Attempt,
     judged_by: str,
-    problems: Sequence[Problem],
-    efforts: Mapping[int, Effort] = NO_EFFORTS,
+    problems: Sequence[EntryProblem],
+    timings: Mapping[int, Timing] = NO_TIMINGS,
 ) -> None:
     """Write `rejected` and `failed`; an entry that has a good outcome keeps it. Raises `StaleAttempt`."""
     if not problems:
         return
-    hold(session, attempt)
+    lock_attempt(session, attempt)
     session.connection().execute(
         update(EntryRow)
         .where(
@@ -208,9 +200,9 @@ def record_problems(
                 "its_reason": problem.reason,
                 "its_message": problem.message[:MESSAGE_LENGTH],
                 "its_judge": judged_by if problem.outcome == "rejected" else None,
-                "its_bytes_in": bytes_in(efforts.get(problem.number)),
+                "its_bytes_in": bytes_in(timings.get(problem.number)),
             }
             for problem in problems
         ],
     )
-    record_complaints(session, attempt, problems, efforts, MESSAGE_LENGTH)
+    record_complaints(session, attempt, problems, timings, MESSAGE_LENGTH)

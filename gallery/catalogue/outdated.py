@@ -1,23 +1,24 @@
-"""What a rebuild asks the catalogue, and its one transaction: the same content gets renditions of another recipe."""
+"""Versions that another recipe has made: finding them, and the transaction that rebuilds one."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, insert, literal, select, tuple_, update
+from sqlalchemy import Select, func, literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.outbox import put_in_outbox
 from gallery.catalogue.snapshots import has_ended
 from gallery.catalogue.tables import GalleryRow, ImageRow, RenditionRow, UploadRow, VersionRow
+from gallery.catalogue.versions import make_current, renditions_of
 from gallery.errors import NotFoundError
 from gallery.models import Deletion, ProcessedImage
-from gallery.names import rendition_name
+from gallery.storage.keys import EntryKeys, short_recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,9 @@ class OutdatedVersion:
     sha256: str
 
     @property
-    def prefix(self) -> str:
-        """Where its objects are in the library bucket."""
-        return f"{self.gallery_id}/{self.upload_id}/{self.entry_number}/"
+    def keys(self) -> EntryKeys:
+        """The library keys of its entry."""
+        return EntryKeys(self.gallery_id, self.upload_id, self.entry_number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,6 @@ class OutdatedCount:
 
     due: int
     busy: int
-
-
-Standing = Literal["current", "superseded", "busy"]
 
 
 def check_gallery(session: Session, gallery_id: str) -> None:
@@ -109,27 +107,13 @@ def _outdated(query: Select[Any], selection: Selection) -> Select[Any]:
     if selection.gallery_id is not None:
         query = query.where(ImageRow.gallery_id == selection.gallery_id)
     if selection.style is not None:
-        ours = f"/{rendition_name(selection.style, selection.recipe_id)}."
         made = select(RenditionRow.version_id).where(
-            RenditionRow.version_id == VersionRow.version_id, RenditionRow.key.contains(ours, autoescape=True)
+            RenditionRow.version_id == VersionRow.version_id,
+            RenditionRow.style == selection.style,
+            RenditionRow.recipe_id.in_(names_of_recipe(selection.recipe_id)),
         )
         query = query.where(~made.exists())
     return query
-
-
-def hold(session: Session, outdated: OutdatedVersion) -> Standing:
-    """Lock a version's upload, shared, and its image until the transaction ends, and say how it stands.
-
-    Only `current` may be rebuilt, within this transaction. Until it ends no attempt of the upload begins, which
-    would write the same keys; no sweep takes objects of it, both need the upload's row for themselves; and no other
-    upload replaces the image.
-    """
-    # The upload before the image, as a save does.
-    upload = select(has_ended()).where(UploadRow.upload_id == outdated.upload_id)
-    if not session.scalar(upload.with_for_update(read=True)):
-        return "busy"
-    image = select(ImageRow.current_version_id).where(ImageRow.image_id == outdated.image_id)
-    return "current" if session.scalar(image.with_for_update()) == outdated.version_id else "superseded"
 
 
 def is_current(session: Session, outdated: OutdatedVersion) -> bool:
@@ -148,49 +132,40 @@ def commit_rebuild(
     library_bucket: str,
     keep_replaced: timedelta = timedelta(0),
 ) -> list[Deletion]:
-    """Make a version of the same original with the renditions of `image` the current one; the caller has `hold`.
+    """Make a version of the same original with the renditions of `image` the current one.
 
-    With a `style`, `image` has that one, and the others are taken over. `styles` are all that the recipe has.
-    Returns which renditions of the former version are due for deletion: never the original, nor what the new version
-    refers to. The place in the order of uploads stays: a rebuild is none.
+    The caller has locked the version (`lock_version`). With a `style`, `image` has that one, and the others are taken
+    over. `styles` are all that the recipe has. Returns which renditions of the former version are due for deletion:
+    never the original, nor what the new version refers to. The place in the order of uploads stays: a rebuild is none.
     """
     former = session.get_one(VersionRow, outdated.version_id)
-    before = session.scalars(select(RenditionRow).where(RenditionRow.version_id == former.version_id)).all()
-    made: list[dict[str, Any]] = [rendition.model_dump(exclude={"etag"}) for rendition in image.renditions]
-    if style is not None:
-        columns = ("style", "key", "width", "height", "bytes", "content_type")
-        made += [{name: getattr(row, name) for name in columns} for row in before if row.style != style]
-    version = VersionRow(
-        image_id=former.image_id,
-        upload_id=former.upload_id,
-        entry_number=former.entry_number,
-        sha256=former.sha256,
-        etag=former.etag,
-        size=former.size,
-        recipe_id=_recipe_id(former, image.recipe_id, made, styles),
-        original_key=former.original_key,
-        source_format=image.source_format,
-        width=image.width,
-        height=image.height,
-        meta=dict(image.metadata),
+    kept = [] if style is None else [row for row in renditions_of(session, former) if row.style != style]
+    gone = make_current(
+        session,
+        session.get_one(ImageRow, former.image_id),
+        former,
+        former,
+        image,
+        kept=kept,
+        recipe_id=_recipe_id(former, image, kept, styles),
     )
-    session.add(version)
-    former.superseded_at = func.now()
     session.flush()
-    session.execute(insert(RenditionRow), [{"version_id": version.version_id, **values} for values in made])
-    session.execute(
-        update(ImageRow).where(ImageRow.image_id == former.image_id).values(current_version_id=version.version_id)
-    )
-    gone = {row.key for row in before} - {values["key"] for values in made}
-    superfluous = [(library_bucket, key, None) for key in sorted(gone)]
+    superfluous = [(library_bucket, key, None) for key in gone]
     return put_in_outbox(session, former.upload_id, former.entry_number, superfluous, keep_replaced)
 
 
-def _recipe_id(former: VersionRow, recipe_id: str, made: list[dict[str, Any]], styles: Collection[str]) -> str:
-    whole = {values["style"] for values in made} == set(styles) and all(
-        f"/{rendition_name(values['style'], recipe_id)}." in values["key"] for values in made
-    )
-    if whole:
-        return recipe_id
+def _recipe_id(former: VersionRow, image: ProcessedImage, kept: Sequence[RenditionRow], styles: Collection[str]) -> str:
+    made = {rendition.style for rendition in image.renditions} | {row.style for row in kept}
+    names = names_of_recipe(image.recipe_id)
+    if made == set(styles) and all(row.recipe_id in names for row in kept):
+        return image.recipe_id
     # Of several recipes, so of none: were it to keep the former one's, a return to that would take it for done.
-    return hashlib.sha256(f"{former.recipe_id} and {recipe_id}".encode()).hexdigest()
+    return hashlib.sha256(f"{former.recipe_id} and {image.recipe_id}".encode()).hexdigest()
+
+
+def names_of_recipe(recipe_id: str) -> tuple[str, str]:
+    """What the column `recipe_id` of a rendition made by this recipe may hold.
+
+    Of those that release 0.1.0 made in a rebuild of one style, only the digits in their keys are known.
+    """
+    return recipe_id, short_recipe(recipe_id)

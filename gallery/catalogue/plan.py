@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 
-from gallery.catalogue.attempts import hold
+from gallery.catalogue.locks import lock_attempt
 from gallery.catalogue.outcomes import record_problems, settle_known
 from gallery.catalogue.tables import EntryRow, ImageRow, VersionRow
 from gallery.errors import FailureReason, RejectionReason
-from gallery.models import Attempt, Entry, Problem
+from gallery.models import Attempt, Entry, EntryProblem
 from gallery.storage.s3 import StoredObject
 
 
@@ -30,7 +30,7 @@ class Plan:
     """Entries to do, in order, with their pinned ETags; the problems that need no download to be seen."""
 
     todo: tuple[Entry, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[EntryProblem, ...]
     settled: int
 
 
@@ -39,7 +39,7 @@ def make_plan(session: Session, attempt: Attempt, terms: Terms, staged: Mapping[
 
     Raises `StaleAttempt` where a newer attempt has begun.
     """
-    hold(session, attempt)
+    lock_attempt(session, attempt)
     rows = session.execute(
         select(EntryRow, ImageRow.last_seq, VersionRow)
         .outerjoin(
@@ -53,7 +53,7 @@ def make_plan(session: Session, attempt: Attempt, terms: Terms, staged: Mapping[
 
     todo: list[Entry] = []
     known: list[Entry] = []
-    problems: list[Problem] = []
+    problems: list[EntryProblem] = []
     for row, last_seq, current in rows:
         if _is_done(row, attempt, terms):
             continue
@@ -89,9 +89,9 @@ def _same_object(entry: Entry, current: VersionRow, terms: Terms) -> bool:
     return (entry.etag, entry.size, terms.recipe_id) == (current.etag, current.size, current.recipe_id)
 
 
-def _problem(row: EntryRow, found: StoredObject | None, terms: Terms) -> Problem | None:
-    def failed(reason: FailureReason, message: str) -> Problem:
-        return Problem(row.number, row.file_name, "failed", "download", reason, message)
+def _problem(row: EntryRow, found: StoredObject | None, terms: Terms) -> EntryProblem | None:
+    def failed(reason: FailureReason, message: str) -> EntryProblem:
+        return EntryProblem(row.number, row.file_name, "failed", "download", reason, message)
 
     if found is None:
         return failed("missing_object", "the file has not arrived in storage; send it again, then retry")
@@ -103,7 +103,7 @@ def _problem(row: EntryRow, found: StoredObject | None, terms: Terms) -> Problem
     if found.size > terms.max_file_bytes:
         reason: RejectionReason = "too_many_bytes"
         message = f"the file has {found.size:,} bytes; at most {terms.max_file_bytes:,} are accepted"
-        return Problem(row.number, row.file_name, "rejected", "download", reason, message)
+        return EntryProblem(row.number, row.file_name, "rejected", "download", reason, message)
     return None
 
 

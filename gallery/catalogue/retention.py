@@ -12,14 +12,13 @@ from sqlalchemy import ColumnElement, Date, Engine, cast, delete, func, insert, 
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.connect import transaction
+from gallery.catalogue.locks import lock_summaries
 from gallery.catalogue.tables import EntryAttemptRow, EntryDayRow, StageDayRow
 from gallery.models import STAGES
 
 # A transaction that began before midnight writes that day's time; none takes longer than its time-outs.
 CLOSED_AFTER = timedelta(hours=1)
 BATCH = 10_000
-# Any constant will do, as long as every caller has the same.
-LOCK_KEY = 0x68697374
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Pruned:
 
 def summarise_days(session: Session) -> list[date]:
     """Sum up the closed UTC days that are not yet, each once; returns them."""
-    session.execute(select(func.pg_advisory_xact_lock(LOCK_KEY)))
+    lock_summaries(session)
     session.execute(text("SET LOCAL work_mem = '64MB'"))  # for a day's percentiles
     summed_up = select(func.coalesce(func.max(EntryDayRow.day), text("'-infinity'::date"))).scalar_subquery()
     days = session.scalars(

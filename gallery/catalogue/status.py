@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from gallery.catalogue.counts import Counts, count_outcomes, list_problems
 from gallery.catalogue.tables import EntryRow, UploadRow
 from gallery.errors import NotFoundError
-from gallery.models import OUTCOMES, Problem, UploadState
+from gallery.models import OUTCOMES, EntryProblem, UploadState
 
 PROBLEMS_SHOWN = 100
 
@@ -27,7 +27,7 @@ class UploadStatus:
     flow_run_id: UUID | None
     image_count: int
     counts: Counts
-    problems: list[Problem]
+    problems: list[EntryProblem]
     problem_metadata: dict[int, dict[str, Any]]
     """What the caller gave with the files of these problems, by number."""
     metadata: dict[str, Any]
@@ -45,7 +45,7 @@ class UploadStatus:
             "metadata": self.metadata,
         }
 
-    def _problem(self, problem: Problem) -> dict[str, Any]:
+    def _problem(self, problem: EntryProblem) -> dict[str, Any]:
         names = ("file_name", "outcome", "stage", "reason", "message")
         shown: dict[str, Any] = {name: getattr(problem, name) for name in names}
         return {**shown, "metadata": self.problem_metadata.get(problem.number, {})}
@@ -65,7 +65,7 @@ def read_status(session: Session, upload_id: str) -> UploadStatus:
     return UploadStatus(
         upload_id,
         row.gallery_id,
-        cast(UploadState, row.state),
+        row.state,
         row.flow_run_id,
         row.image_count,
         count_outcomes(session, upload_id),

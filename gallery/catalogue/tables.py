@@ -26,7 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from gallery.models import OUTCOMES
+from gallery.errors import Reason
+from gallery.models import OUTCOMES, Audience, Outcome, Stage, Trigger, UploadState
 
 SCHEMA = "gallery"
 # Named by rule, so that a migration can name what it alters.
@@ -46,6 +47,12 @@ class Base(DeclarativeBase):
         dict[str, Any]: JSONB,
         int: BigInteger,
         str: Text,
+        # Text, not an enumeration: a word that only a newer release knows must not make a row unreadable.
+        Audience: Text,
+        Outcome: Text,
+        Stage: Text,
+        Trigger: Text,
+        UploadState: Text,
     }
 
 
@@ -102,8 +109,8 @@ class UploadRow(Tally, Base):
 
     upload_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     gallery_id: Mapped[str] = mapped_column(ForeignKey("gallery.galleries.gallery_id"))
-    state: Mapped[str]
-    trigger: Mapped[str]
+    state: Mapped[UploadState]
+    trigger: Mapped[Trigger]
     requested_by: Mapped[str]
     idempotency_key: Mapped[str | None]
     request_fingerprint: Mapped[str | None]
@@ -149,9 +156,9 @@ class EntryRow(Base):
     arrived_at: Mapped[datetime | None]
     etag: Mapped[str | None]
     size: Mapped[int | None]
-    outcome: Mapped[str | None]
-    stage: Mapped[str | None]
-    reason: Mapped[str | None]
+    outcome: Mapped[Outcome | None]
+    stage: Mapped[Stage | None]
+    reason: Mapped[Reason | None] = mapped_column(Text)
     message: Mapped[str | None]
     judged_by: Mapped[str | None]
     attempt: Mapped[int | None] = mapped_column(Integer)
@@ -206,7 +213,11 @@ class VersionRow(Base):
 
 
 class RenditionRow(Base):
-    """The file that one style made of one version, in the library bucket."""
+    """The file that one style made of one version, in the library bucket.
+
+    `recipe_id` is the recipe that made it; see `outdated.names_of_recipe` for those of release 0.1.0. A worker of
+    that release writes null.
+    """
 
     __tablename__ = "renditions"
     __table_args__ = (Index("ix_renditions_key", "key"),)
@@ -220,6 +231,7 @@ class RenditionRow(Base):
     height: Mapped[int] = mapped_column(Integer)
     bytes: Mapped[int]
     content_type: Mapped[str]
+    recipe_id: Mapped[str | None] = mapped_column(String(64))
 
 
 class OutboxRow(Base):
@@ -263,8 +275,8 @@ class AttemptRow(Tally, Base):
     upload_id: Mapped[str] = mapped_column(ForeignKey("gallery.uploads.upload_id"), primary_key=True)
     attempt: Mapped[int] = mapped_column(Integer, primary_key=True)
     flow_run_id: Mapped[UUID | None]
-    state: Mapped[str]
-    trigger: Mapped[str]
+    state: Mapped[UploadState]
+    trigger: Mapped[Trigger]
     requested_by: Mapped[str | None]
     requested_at: Mapped[datetime | None]
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -292,9 +304,9 @@ class EntryAttemptRow(Base):
     gallery_id: Mapped[str] = mapped_column(String(63))
     file_name: Mapped[str]
     image_id: Mapped[UUID | None]
-    outcome: Mapped[str]
-    stage: Mapped[str | None]
-    reason: Mapped[str | None]
+    outcome: Mapped[Outcome]
+    stage: Mapped[Stage | None]
+    reason: Mapped[Reason | None] = mapped_column(Text)
     message: Mapped[str | None]
     download_seconds: Mapped[float | None]
     process_seconds: Mapped[float | None]
@@ -328,9 +340,9 @@ class EntryDayRow(Base):
     day: Mapped[date]
     gallery_id: Mapped[str] = mapped_column(String(63))
     camera: Mapped[str | None]
-    outcome: Mapped[str]
-    stage: Mapped[str | None]
-    reason: Mapped[str | None]
+    outcome: Mapped[Outcome]
+    stage: Mapped[Stage | None]
+    reason: Mapped[Reason | None] = mapped_column(Text)
     images: Mapped[int]
     retries: Mapped[int]
     process_cached: Mapped[int]
@@ -348,7 +360,7 @@ class StageDayRow(Base):
     __tablename__ = "stage_days"
 
     day: Mapped[date] = mapped_column(primary_key=True)
-    stage: Mapped[str] = mapped_column(primary_key=True)
+    stage: Mapped[Stage] = mapped_column(primary_key=True)
     images: Mapped[int]
     p50: Mapped[float]
     p95: Mapped[float]
@@ -365,7 +377,7 @@ class MaintenanceRow(Base):
     attempt: Mapped[int] = mapped_column(Integer, primary_key=True)
     flow_name: Mapped[str]
     gallery_id: Mapped[str | None]
-    state: Mapped[str]
+    state: Mapped[UploadState]
     requested_at: Mapped[datetime | None]
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     finished_at: Mapped[datetime | None]
@@ -390,7 +402,7 @@ class CallbackRow(Base):
 
     callback_id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     upload_id: Mapped[str | None] = mapped_column(ForeignKey("gallery.uploads.upload_id"))
-    audience: Mapped[str] = mapped_column(server_default="application")
+    audience: Mapped[Audience] = mapped_column(server_default="application")
     type: Mapped[str]
     body: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -7,14 +7,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.attempts import RunUnderWay
+from gallery.catalogue.locks import claimed, lock_idempotency_key, lock_new_upload, lock_upload, share_order
 from gallery.catalogue.tables import ACCEPTED_SEQ, EntryRow, GalleryRow, UploadRow
 from gallery.errors import ConflictError, NotFoundError
 from gallery.models import Trigger, UploadState
@@ -26,7 +27,7 @@ FIRST_CHECK = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
-class DeclaredFile:
+class DeclaredEntry:
     """A file as a caller announced it; names and keys are already checked. `size` in bytes."""
 
     file_name: str
@@ -47,12 +48,12 @@ class StartRequest:
     """How many attempts there were before, whose runs Prefect has deleted."""
 
 
-def files_fingerprint(gallery_id: str, files: Sequence[DeclaredFile]) -> str:
+def files_fingerprint(gallery_id: str, files: Sequence[DeclaredEntry]) -> str:
     """Equal for the same files of the same gallery, in whatever order they are named."""
     return _digest([gallery_id, sorted((file.key, file.file_name) for file in files)])
 
 
-def request_fingerprint(gallery_id: str, files: Sequence[DeclaredFile], metadata: dict[str, Any]) -> str:
+def request_fingerprint(gallery_id: str, files: Sequence[DeclaredEntry], metadata: dict[str, Any]) -> str:
     """Equal for the same presign request; the keys are ours and differ from one request to the next."""
     named = [[file.file_name, file.size, file.content_type, file.metadata] for file in files]
     return _digest([gallery_id, named, metadata])
@@ -64,7 +65,7 @@ def _digest(value: object) -> str:
 
 def find_by_idempotency_key(session: Session, requested_by: str, key: str) -> UploadRow | None:
     """The upload that this caller opened under this key. Waits for a concurrent call with the same key."""
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{requested_by}\n{key}", 0))))
+    lock_idempotency_key(session, requested_by, key)
     return session.scalar(
         select(UploadRow).where(UploadRow.requested_by == requested_by, UploadRow.idempotency_key == key)
     )
@@ -75,7 +76,7 @@ def open_upload(
     *,
     upload_id: str,
     gallery_id: str,
-    files: Sequence[DeclaredFile],
+    files: Sequence[DeclaredEntry],
     trigger: Trigger,
     requested_by: str,
     metadata: dict[str, Any],
@@ -126,25 +127,6 @@ def find_upload(session: Session, upload_id: str) -> UploadRow:
     return row
 
 
-def lock_upload(session: Session, upload_id: str) -> UploadRow:
-    """The upload's row, locked until the transaction ends. Raises `NotFoundError`."""
-    query = select(UploadRow).where(UploadRow.upload_id == upload_id).with_for_update()
-    row = session.scalar(query, execution_options={"populate_existing": True})
-    if row is None:
-        raise NotFoundError(f"upload {upload_id} is not known")
-    return row
-
-
-def order_lock(gallery_id: str) -> ColumnElement[int]:
-    """Key of the advisory lock that orders a gallery's acceptances and its deletion."""
-    return func.hashtextextended(f"order\n{gallery_id}", 0)
-
-
-def creation_lock(upload_id: str) -> ColumnElement[int]:
-    """Key of the advisory lock under which an upload that the caller has staged itself comes to be known."""
-    return func.hashtextextended(f"upload\n{upload_id}", 0)
-
-
 def accept(session: Session, upload_id: str) -> UploadRow:
     """Accept an upload for ingest, once: the same call again changes nothing and returns the same row.
 
@@ -161,7 +143,7 @@ def accept(session: Session, upload_id: str) -> UploadRow:
         raise ConflictError(f"upload {upload_id} was cancelled, or its gallery deleted; start a new one")
     if row.state == "open":
         # A deletion of the gallery takes this lock alone: whatever has a lower number than it, it sees.
-        session.execute(select(func.pg_advisory_xact_lock_shared(order_lock(row.gallery_id))))
+        share_order(session, row.gallery_id)
         row.state = "accepted"
         row.accepted_seq = session.scalar(select(ACCEPTED_SEQ.next_value()))
         row.accepted_at = row.start_after = session.scalar(select(func.now()))
@@ -173,7 +155,7 @@ def accept_staged(
     *,
     upload_id: str,
     gallery_id: str,
-    files: Sequence[DeclaredFile],
+    files: Sequence[DeclaredEntry],
     trigger: Trigger,
     requested_by: str,
     metadata: dict[str, Any],
@@ -185,7 +167,7 @@ def accept_staged(
     known = session.get(UploadRow, upload_id)
     if known is None:
         # Two calls at once for a new upload_id: the second waits here, then finds the first one's row.
-        session.execute(select(func.pg_advisory_xact_lock(creation_lock(upload_id))))
+        lock_new_upload(session, upload_id)
         known = session.get(UploadRow, upload_id)
     if known is None:
         open_upload(
@@ -208,7 +190,7 @@ def claim_due_starts(session: Session, *, limit: int = 20) -> list[StartRequest]
 
     Several callers may ask at once: nobody waits, and nobody gets what another has just taken.
     """
-    query = (
+    due = (
         select(UploadRow)
         .where(
             UploadRow.state == "accepted",
@@ -217,10 +199,9 @@ def claim_due_starts(session: Session, *, limit: int = 20) -> list[StartRequest]
         )
         .order_by(UploadRow.accepted_seq)
         .limit(limit)
-        .with_for_update(skip_locked=True)
     )
     requests = []
-    for row in session.scalars(query):
+    for row in session.scalars(claimed(due)):
         delay = min(timedelta(seconds=2 ** min(row.start_tries + 1, 10)), LONGEST_START_DELAY)
         row.start_tries += 1
         row.start_after = func.now() + delay
@@ -236,7 +217,7 @@ def started(session: Session, upload_id: str, flow_run_id: UUID) -> UploadState:
     row = lock_upload(session, upload_id)
     if row.flow_run_id is None:
         row.flow_run_id = flow_run_id
-    return cast(UploadState, row.state)
+    return row.state
 
 
 def await_retry(row: UploadRow, requested_by: str) -> None:

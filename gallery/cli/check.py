@@ -1,6 +1,6 @@
 """Tries every setting and permission that the project needs, and says which one is missing.
 
-What it writes into the buckets lies below `_check/`, where no gallery can be, and is deleted again.
+What it writes into the buckets lies below `CHECK_PREFIX`, where no gallery can be, and is deleted again.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from gallery.imaging.recipe import load_recipe
 from gallery.ingest.workspace import check_scratch_dir
 from gallery.models import Deletion
 from gallery.settings import Settings
+from gallery.storage.keys import CHECK_PREFIX
 from gallery.storage.s3 import Storage
 
 
@@ -80,13 +81,13 @@ class _Trial:
 
     def __init__(self, storage: Storage, folder: Path) -> None:
         self._storage, self._folder = storage, folder
-        self._key = f"_check/{uuid4().hex}"
+        self._key = f"{CHECK_PREFIX}{uuid4().hex}"
         self._file = folder / "trial"
         self._file.write_bytes(b"a trial of permissions")
 
     def uploads(self) -> None:
         bucket = self._storage.uploads_bucket
-        list(self._storage.list_staged("_check/"))
+        list(self._storage.list_staged(CHECK_PREFIX))
         etag = self._storage.put(self._key, self._file, "text/plain", bucket=bucket)
         self._storage.download(self._key, etag, self._folder / "back")
         self._delete(bucket, self._key)

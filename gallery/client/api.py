@@ -20,7 +20,7 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from gallery.client.errors import SendRefusedError, UnreachableError, error_of, one_line, s3_refusal
-from gallery.client.types import DeclaredFile, PresignedFile, PresignedUpload, UploadStatus
+from gallery.client.types import DeclaredFile, PresignedRequest, PresignedUpload, ReportedStatus
 from gallery.errors import ConfigurationError, GalleryError
 
 # Seconds; presign answers for a whole gallery at once, and an S3 answers only after it has stored the file.
@@ -91,22 +91,22 @@ class GalleryClient:
         """Run an ended upload again; raises `ConflictError` while it is under way."""
         self._call(dict[str, Any], "POST", f"/v1/uploads/{upload_id}/retry")
 
-    def status(self, upload_id: str) -> UploadStatus:
+    def status(self, upload_id: str) -> ReportedStatus:
         """How far the upload is."""
         return self._status(upload_id, BACKOFF)
 
-    def _status(self, upload_id: str, backoff: Sequence[float]) -> UploadStatus:
-        return self._call(UploadStatus, "GET", f"/v1/uploads/{upload_id}", backoff=backoff)
+    def _status(self, upload_id: str, backoff: Sequence[float]) -> ReportedStatus:
+        return self._call(ReportedStatus, "GET", f"/v1/uploads/{upload_id}", backoff=backoff)
 
     def wait(
-        self, upload_id: str, on_change: Callable[[UploadStatus], None], timeout: float | None = None
-    ) -> UploadStatus:
+        self, upload_id: str, on_change: Callable[[ReportedStatus], None], timeout: float | None = None
+    ) -> ReportedStatus:
         """Follow an upload until its state is final; `on_change` gets every status that differs.
 
         `timeout` is in seconds, `None` waits without end. Raises `GalleryError` when it has passed.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        last: UploadStatus | None = None
+        last: ReportedStatus | None = None
         while True:
             status = self._status(upload_id, PATIENT_BACKOFF)
             if status != last:
@@ -121,7 +121,7 @@ class GalleryClient:
                 )
             self._pause(POLL_SECONDS)
 
-    def send(self, presigned: PresignedFile, path: Path) -> None:
+    def send(self, presigned: PresignedRequest, path: Path) -> None:
         """Store the file at `path` with its presigned request, in constant memory.
 
         Raises `SendRefusedError` where S3 does not take it, `UnreachableError`, and `GalleryError` where the
@@ -133,7 +133,7 @@ class GalleryClient:
         if not response.is_success:
             raise SendRefusedError(response.status_code, f"{presigned.file_name}: {s3_refusal(response)}")
 
-    def _send_once(self, presigned: PresignedFile, path: Path) -> httpx.Response:
+    def _send_once(self, presigned: PresignedRequest, path: Path) -> httpx.Response:
         headers = dict(presigned.headers or {})
         try:
             # Opened anew for every attempt, which must begin at the first byte.

@@ -19,7 +19,7 @@ class DeclaredFile:
 
 
 @dataclass(frozen=True, slots=True)
-class PresignedFile:
+class PresignedRequest:
     """The request that stores one file: a multipart POST with `fields`, or a PUT with `headers`."""
 
     file_name: str
@@ -35,7 +35,7 @@ class PresignedUpload:
     """An open upload and the requests that store its files, good until `expires_at` (ISO 8601)."""
 
     upload_id: str
-    files: tuple[PresignedFile, ...]
+    files: tuple[PresignedRequest, ...]
     expires_at: str | None = None
 
 
@@ -51,7 +51,7 @@ class ReportedProblem:
 
 
 @dataclass(frozen=True, slots=True)
-class UploadStatus:
+class ReportedStatus:
     """How far an upload is. `counts` has a number per outcome and `pending`; `problems` the first 100."""
 
     upload_id: str

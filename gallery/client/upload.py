@@ -15,7 +15,7 @@ from gallery.client.api import GalleryClient
 from gallery.client.errors import SendRefusedError, UnreachableError
 from gallery.client.folder import FoundPhotographs, LocalFile, find_photographs
 from gallery.client.progress import JobProgress
-from gallery.client.types import DeclaredFile, PresignedFile, PresignedUpload, ReportedProblem, UploadStatus
+from gallery.client.types import DeclaredFile, PresignedRequest, PresignedUpload, ReportedProblem, ReportedStatus
 from gallery.errors import GalleryError
 from gallery.models import GOOD_OUTCOMES, OUTCOMES, UploadState
 from gallery.names import check_gallery_id, check_upload_id
@@ -115,7 +115,7 @@ def retry_upload(client: GalleryClient, upload_id: str, progress: JobProgress) -
     return _result(status, time.monotonic() - began)
 
 
-def _result(status: UploadStatus, seconds: float) -> IngestResult:
+def _result(status: ReportedStatus, seconds: float) -> IngestResult:
     counts: dict[str, int] = {outcome: status.counts.get(outcome, 0) for outcome in OUTCOMES}
     if pending := status.counts.get("pending", 0):
         counts["pending"] = pending
@@ -134,10 +134,10 @@ def _result(status: UploadStatus, seconds: float) -> IngestResult:
 
 def _follow(
     client: GalleryClient, upload_id: str, images: int, progress: JobProgress, timeout: float | None
-) -> UploadStatus:
+) -> ReportedStatus:
     progress.step("ingesting", images, "images")
 
-    def tell(status: UploadStatus) -> None:
+    def tell(status: ReportedStatus) -> None:
         counts = {outcome: n for outcome in OUTCOMES if (n := status.counts.get(outcome, 0))}
         detail = ", ".join(f"{n:,} {outcome}" for outcome, n in counts.items())
         progress.advance(sum(counts.values()), detail or status.state)
@@ -153,13 +153,13 @@ class _Signatures:
         self._lock = Lock()
         self._files = _by_name(presigned.files)
 
-    def of(self, file_name: str) -> PresignedFile:
+    def of(self, file_name: str) -> PresignedRequest:
         try:
             return self._files[file_name]
         except KeyError:
             raise GalleryError(f"the gallery API signed no request for {file_name!a}") from None
 
-    def renewed(self, stale: PresignedFile) -> PresignedFile | None:
+    def renewed(self, stale: PresignedRequest) -> PresignedRequest | None:
         """A request newer than `stale`, or `None` where the file has arrived meanwhile."""
         with self._lock:
             if self._files[stale.file_name] is stale:
@@ -168,7 +168,7 @@ class _Signatures:
         return None if fresh is stale else fresh
 
 
-def _by_name(files: Iterable[PresignedFile]) -> dict[str, PresignedFile]:
+def _by_name(files: Iterable[PresignedRequest]) -> dict[str, PresignedRequest]:
     return {file.file_name: file for file in files}
 
 

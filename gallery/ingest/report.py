@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gallery.catalogue.counts import Counts
-from gallery.models import GOOD_OUTCOMES, OUTCOMES, Attempt, Outcome, Problem
+from gallery.models import GOOD_OUTCOMES, OUTCOMES, Attempt, EntryProblem, Outcome
 
 RunState = Literal["completed", "completed_with_rejects", "failed"]
 
@@ -22,10 +22,12 @@ class RunReport:
     state: RunState
     message: str
     counts: Counts
-    problems: tuple[Problem, ...]
+    problems: tuple[EntryProblem, ...]
 
 
-def report_run(counts: Counts, problems: Sequence[Problem], kept: Sequence[Problem], *, found_work: bool) -> RunReport:
+def report_run(
+    counts: Counts, problems: Sequence[EntryProblem], kept: Sequence[EntryProblem], *, found_work: bool
+) -> RunReport:
     """Sum up a run.
 
     `counts` and `problems` are the upload's, after the run. `kept` are entries that a forced run could not redo
@@ -43,7 +45,7 @@ def report_run(counts: Counts, problems: Sequence[Problem], kept: Sequence[Probl
     return RunReport(state, message, counts, (*problems, *kept))
 
 
-def _tally(counts: Counts, problems: Sequence[Problem]) -> str:
+def _tally(counts: Counts, problems: Sequence[EntryProblem]) -> str:
     seen: list[Outcome] = [outcome for outcome in OUTCOMES if counts[outcome]]
     first: Outcome = next((outcome for outcome in seen if outcome in GOOD_OUTCOMES), "saved")
     parts = [f"{counts[first]:,} of {counts.total:,} {first}"]
@@ -57,7 +59,7 @@ def _tally(counts: Counts, problems: Sequence[Problem]) -> str:
     return ", ".join(parts)
 
 
-def problem_rows(problems: Sequence[Problem]) -> list[dict[str, str]]:
+def problem_rows(problems: Sequence[EntryProblem]) -> list[dict[str, str]]:
     """One row a problem, for Prefect's table artifact."""
     return [
         {

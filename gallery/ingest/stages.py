@@ -14,10 +14,11 @@ from datetime import timedelta
 from uuid import UUID
 
 from gallery.catalogue.attempts import end_run as write_end
-from gallery.catalogue.attempts import finish_attempt, hold
+from gallery.catalogue.attempts import finish_attempt
 from gallery.catalogue.connect import connect, transaction
 from gallery.catalogue.counts import count_outcomes, list_problems
-from gallery.catalogue.history import NO_EFFORTS, record_cleanup
+from gallery.catalogue.history import NO_TIMINGS, record_cleanup
+from gallery.catalogue.locks import lock_attempt
 from gallery.catalogue.outbox import due_deletions, mark_done
 from gallery.catalogue.outcomes import record_problems, settle_known
 from gallery.catalogue.plan import Plan, make_plan
@@ -31,16 +32,16 @@ from gallery.models import (
     Deletion,
     DownloadedImage,
     Entry,
-    Problem,
+    EntryProblem,
     ProcessedImage,
     Rendition,
     SaveReceipt,
     UploadState,
 )
-from gallery.names import rendition_name
 from gallery.settings import Settings
+from gallery.storage.keys import EntryKeys
 from gallery.storage.s3 import Storage
-from gallery.timings import Effort, camera
+from gallery.timings import Timing, camera
 
 # Of originals, by the extension that belongs to their bytes; Python 3.11's own table lacks the newer half.
 CONTENT_TYPES = {
@@ -72,26 +73,26 @@ def download(workspace: Workspace, entry: Entry) -> DownloadedImage:
 
     Raises `StagedFileError` where it is gone or changed, `TransientError` where storage does not answer.
     """
-    with workspace.efforts.measure(entry.number, "download") as effort:
+    with workspace.timings.measure(entry.number, "download") as timing:
         path = workspace.source_path(entry.number)
         sha256 = workspace.storage.download(entry.staged_key, entry.etag, path)
-        effort.bytes_in = entry.size
+        timing.bytes_in = entry.size
     return DownloadedImage(entry, path, sha256)
 
 
 def settle_unchanged(workspace: Workspace, arrived: Sequence[DownloadedImage]) -> list[DownloadedImage]:
     """Give `unchanged` or `superseded` to what needs no processing; return the rest. One transaction a window."""
     with transaction(workspace.engine) as session:
-        hold(session, workspace.attempt)
+        lock_attempt(session, workspace.attempt)
         settled = settle_known(
             session,
             workspace.attempt,
             workspace.recipe.recipe_id,
             [image.entry for image in arrived],
             {image.entry.number: image.sha256 for image in arrived},
-            workspace.efforts,
+            workspace.timings,
         )
-    workspace.efforts.forget(settled)
+    workspace.timings.forget(settled)
     for image in arrived:
         if image.entry.number in settled:
             image.path.unlink(missing_ok=True)
@@ -103,11 +104,11 @@ def process(workspace: Workspace, image: DownloadedImage) -> ProcessedImage:
 
     Raises `RejectedImage` where the file is at fault, `TransientError` where storage does not answer.
     """
-    with workspace.efforts.measure(image.entry.number, "process") as effort:
+    with workspace.timings.measure(image.entry.number, "process") as timing:
         try:
             rendered, renditions = _render(workspace, image)
         except RejectedImage as rejection:
-            effort.camera = camera(rejection.metadata)
+            timing.camera = camera(rejection.metadata)
             raise
     return ProcessedImage(
         sha256=image.sha256,
@@ -126,19 +127,19 @@ def _render(workspace: Workspace, image: DownloadedImage) -> tuple[RenderedImage
     out.mkdir(exist_ok=True)
     try:
         rendered = workspace.decoders.render(image.path, out)
-        prefix = workspace.library_prefix(image.entry.number)
-        return rendered, put_renditions(workspace.storage, prefix, workspace.recipe.recipe_id, rendered.renditions)
+        keys = workspace.keys_of(image.entry.number)
+        return rendered, put_renditions(workspace.storage, keys, workspace.recipe.recipe_id, rendered.renditions)
     finally:
         shutil.rmtree(out, ignore_errors=True)
 
 
 def put_renditions(
-    storage: Storage, prefix: str, recipe_id: str, files: Sequence[RenditionFile]
+    storage: Storage, keys: EntryKeys, recipe_id: str, files: Sequence[RenditionFile]
 ) -> tuple[Rendition, ...]:
-    """Put what was rendered into the library, below an entry's prefix. Raises `TransientError`."""
+    """Put what was rendered into the library, under an entry's keys. Raises `TransientError`."""
     renditions = []
     for file in files:
-        key = f"{prefix}{rendition_name(file.style, recipe_id)}{file.path.suffix}"
+        key = keys.rendition(file.style, recipe_id, file.path.suffix)
         etag = storage.put(key, file.path, file.content_type)
         renditions.append(
             Rendition(
@@ -172,10 +173,10 @@ def save(workspace: Workspace, entry: Entry, image: ProcessedImage) -> SaveRecei
     Raises `StagedFileError` where the staged file changed meanwhile: nothing of it is saved then;
     `TransientError` where storage or database do not answer; `StaleAttempt`.
     """
-    original_key = f"{workspace.library_prefix(entry.number)}original{image.extension}"
+    original_key = workspace.keys_of(entry.number).original(image.extension)
     content_type = CONTENT_TYPES.get(image.extension, "application/octet-stream")
-    with workspace.efforts.measure(entry.number, "save") as effort:
-        effort.processed = image
+    with workspace.timings.measure(entry.number, "save") as timing:
+        timing.processed = image
         workspace.storage.copy_original(entry.staged_key, entry.etag, original_key, content_type)
         with transaction(workspace.engine) as session:
             receipt = commit_version(
@@ -187,9 +188,9 @@ def save(workspace: Workspace, entry: Entry, image: ProcessedImage) -> SaveRecei
                 uploads_bucket=workspace.storage.uploads_bucket,
                 library_bucket=workspace.storage.library_bucket,
                 keep_replaced=timedelta(days=workspace.settings.keep_replaced_days),
-                effort=effort,
+                timing=timing,
             )
-    workspace.efforts.forget([entry.number])
+    workspace.timings.forget([entry.number])
     return receipt
 
 
@@ -198,21 +199,21 @@ def cleanup(workspace: Workspace, receipt: SaveReceipt) -> int:
 
     Safe to repeat. Raises `TransientError` where storage or database do not answer.
     """
-    with workspace.efforts.measure(receipt.number, "cleanup") as effort:
-        _delete(workspace, receipt.deletions, {receipt.number: effort})
-    workspace.efforts.forget([receipt.number])
+    with workspace.timings.measure(receipt.number, "cleanup") as timing:
+        _delete(workspace, receipt.deletions, {receipt.number: timing})
+    workspace.timings.forget([receipt.number])
     return len(receipt.deletions)
 
 
-def _delete(workspace: Workspace, deletions: Sequence[Deletion], efforts: Mapping[int, Effort] = NO_EFFORTS) -> None:
+def _delete(workspace: Workspace, deletions: Sequence[Deletion], timings: Mapping[int, Timing] = NO_TIMINGS) -> None:
     if deletions:
         workspace.storage.delete(deletions)
         with transaction(workspace.engine) as session:
             mark_done(session, deletions)
-            record_cleanup(session, workspace.attempt, efforts)
+            record_cleanup(session, workspace.attempt, timings)
 
 
-def write_problems(workspace: Workspace, problems: Sequence[Problem]) -> None:
+def write_problems(workspace: Workspace, problems: Sequence[EntryProblem]) -> None:
     """Write a window's `rejected` and `failed`, in one transaction. Raises `StaleAttempt`.
 
     A cleanup that failed changes no outcome: of it, only seconds and retries are noted.
@@ -220,14 +221,14 @@ def write_problems(workspace: Workspace, problems: Sequence[Problem]) -> None:
     if not problems:
         return
     lost = [problem for problem in problems if problem.stage != "cleanup"]
-    left = {problem.number: workspace.efforts[problem.number] for problem in problems if problem.stage == "cleanup"}
+    left = {problem.number: workspace.timings[problem.number] for problem in problems if problem.stage == "cleanup"}
     with transaction(workspace.engine) as session:
-        record_problems(session, workspace.attempt, workspace.terms.judged_by, lost, workspace.efforts)
+        record_problems(session, workspace.attempt, workspace.terms.judged_by, lost, workspace.timings)
         record_cleanup(session, workspace.attempt, left)
-    workspace.efforts.forget([problem.number for problem in problems])
+    workspace.timings.forget([problem.number for problem in problems])
 
 
-def report(workspace: Workspace, problems: Sequence[Problem], *, found_work: bool) -> RunReport:
+def report(workspace: Workspace, problems: Sequence[EntryProblem], *, found_work: bool) -> RunReport:
     """Sum the attempt up and write its end; `problems` are all that it met. Raises `StaleAttempt`."""
     # Not worth a run: the next one makes up for it, and until then the views merely take longer.
     with suppress(TransientError), transaction(workspace.engine) as session:

@@ -1,4 +1,4 @@
-"""What the stages of one run share: its attempt, connections, decoder pool and scratch folder."""
+"""What a run works with: connections, decoders and a scratch folder; for an ingest also its attempt."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -19,49 +21,74 @@ from gallery.errors import ConfigurationError
 from gallery.imaging.pool import DecoderPool
 from gallery.imaging.recipe import Limits, Recipe, load_recipe
 from gallery.models import Attempt
-from gallery.retrying import patiently
+from gallery.retrying import retry
 from gallery.settings import Settings
+from gallery.storage.keys import EntryKeys
 from gallery.storage.s3 import Storage
-from gallery.timings import Efforts
+from gallery.timings import Timings
 
 # Rebuilds have their scratch folders in here; no upload_id begins like this.
 REBUILD_SCRATCH = "_rebuild"
 
 
-class Workspace:
-    """Everything a stage needs besides the image at hand. Safe to use from many threads.
+@dataclass(frozen=True, slots=True)
+class RenderResources:
+    """What rendering images takes, for an ingest and a rebuild alike. Safe to use from many threads."""
+
+    settings: Settings
+    recipe: Recipe
+    limits: Limits
+    engine: Engine
+    storage: Storage
+
+
+@contextmanager
+def open_render_resources(settings: Settings, *, application: str) -> Iterator[RenderResources]:
+    """Read the recipe, check the scratch folder and open the connections; close them again, whatever happens.
+
+    `application` names the connections to the database. Raises `ConfigurationError` before anything is opened.
+    """
+    recipe, limits = load_recipe(settings), Limits.from_settings(settings)
+    check_scratch_dir(settings.scratch_dir)
+    with ExitStack() as stack:
+        storage = Storage(settings)
+        stack.callback(storage.close)
+        engine = connect(settings, application=application)
+        stack.callback(engine.dispose)
+        yield RenderResources(settings, recipe, limits, engine, storage)
+
+
+class RunContext:
+    """Everything that the images of one run share. Safe to use from many threads.
 
     Not a dataclass: Prefect searches those, field by field, in the arguments of every task run.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        attempt: Attempt,
-        recipe: Recipe,
-        limits: Limits,
-        engine: Engine,
-        storage: Storage,
-        decoders: DecoderPool,
-        scratch: Path,
-    ) -> None:
-        self.settings = settings
-        self.attempt = attempt
-        self.recipe = recipe
-        self.engine = engine
-        self.storage = storage
+    def __init__(self, resources: RenderResources, decoders: DecoderPool, scratch: Path) -> None:
+        self.settings = resources.settings
+        self.recipe = resources.recipe
+        self.engine = resources.engine
+        self.storage = resources.storage
         self.decoders = decoders
         self.scratch = scratch
-        self.efforts = Efforts()
-        self.terms = Terms(recipe.recipe_id, limits.fingerprint, settings.max_file_bytes)
+
+
+class Workspace(RunContext):
+    """What the stages of one attempt work with, besides the image at hand."""
+
+    def __init__(self, resources: RenderResources, decoders: DecoderPool, scratch: Path, attempt: Attempt) -> None:
+        super().__init__(resources, decoders, scratch)
+        self.attempt = attempt
+        self.timings = Timings()
+        self.terms = Terms(self.recipe.recipe_id, resources.limits.fingerprint, self.settings.max_file_bytes)
 
     def source_path(self, number: int) -> Path:
         """Where an entry's staged file is kept while it is under way; its own name plays no part."""
         return self.scratch / f"{number}.source"
 
-    def library_prefix(self, number: int) -> str:
-        """Where an entry's objects go in the library bucket; it shares them with no other entry."""
-        return f"{self.attempt.prefix}{number}/"
+    def keys_of(self, number: int) -> EntryKeys:
+        """The library keys of an entry."""
+        return EntryKeys(self.attempt.gallery_id, self.attempt.upload_id, number)
 
 
 @contextmanager
@@ -81,48 +108,67 @@ def open_workspace(
     Raises `ConfigurationError` before anything starts, `NotFoundError` or `ConflictError` for an upload that
     cannot be ingested, `TransientError` where the database does not answer.
     """
-    recipe, limits = load_recipe(settings), Limits.from_settings(settings)
-    check_scratch_dir(settings.scratch_dir)
     with ExitStack() as stack:
-        storage = Storage(settings)
-        stack.callback(storage.close)
-        engine = connect(settings, application="gallery-ingest")
-        stack.callback(engine.dispose)
-
-        def begin() -> Attempt:
-            with transaction(engine) as session:
-                return begin_attempt(
-                    session,
-                    gallery_id=gallery_id,
-                    upload_id=upload_id,
-                    flow_run_id=flow_run_id,
-                    force=force,
-                    scheduled_at=scheduled_at,
-                )
-
-        # Where a commit's answer was lost, the attempt that was begun then is simply not the newest.
-        attempt = patiently(settings, begin)
-        scratch = _fresh_scratch(settings, attempt)
-        stack.callback(_remove_scratch, scratch)
-        decoders = stack.enter_context(
-            DecoderPool(settings.processors, recipe, limits, memory_budget=settings.memory_budget)
+        resources = stack.enter_context(open_render_resources(settings, application="gallery-ingest"))
+        begin = partial(
+            _begin_attempt,
+            resources.engine,
+            gallery_id=gallery_id,
+            upload_id=upload_id,
+            flow_run_id=flow_run_id,
+            force=force,
+            scheduled_at=scheduled_at,
         )
-        yield Workspace(settings, attempt, recipe, limits, engine, storage, decoders, scratch)
+        # Where a commit's answer was lost, the attempt that was begun then is simply not the newest.
+        attempt = retry(settings, begin)
+        scratch = stack.enter_context(_attempt_scratch(settings, attempt))
+        decoders = stack.enter_context(
+            DecoderPool(settings.processors, resources.recipe, resources.limits, memory_budget=settings.memory_budget)
+        )
+        yield Workspace(resources, decoders, scratch, attempt)
 
 
-def _fresh_scratch(settings: Settings, attempt: Attempt) -> Path:
-    # The upload's folder as a whole: what a killed attempt left on this machine goes, too.
+def _begin_attempt(
+    engine: Engine,
+    *,
+    gallery_id: str,
+    upload_id: str | None,
+    flow_run_id: UUID | None,
+    force: bool,
+    scheduled_at: datetime | None,
+) -> Attempt:
+    with transaction(engine) as session:
+        return begin_attempt(
+            session,
+            gallery_id=gallery_id,
+            upload_id=upload_id,
+            flow_run_id=flow_run_id,
+            force=force,
+            scheduled_at=scheduled_at,
+        )
+
+
+@contextmanager
+def _attempt_scratch(settings: Settings, attempt: Attempt) -> Iterator[Path]:
     upload_scratch = settings.scratch_dir / attempt.upload_id
-    shutil.rmtree(upload_scratch, ignore_errors=True)
-    scratch = upload_scratch / str(attempt.number)
-    scratch.mkdir(mode=0o700, parents=True)
-    return scratch
+    # The upload's folder as a whole: what a killed attempt left on this machine goes, too.
+    try:
+        with scratch_folder(upload_scratch / str(attempt.number), stale=upload_scratch) as scratch:
+            yield scratch
+    finally:
+        with suppress(OSError):  # a newer attempt on this machine has its folder there
+            upload_scratch.rmdir()
 
 
-def _remove_scratch(scratch: Path) -> None:
-    shutil.rmtree(scratch, ignore_errors=True)
-    with suppress(OSError):  # a newer attempt on this machine has its folder there
-        scratch.parent.rmdir()
+@contextmanager
+def scratch_folder(folder: Path, *, stale: Path | None = None) -> Iterator[Path]:
+    """Make a private, empty folder, and remove it in the end; `stale` (default: itself) is removed before."""
+    shutil.rmtree(stale or folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_scratch_dir(folder: Path) -> None:

@@ -1,50 +1,38 @@
-"""What the images of one rebuild share: recipe, connections, decoder pool and scratch folder."""
+"""What the images of one rebuild share: which ones are wanted, recipe, connections, decoders and scratch folder."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import Engine
 
-from gallery.catalogue.connect import connect, transaction
+from gallery.catalogue.connect import transaction
 from gallery.catalogue.outdated import Selection, check_gallery
 from gallery.errors import NotFoundError
 from gallery.imaging.pool import DecoderPool
-from gallery.imaging.recipe import Limits, Recipe, Style, load_recipe
-from gallery.ingest.workspace import REBUILD_SCRATCH, check_scratch_dir
-from gallery.retrying import patiently
+from gallery.imaging.recipe import Recipe, Style
+from gallery.ingest.workspace import (
+    REBUILD_SCRATCH,
+    RenderResources,
+    RunContext,
+    open_render_resources,
+    scratch_folder,
+)
+from gallery.retrying import retry
 from gallery.settings import Settings
-from gallery.storage.s3 import Storage
 
 
-class Rebuild:
-    """Everything that the images of one rebuild share. Safe to use from many threads.
+class Rebuild(RunContext):
+    """Everything that the images of one rebuild share. Safe to use from many threads."""
 
-    Not a dataclass: Prefect searches those, field by field, in the arguments of every task run.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        recipe: Recipe,
-        selection: Selection,
-        engine: Engine,
-        storage: Storage,
-        decoders: DecoderPool,
-        scratch: Path,
-    ) -> None:
-        self.settings = settings
-        self.recipe = recipe
+    def __init__(self, resources: RenderResources, decoders: DecoderPool, scratch: Path, selection: Selection) -> None:
+        super().__init__(resources, decoders, scratch)
         self.selection = selection
-        self.engine = engine
-        self.storage = storage
-        self.decoders = decoders
-        self.scratch = scratch
 
 
 def processors(settings: Settings) -> int:
@@ -60,31 +48,25 @@ def open_rebuild(
 
     Raises `NotFoundError` for a gallery or style that is not known, `ConfigurationError`, `TransientError`.
     """
-    recipe, limits = load_recipe(settings), Limits.from_settings(settings)
-    selection = Selection(recipe.recipe_id, style, gallery_id)
-    wanted = recipe if style is None else replace(recipe, styles=_only(recipe, style))
-    check_scratch_dir(settings.scratch_dir)
     with ExitStack() as stack:
-        storage = Storage(settings)
-        stack.callback(storage.close)
-        engine = connect(settings, application="gallery-rebuild")
-        stack.callback(engine.dispose)
-
-        def check() -> None:
-            if gallery_id is not None:
-                with transaction(engine) as session:
-                    check_gallery(session, gallery_id)
-
-        patiently(settings, check)
-        scratch = settings.scratch_dir / REBUILD_SCRATCH / str(flow_run_id)
+        resources = stack.enter_context(open_render_resources(settings, application="gallery-rebuild"))
+        recipe = resources.recipe
+        selection = Selection(recipe.recipe_id, style, gallery_id)
+        wanted = recipe if style is None else replace(recipe, styles=_only(recipe, style))
+        if gallery_id is not None:
+            retry(settings, partial(_check_gallery, resources.engine, gallery_id))
         # What a killed attempt of this run left on this machine goes.
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(mode=0o700, parents=True)
-        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        folder = settings.scratch_dir / REBUILD_SCRATCH / str(flow_run_id)
+        scratch = stack.enter_context(scratch_folder(folder))
         decoders = stack.enter_context(
-            DecoderPool(processors(settings), wanted, limits, memory_budget=settings.memory_budget // 2)
+            DecoderPool(processors(settings), wanted, resources.limits, memory_budget=settings.memory_budget // 2)
         )
-        yield Rebuild(settings, recipe, selection, engine, storage, decoders, scratch)
+        yield Rebuild(resources, decoders, scratch, selection)
+
+
+def _check_gallery(engine: Engine, gallery_id: str) -> None:
+    with transaction(engine) as session:
+        check_gallery(session, gallery_id)
 
 
 def _only(recipe: Recipe, style: str) -> tuple[Style, ...]:

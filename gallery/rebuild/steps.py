@@ -15,17 +15,16 @@ from pathlib import Path
 from typing import Literal
 
 from gallery.catalogue.connect import transaction
+from gallery.catalogue.locks import lock_snapshot, lock_version
 from gallery.catalogue.outbox import mark_done, still_to_do
 from gallery.catalogue.outdated import (
     OutdatedCount,
     OutdatedVersion,
     commit_rebuild,
     count_outdated,
-    hold,
     is_current,
     list_outdated,
 )
-from gallery.catalogue.snapshots import hold_still
 from gallery.errors import StagedFileError
 from gallery.imaging.rendered import RenderedImage
 from gallery.ingest.stages import put_renditions
@@ -92,11 +91,11 @@ def _download(rebuild: Rebuild, outdated: OutdatedVersion, path: Path) -> None:
 def _commit(rebuild: Rebuild, outdated: OutdatedVersion, rendered: RenderedImage) -> RebuildReceipt:
     recipe_id = rebuild.recipe.recipe_id
     with transaction(rebuild.engine) as session:
-        standing = hold(session, outdated)
-        if standing != "current":
-            return RebuildReceipt(standing, outdated.upload_id)
+        status = lock_version(session, outdated.upload_id, outdated.image_id, outdated.version_id)
+        if status != "current":
+            return RebuildReceipt(status, outdated.upload_id)
         # Within the transaction, whose locks keep the sweep and the upload's next attempt off these keys.
-        renditions = put_renditions(rebuild.storage, outdated.prefix, recipe_id, rendered.renditions)
+        renditions = put_renditions(rebuild.storage, outdated.keys, recipe_id, rendered.renditions)
         deletions = commit_rebuild(
             session,
             outdated,
@@ -130,9 +129,9 @@ def clean_up(rebuild: Rebuild, receipts: Sequence[RebuildReceipt]) -> int:
     gone = 0
     for upload_id, deletions in by_upload.items():
         with transaction(rebuild.engine) as session:
-            standing = hold_still(session, upload_id)
+            snapshot = lock_snapshot(session, upload_id)
             # A run that has begun meanwhile does it itself, and may take the same keys up again.
-            due = still_to_do(session, deletions) if standing is not None and standing.has_ended else []
+            due = still_to_do(session, deletions) if snapshot is not None and snapshot.has_ended else []
             rebuild.storage.delete(due)
             mark_done(session, due)
         gone += len(due)

@@ -37,8 +37,6 @@ READ_TIMEOUT = 30
 CALLS = 3
 
 CHUNK = MIB
-# Where Prefect's cached results lie in the library bucket: no gallery_id begins like this.
-RESULTS_PREFIX = "_results/"
 DELETE_BATCH = (
     1000  # objects a DeleteObjects call takes, https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 )

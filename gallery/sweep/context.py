@@ -11,8 +11,9 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.connect import transaction
+from gallery.catalogue.locks import lock_snapshot
 from gallery.catalogue.outbox import mark_done
-from gallery.catalogue.snapshots import Standing, hold_still
+from gallery.catalogue.snapshots import UploadSnapshot
 from gallery.errors import IngestError
 from gallery.models import Deletion
 from gallery.settings import Settings
@@ -22,7 +23,7 @@ from gallery.sweep.findings import Category, Findings
 # Objects deleted under one lock of their upload: a retry that begins just then waits that long.
 BATCH = 100
 
-MayGo = Callable[[Session, Standing | None, Sequence[Deletion]], list[Deletion]]
+MayGo = Callable[[Session, UploadSnapshot | None, Sequence[Deletion]], list[Deletion]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Broom:
+class SweepContext:
     """A sweep under way. `grace` is the least age of what it takes, `now` the moment that ages are counted to."""
 
     settings: Settings
@@ -66,7 +67,7 @@ class Broom:
             batch = candidates[start : start + BATCH]
             with self.reporting(batch):
                 with transaction(self.engine) as session:
-                    allowed = may_go(session, hold_still(session, upload_id), [item.deletion for item in batch])
+                    allowed = may_go(session, lock_snapshot(session, upload_id), [item.deletion for item in batch])
                     self.storage.delete(allowed)
                     mark_done(session, allowed)
                 self._count([candidate for candidate in batch if candidate.deletion in allowed])

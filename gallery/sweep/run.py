@@ -10,7 +10,7 @@ from gallery.errors import RefusedRequest
 from gallery.settings import Settings
 from gallery.storage.s3 import Storage
 from gallery.sweep.buckets import sweep_library, sweep_staged
-from gallery.sweep.context import Broom
+from gallery.sweep.context import SweepContext
 from gallery.sweep.findings import Findings
 from gallery.sweep.outbox import sweep_outbox
 from gallery.sweep.scratch import sweep_scratch
@@ -35,11 +35,11 @@ def sweep(settings: Settings, *, dry_run: bool, grace_days: int | None = None, n
     engine = connect(settings, application="gallery-sweep", connections=1)
     try:
         with closing(Storage(settings)) as storage:
-            broom = Broom(settings, engine, storage, findings, timedelta(days=grace), now or datetime.now(UTC))
+            context = SweepContext(settings, engine, storage, findings, timedelta(days=grace), now or datetime.now(UTC))
             # First what is known to be due, so that the listings need not look at it.
             for part in (sweep_outbox, sweep_library, sweep_staged, sweep_scratch):
-                with broom.reporting():
-                    part(broom)
+                with context.reporting():
+                    part(context)
     finally:
         engine.dispose()
     return findings

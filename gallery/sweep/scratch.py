@@ -10,64 +10,64 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gallery.catalogue.connect import transaction
-from gallery.catalogue.snapshots import read_standings
+from gallery.catalogue.snapshots import read_snapshots
 from gallery.ingest.workspace import REBUILD_SCRATCH
 from gallery.names import UPLOAD_ID
-from gallery.sweep.context import Broom
+from gallery.sweep.context import SweepContext
 
 
-def sweep_scratch(broom: Broom) -> None:
+def sweep_scratch(context: SweepContext) -> None:
     """Remove folders of attempts that are over, and of rebuilds, once they are older than the grace.
 
     A newer attempt's folder has a number of its own, so that none can begin in one that is being removed. What no
     run of a known upload made is left alone, and so is a link, wherever it leads.
     """
-    root = broom.settings.scratch_dir
+    root = context.settings.scratch_dir
     for folder in _entries(root):
         if folder.name == REBUILD_SCRATCH and _is_folder(folder):
             for rebuild in _entries(folder):
-                _remove_old(broom, rebuild)
+                _remove_old(context, rebuild)
         elif UPLOAD_ID.fullmatch(folder.name) and _is_folder(folder):
-            _sweep_upload(broom, folder)
+            _sweep_upload(context, folder)
         else:
-            broom.findings.unknown.add(str(folder))
+            context.findings.unknown.add(str(folder))
 
 
-def _sweep_upload(broom: Broom, folder: Path) -> None:
-    with broom.reporting():
-        with transaction(broom.engine) as session:
-            standing = read_standings(session, [folder.name]).get(folder.name)
-        if standing is None:
-            broom.findings.unknown.add(str(folder))
+def _sweep_upload(context: SweepContext, folder: Path) -> None:
+    with context.reporting():
+        with transaction(context.engine) as session:
+            snapshot = read_snapshots(session, [folder.name]).get(folder.name)
+        if snapshot is None:
+            context.findings.unknown.add(str(folder))
             return
         for attempt in _entries(folder):
             if not attempt.name.isdecimal():
-                broom.findings.unknown.add(str(attempt))
-            elif standing.has_ended or int(attempt.name) < standing.attempt:
-                _remove_old(broom, attempt)
+                context.findings.unknown.add(str(attempt))
+            elif snapshot.has_ended or int(attempt.name) < snapshot.attempt:
+                _remove_old(context, attempt)
         with suppress(OSError):  # not empty: something in it was left alone
-            if not broom.findings.dry_run:
+            if not context.findings.dry_run:
                 folder.rmdir()
 
 
-def _remove_old(broom: Broom, folder: Path) -> None:
+def _remove_old(context: SweepContext, folder: Path) -> None:
     if not _is_folder(folder):
-        broom.findings.unknown.add(str(folder))
+        context.findings.unknown.add(str(folder))
         return
     size = _size(folder)
     try:
         # The folder's own time moves with every file that comes and goes in it.
-        if not broom.is_older(datetime.fromtimestamp(folder.stat().st_mtime, UTC), timedelta(0)):
+        if not context.is_older(datetime.fromtimestamp(folder.stat().st_mtime, UTC), timedelta(0)):
             return
-        if not broom.findings.dry_run:
+        if not context.findings.dry_run:
             shutil.rmtree(folder)  # follows no link
     except FileNotFoundError:
         return
     except OSError:
-        broom.findings.troubles["scratch_folder"] += 1
-        broom.findings.kept.add(str(folder), size)
+        context.findings.troubles["scratch_folder"] += 1
+        context.findings.kept.add(str(folder), size)
         return
-    broom.findings.gone["scratch"].add(str(folder), size)
+    context.findings.gone["scratch"].add(str(folder), size)
 
 
 def _entries(folder: Path) -> Iterator[Path]:

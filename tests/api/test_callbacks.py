@@ -11,7 +11,7 @@ from sqlalchemy import Engine, func, select, update
 from gallery.catalogue import callbacks
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import CallbackRow
-from gallery.catalogue.uploads import DeclaredFile, open_upload
+from gallery.catalogue.uploads import DeclaredEntry, open_upload
 from tests.journeys import photo, wait_until
 from tests.second_api import SecondApi
 
@@ -47,7 +47,7 @@ def expired_upload(engine: Engine, gallery_id: str, upload_id: str) -> None:
             session,
             upload_id=upload_id,
             gallery_id=gallery_id,
-            files=[DeclaredFile("a.jpg", f"{gallery_id}/{upload_id}/a.jpg", 5)],
+            files=[DeclaredEntry("a.jpg", f"{gallery_id}/{upload_id}/a.jpg", 5)],
             trigger="api",
             requested_by="tests",
             metadata={},
@@ -96,7 +96,7 @@ def test_two_processes_never_take_the_same_callback(engine: Engine, gallery_id: 
             holder,
             upload_id=f"u-{gallery_id}",
             gallery_id=gallery_id,
-            files=[DeclaredFile("a.jpg", "k")],
+            files=[DeclaredEntry("a.jpg", "k")],
             trigger="api",
             requested_by="tests",
             metadata={},
@@ -123,7 +123,7 @@ def test_a_callback_nobody_takes_for_three_days_is_given_up_and_can_be_replayed(
             session,
             upload_id=upload_id,
             gallery_id=gallery_id,
-            files=[DeclaredFile("a.jpg", "k")],
+            files=[DeclaredEntry("a.jpg", "k")],
             trigger="api",
             requested_by="tests",
             metadata={},

@@ -13,7 +13,7 @@ from gallery.catalogue.attempts import begin_attempt
 from gallery.catalogue.conditions import note_condition
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import AttemptRow, CallbackRow, ConditionRow
-from gallery.catalogue.uploads import DeclaredFile, accept_staged, started
+from gallery.catalogue.uploads import DeclaredEntry, accept_staged, started
 from gallery.errors import NotFoundError
 from tests.journeys import Journeys, wait_until
 from tests.second_api import SecondApi
@@ -26,7 +26,7 @@ def upload_with_run(engine: Engine, gallery_id: str, upload_id: str, run_id: UUI
             session,
             upload_id=upload_id,
             gallery_id=gallery_id,
-            files=[DeclaredFile("a.jpg", f"{gallery_id}/{upload_id}/a.jpg")],
+            files=[DeclaredEntry("a.jpg", f"{gallery_id}/{upload_id}/a.jpg")],
             trigger="api",
             requested_by="tests",
             metadata={},

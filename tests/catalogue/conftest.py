@@ -19,9 +19,9 @@ from gallery.catalogue import attempts, outbox, outcomes, save, uploads
 from gallery.catalogue.connect import connect, transaction
 from gallery.catalogue.migrate import migrate
 from gallery.catalogue.tables import EntryRow, ImageRow, OutboxRow, RenditionRow, UploadRow, VersionRow
-from gallery.models import Attempt, Deletion, Entry, Outcome, Problem, ProcessedImage, Rendition, SaveReceipt
+from gallery.models import Attempt, Deletion, Entry, EntryProblem, Outcome, ProcessedImage, Rendition, SaveReceipt
 from gallery.settings import Settings
-from gallery.timings import Effort
+from gallery.timings import Timing
 
 UPLOADS, LIBRARY = "uploads-bucket", "library-bucket"
 RECIPE, JUDGES = "recipe-one", "limits-one"
@@ -47,7 +47,7 @@ class Catalogue:
 
     def open(self, gallery_id: str, *names: str) -> str:
         upload_id = f"u-{uuid4().hex[:12]}"
-        files = [uploads.DeclaredFile(name, f"{gallery_id}/{upload_id}/{name}") for name in names or ("a.jpg",)]
+        files = [uploads.DeclaredEntry(name, f"{gallery_id}/{upload_id}/{name}") for name in names or ("a.jpg",)]
         with transaction(self.engine) as session:
             uploads.open_upload(
                 session,
@@ -167,7 +167,7 @@ def commit(
     recipe: str = RECIPE,
     keep_replaced: timedelta = timedelta(0),
     buckets: tuple[str, str] = (UPLOADS, LIBRARY),
-    effort: Effort | None = None,
+    timing: Timing | None = None,
     metadata: Mapping[str, Any] = MappingProxyType({}),
 ) -> SaveReceipt:
     prefix = f"{attempt.prefix}{entry.number}/"
@@ -193,8 +193,8 @@ def commit(
         metadata=dict(metadata),
         renditions=tuple(renditions),
     )
-    if effort is not None:
-        effort.processed = image
+    if timing is not None:
+        timing.processed = image
     return save.commit_version(
         session,
         attempt,
@@ -204,14 +204,14 @@ def commit(
         uploads_bucket=buckets[0],
         library_bucket=buckets[1],
         keep_replaced=keep_replaced,
-        effort=effort,
+        timing=timing,
     )
 
 
-def problem(outcome: str = "failed", number: int = 1) -> Problem:
+def problem(outcome: str = "failed", number: int = 1) -> EntryProblem:
     if outcome == "rejected":
-        return Problem(number, "a.jpg", "rejected", "process", "not_an_image", "no image")
-    return Problem(number, "a.jpg", "failed", "download", "storage_unavailable", "storage is away")
+        return EntryProblem(number, "a.jpg", "rejected", "process", "not_an_image", "no image")
+    return EntryProblem(number, "a.jpg", "failed", "download", "storage_unavailable", "storage is away")
 
 
 def places(deletions: Any) -> set[tuple[str, str, str | None]]:

@@ -12,11 +12,12 @@ from sqlalchemy import Engine, text
 
 from gallery.catalogue import attempts, history, outcomes, uploads
 from gallery.catalogue.connect import transaction
+from gallery.catalogue.locks import lock_upload
 from gallery.catalogue.migrate import migrate
 from gallery.catalogue.retention import prune_history, summarise_days
 from gallery.catalogue.tables import MaintenanceRow
-from gallery.models import Attempt, Problem, Stage, UploadState
-from gallery.timings import Effort, Efforts
+from gallery.models import Attempt, EntryProblem, Stage, UploadState
+from gallery.timings import Timing, Timings
 from tests.catalogue.conftest import JUDGES, Catalogue, NewDatabase, commit
 
 COUNTS = ("saved", "replaced", "unchanged", "superseded", "rejected", "failed")
@@ -55,23 +56,23 @@ def counts(row: Mapping[str, Any]) -> dict[str, int]:
     return {name: row[name] for name in COUNTS if row[name]}
 
 
-def effort(*tries: Stage, bytes_in: int = 0) -> Effort:
-    """An effort with these tries, each of some time."""
-    made = Effort(bytes_in=bytes_in)
+def timing(*tries: Stage, bytes_in: int = 0) -> Timing:
+    """An timing with these tries, each of some time."""
+    made = Timing(bytes_in=bytes_in)
     for stage in tries:
         made.begin(stage)
         made.end(stage)
     return made
 
 
-def complain(catalogue: Catalogue, attempt: Attempt, problem: Problem, spent: Effort) -> None:
+def complain(catalogue: Catalogue, attempt: Attempt, problem: EntryProblem, spent: Timing) -> None:
     with transaction(catalogue.engine) as session:
         outcomes.record_problems(session, attempt, JUDGES, [problem], {problem.number: spent})
 
 
-def save(catalogue: Catalogue, attempt: Attempt, content: str, number: int, spent: Effort | None = None) -> None:
+def save(catalogue: Catalogue, attempt: Attempt, content: str, number: int, spent: Timing | None = None) -> None:
     with transaction(catalogue.engine) as session:
-        commit(session, attempt, catalogue.entries(attempt, content)[number - 1], content, effort=spent)
+        commit(session, attempt, catalogue.entries(attempt, content)[number - 1], content, timing=spent)
 
 
 def finish(catalogue: Catalogue, attempt: Attempt, state: UploadState, message: str = "") -> None:
@@ -79,15 +80,15 @@ def finish(catalogue: Catalogue, attempt: Attempt, state: UploadState, message: 
         attempts.finish_attempt(session, attempt, state, message)
 
 
-LOST = Problem(2, "b.jpg", "failed", "save", "storage_unavailable", "storage is away")
-BAD = Problem(3, "c.jpg", "rejected", "process", "truncated", "the file is cut off")
+LOST = EntryProblem(2, "b.jpg", "failed", "save", "storage_unavailable", "storage is away")
+BAD = EntryProblem(3, "c.jpg", "rejected", "process", "truncated", "the file is cut off")
 
 
 def test_every_attempt_is_in_the_history_and_sums_count_no_image_twice(catalogue: Catalogue, gallery_id: str) -> None:
     first = catalogue.begun(gallery_id, "a.jpg", "b.jpg", "c.jpg")
-    save(catalogue, first, "A", 1, effort("download", "process", bytes_in=100))
-    complain(catalogue, first, LOST, effort("download", "process", "save", "save", "save", bytes_in=100))
-    complain(catalogue, first, BAD, effort("download", "process", bytes_in=100))
+    save(catalogue, first, "A", 1, timing("download", "process", bytes_in=100))
+    complain(catalogue, first, LOST, timing("download", "process", "save", "save", "save", bytes_in=100))
+    complain(catalogue, first, BAD, timing("download", "process", bytes_in=100))
     # Under way, the numbers are those of this moment.
     (row,) = history_of(catalogue, "run_history", first.upload_id)
     assert (row["state"], counts(row)) == ("running", {"saved": 1, "rejected": 1, "failed": 1})
@@ -96,7 +97,7 @@ def test_every_attempt_is_in_the_history_and_sums_count_no_image_twice(catalogue
     finish(catalogue, first, "failed", "1 of 3 saved, 1 rejected, 1 failed: storage_unavailable")
 
     second = catalogue.begin(gallery_id, first.upload_id)
-    cached = Effort(bytes_in=100)
+    cached = Timing(bytes_in=100)
     cached.begin("download")
     cached.end("download")
     save(catalogue, second, "B", 2, cached)
@@ -162,9 +163,9 @@ def test_what_needed_no_download_is_in_the_history_too(catalogue: Catalogue, gal
 
 def test_cleanup_adds_its_seconds_and_retries_to_the_row_of_the_save(catalogue: Catalogue, gallery_id: str) -> None:
     attempt = catalogue.begun(gallery_id)
-    save(catalogue, attempt, "A", 1, effort("download", "download", "process"))
+    save(catalogue, attempt, "A", 1, timing("download", "download", "process"))
     with transaction(catalogue.engine) as session:
-        history.record_cleanup(session, attempt, {1: effort("cleanup", "cleanup")})
+        history.record_cleanup(session, attempt, {1: timing("cleanup", "cleanup")})
     (row,) = history_of(catalogue, "image_history", attempt.upload_id)
     assert row["retries"] == 2
     assert row["cleanup_seconds"] > 0
@@ -212,7 +213,7 @@ def test_a_retry_that_never_began_leaves_the_former_attempt_as_it_was(catalogue:
     finish(catalogue, first, "failed", "0 of 1 saved, 1 failed")
     (before,) = history_of(catalogue, "run_history", first.upload_id)
     with transaction(catalogue.engine) as session:
-        row = uploads.lock_upload(session, first.upload_id)
+        row = lock_upload(session, first.upload_id)
         uploads.await_retry(row, "web")
     with transaction(catalogue.engine) as session:
         assert row.flow_run_id is not None
@@ -229,7 +230,7 @@ def test_each_attempt_says_who_or_what_started_it(catalogue: Catalogue, gallery_
     first = catalogue.begun(gallery_id)
     with transaction(catalogue.engine) as session:
         attempts.finish_attempt(session, first, "failed", "")
-        uploads.await_retry(uploads.lock_upload(session, first.upload_id), "partner")
+        uploads.await_retry(lock_upload(session, first.upload_id), "partner")
     catalogue.begin(gallery_id, first.upload_id)
     pressed = datetime.now(UTC) - timedelta(seconds=5)
     with transaction(catalogue.engine) as session:
@@ -319,10 +320,14 @@ def test_pruning_deletes_image_rows_and_changes_no_sum(databases: NewDatabase, g
     names = [f"{n}.jpg" for n in range(12)]
     old = catalogue.begun(gallery_id, *names)
     for number in range(1, 11):
-        spent = effort(*["download"] * (1 + number % 2), "process", bytes_in=number)  # type: ignore[arg-type]
+        spent = timing(*["download"] * (1 + number % 2), "process", bytes_in=number)  # type: ignore[arg-type]
         save(catalogue, old, f"{number}", number, spent)
-    complain(catalogue, old, Problem(11, names[10], "rejected", "process", "truncated", "cut off"), effort("download"))
-    complain(catalogue, old, Problem(12, names[11], "failed", "save", "storage_unavailable", "away"), effort("save"))
+    complain(
+        catalogue, old, EntryProblem(11, names[10], "rejected", "process", "truncated", "cut off"), timing("download")
+    )
+    complain(
+        catalogue, old, EntryProblem(12, names[11], "failed", "save", "storage_unavailable", "away"), timing("save")
+    )
     finish(catalogue, old, "failed")
     with transaction(engine) as session:
         session.execute(text("UPDATE gallery.entry_attempts SET finished_at = finished_at - interval '500 days'"))
@@ -381,17 +386,17 @@ def test_the_migration_takes_over_what_was_known(databases: NewDatabase) -> None
 
 
 def test_an_effort_counts_tries_and_the_seconds_of_the_one_under_way() -> None:
-    efforts = Efforts()
-    with pytest.raises(OSError, match="away"), efforts.measure(1, "save"):
+    timings = Timings()
+    with pytest.raises(OSError, match="away"), timings.measure(1, "save"):
         raise OSError("away")
-    with efforts.measure(1, "save") as spent:
+    with timings.measure(1, "save") as spent:
         first = spent.seconds("save")
         assert first is not None
         assert (spent.seconds("save") or 0) > first
     assert (spent.retries, spent.seconds("process"), spent.process_cached) == (1, None, None)
-    assert efforts[1] is spent
-    efforts.forget([1])
-    assert efforts == {}
+    assert timings[1] is spent
+    timings.forget([1])
+    assert timings == {}
 
 
 @pytest.mark.parametrize(

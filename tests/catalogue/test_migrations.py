@@ -9,13 +9,14 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
 from gallery.catalogue.connect import connect
-from gallery.catalogue.migrate import alembic_config, migrate
+from gallery.catalogue.migrate import VIEWS, alembic_config, check_revision, migrate, views_digest
 from gallery.catalogue.tables import SCHEMA, Base
-from gallery.errors import TransientError
+from gallery.errors import ConfigurationError, TransientError
 from gallery.settings import Settings
 
 NewDatabase = Callable[[], Engine]
@@ -67,13 +68,17 @@ def test_models_and_migrated_schema_agree(database: Engine, databases: NewDataba
     assert migrated == description(modelled)
 
 
-def test_down_and_up_again_gives_the_same_schema(database: Engine) -> None:
-    migrate(database)
-    before = description(database)
+def _downgrade(database: Engine, revision: str) -> None:
     config = alembic_config()
     with database.begin() as connection:
         config.attributes["connection"] = connection
-        command.downgrade(config, "base")
+        command.downgrade(config, revision)
+
+
+def test_down_and_up_again_gives_the_same_schema(database: Engine) -> None:
+    migrate(database)
+    before = description(database)
+    _downgrade(database, "base")
     assert description(database) == []
     migrate(database)
     assert description(database) == before
@@ -86,6 +91,85 @@ def test_migrating_again_keeps_the_rows(database: Engine) -> None:
     migrate(database)
     with database.connect() as connection:
         assert connection.scalar(text("SELECT gallery_id FROM gallery.galleries")) == "kept"
+
+
+def views(engine: Engine) -> dict[str, tuple[str, str | None]]:
+    """The definition and comment of each of the analysts' views."""
+    query = text(
+        "SELECT viewname, definition, obj_description(CAST('analytics.' || viewname AS regclass), 'pg_class')"
+        " FROM pg_views WHERE schemaname = 'analytics'"
+    )
+    with engine.connect() as connection:
+        return {row[0]: (row[1], row[2]) for row in connection.execute(query)}
+
+
+def test_the_views_are_made_again_after_migrations(database: Engine) -> None:
+    migrate(database)
+    made = views(database)
+    assert set(made) == {file.stem for file in VIEWS} == {file.stem for file in VIEWS[0].parent.glob("*.sql")}
+    assert all(comment for _, comment in made.values())
+
+    _downgrade(database, "0005")
+    with database.begin() as connection:
+        # As release 0.1.0 has them: of the same names, of another shape.
+        connection.execute(text("DROP VIEW analytics.stage_latency"))
+        connection.execute(text("CREATE VIEW analytics.stage_latency AS SELECT 1 AS something"))
+    migrate(database)
+    assert views(database) == made
+
+
+def test_a_change_of_a_view_comes_with_a_migration() -> None:
+    revisions = ScriptDirectory.from_config(alembic_config()).walk_revisions()
+    named = next(digest for script in revisions if (digest := getattr(script.module, "VIEWS", None)))
+    assert named == views_digest()
+
+
+def test_a_view_of_somebody_else_on_the_views_is_named(database: Engine) -> None:
+    migrate(database)
+    _downgrade(database, "0005")
+    with database.begin() as connection:
+        connection.execute(text("CREATE VIEW public.theirs AS SELECT * FROM analytics.stage_latency"))
+    with pytest.raises(ConfigurationError, match=r"view theirs depends on view analytics\.stage_latency"):
+        migrate(database)
+    with database.begin() as connection:
+        connection.execute(text("DROP VIEW public.theirs"))
+    migrate(database)
+    assert differences(database) == []
+
+
+def test_the_version_is_found_whatever_the_search_path(database: Engine) -> None:
+    migrate(database)
+    with database.begin() as connection:
+        connection.execute(text("SET LOCAL search_path TO public"))
+        check_revision(connection)
+
+
+def test_renditions_of_the_former_release_get_the_recipe_that_their_keys_name(database: Engine) -> None:
+    migrate(database, "0005")
+    recipe, other = "0123abcd" + "e" * 56, "89abcdef"
+    with database.begin() as connection:
+        for name in ("image_id", "upload_id_entry_number"):  # the rows stand alone
+            connection.execute(text(f"ALTER TABLE gallery.versions DROP CONSTRAINT fk_versions_{name}"))
+        connection.execute(
+            text(
+                "INSERT INTO gallery.versions (version_id, image_id, upload_id, entry_number, sha256, etag, size,"
+                " recipe_id, original_key, source_format, width, height) VALUES (gen_random_uuid(),"
+                " gen_random_uuid(), 'u', 1, 's', 'e', 1, :recipe, 'g/u/1/original.jpg', 'JPEG', 1, 1)"
+            ),
+            {"recipe": recipe},
+        )
+        for style, digits in (("large", recipe[:8]), ("thumb-2", other)):
+            connection.execute(
+                text(
+                    "INSERT INTO gallery.renditions (version_id, style, key, width, height, bytes, content_type)"
+                    " SELECT version_id, :style, :key, 1, 1, 1, 'image/jpeg' FROM gallery.versions"
+                ),
+                {"style": style, "key": f"g/u/1/{style}-{digits}.jpg"},
+            )
+    migrate(database)
+    with database.connect() as connection:
+        rows = connection.execute(text("SELECT style, recipe_id FROM gallery.renditions ORDER BY style")).all()
+    assert [tuple(row) for row in rows] == [("large", recipe), ("thumb-2", other)]
 
 
 def test_several_may_migrate_at_once(database: Engine) -> None:

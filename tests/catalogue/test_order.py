@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
-from gallery.catalogue import attempts, outcomes, uploads
+from gallery.catalogue import attempts, locks, outcomes, uploads
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.migrate import migrate
 from gallery.catalogue.plan import Terms, make_plan
@@ -119,7 +119,7 @@ def test_what_is_settled_is_the_entry_that_is_the_same(catalogue: Catalogue, gal
 
 Write = Callable[[Catalogue, Session, Attempt], Any]
 WRITES: dict[str, Write] = {
-    "hold": lambda _, session, attempt: attempts.hold(session, attempt),
+    "lock": lambda _, session, attempt: locks.lock_attempt(session, attempt),
     "finish_attempt": lambda _, session, attempt: attempts.finish_attempt(session, attempt, "completed", "done"),
     "settle_known": lambda books, session, attempt: outcomes.settle_known(
         session, attempt, RECIPE, books.entries(attempt, "A")

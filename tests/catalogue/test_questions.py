@@ -14,10 +14,10 @@ from gallery.catalogue.migrate import migrate
 from gallery.errors import GalleryError
 from gallery.history import questions
 from gallery.history.source import History, open_history
-from gallery.models import Problem
-from gallery.timings import Effort
+from gallery.models import EntryProblem
+from gallery.timings import Timing
 from tests.catalogue.conftest import JUDGES, Catalogue, NewDatabase
-from tests.catalogue.test_history import effort, finish, save
+from tests.catalogue.test_history import finish, save, timing
 from tests.conftest import PROJECT
 
 GALLERY = "summer-wedding"
@@ -38,22 +38,22 @@ def engine_with_history(databases: NewDatabase) -> Engine:
     catalogue = Catalogue(databases())
     migrate(catalogue.engine)
     first = catalogue.begun(GALLERY, "card1/IMG_0001.JPG", "b.jpg", "c.jpg")
-    save(catalogue, first, "A", 1, effort("download", "process", "save", bytes_in=100))
-    bad = Effort(bytes_in=100, camera="Kestrel K1")
+    save(catalogue, first, "A", 1, timing("download", "process", "save", bytes_in=100))
+    bad = Timing(bytes_in=100, camera="Kestrel K1")
     for stage in ("download", "process"):
         bad.begin(stage)  # type: ignore[arg-type]
         bad.end(stage)  # type: ignore[arg-type]
     lost = [
-        Problem(2, "b.jpg", "failed", "save", "storage_unavailable", "storage is away"),
-        Problem(3, "c.jpg", "rejected", "process", "truncated", "the file is cut off"),
+        EntryProblem(2, "b.jpg", "failed", "save", "storage_unavailable", "storage is away"),
+        EntryProblem(3, "c.jpg", "rejected", "process", "truncated", "the file is cut off"),
     ]
     with transaction(catalogue.engine) as session:
         outcomes.record_problems(
-            session, first, JUDGES, lost, {2: effort("download", "process", "save", "save"), 3: bad}
+            session, first, JUDGES, lost, {2: timing("download", "process", "save", "save"), 3: bad}
         )
     finish(catalogue, first, "failed")
     second = catalogue.begin(GALLERY, first.upload_id)
-    save(catalogue, second, "B", 2, effort("download", "process", "save", bytes_in=100))
+    save(catalogue, second, "B", 2, timing("download", "process", "save", bytes_in=100))
     finish(catalogue, second, "completed_with_rejects")
     return catalogue.engine
 

@@ -16,7 +16,7 @@ import pytest
 
 from gallery.client.api import BACKOFF, GalleryClient
 from gallery.client.errors import SendRefusedError, UnreachableError
-from gallery.client.types import DeclaredFile, PresignedFile, UploadStatus
+from gallery.client.types import DeclaredFile, PresignedRequest, ReportedStatus
 from gallery.errors import ConfigurationError, ConflictError, GalleryError, NotFoundError, RefusedRequest
 
 KEY = "a-key-that-is-long-enough"
@@ -143,7 +143,7 @@ def test_send_posts_every_policy_field_before_the_file_and_its_exact_bytes(
     path.write_bytes(content)
     fields = {"key": "g/u1/Zoë.jpg", "Content-Type": "image/jpeg", "policy": "cA==", "x-amz-signature": "ab"}
     server.answer(204)
-    client.send(PresignedFile("Zoë.jpg", "k", server.url + "/uploads", "POST", fields, {}), path)
+    client.send(PresignedRequest("Zoë.jpg", "k", server.url + "/uploads", "POST", fields, {}), path)
     (request,) = server.requests
     parts = form_parts(request)
     assert parts[:-1] == [(name, value.encode()) for name, value in fields.items()]
@@ -156,7 +156,7 @@ def test_send_puts_where_the_presigned_request_says_so(server: Server, client: G
     path = tmp_path / "a.jpg"
     path.write_bytes(b"x" * 200_000)
     server.answer(200)
-    put = PresignedFile("a.jpg", "k", server.url + "/k?sig=1", "PUT", None, {"Content-Type": "image/jpeg"})
+    put = PresignedRequest("a.jpg", "k", server.url + "/k?sig=1", "PUT", None, {"Content-Type": "image/jpeg"})
     client.send(put, path)
     (request,) = server.requests
     assert (request.method, request.path, request.body) == ("PUT", "/k?sig=1", path.read_bytes())
@@ -171,7 +171,7 @@ def test_send_begins_anew_after_a_5xx_and_after_a_lost_connection(
     path.write_bytes(b"content")
     for status in (503, 0, 204):
         server.answer(status, "")
-    client.send(PresignedFile("a.jpg", "k", server.url, "POST", {"key": "k"}), path)
+    client.send(PresignedRequest("a.jpg", "k", server.url, "POST", {"key": "k"}), path)
     assert [form_parts(request)[-1][1] for request in server.requests] == [b"content"] * 3
     assert len(pauses) == 2
     assert all(pause <= most for pause, most in zip(pauses, BACKOFF, strict=False))
@@ -184,7 +184,7 @@ def test_a_refusal_of_s3_is_told_in_its_words_and_not_repeated(
     path.write_bytes(b"content")
     server.answer(400, "<Error>\n<Code>EntityTooLarge</Code><Message>Your upload\nis too large</Message></Error>")
     with pytest.raises(SendRefusedError) as refused:
-        client.send(PresignedFile("a.jpg", "k", server.url + "/?X-Amz-Signature=secret", "PUT"), path)
+        client.send(PresignedRequest("a.jpg", "k", server.url + "/?X-Amz-Signature=secret", "PUT"), path)
     assert str(refused.value) == "a.jpg: S3 answered 400 EntityTooLarge: Your upload is too large"
     assert refused.value.status == 400
     assert len(server.requests) == 1
@@ -192,7 +192,7 @@ def test_a_refusal_of_s3_is_told_in_its_words_and_not_repeated(
 
 def test_a_file_that_cannot_be_read_is_named(client: GalleryClient, tmp_path: Path) -> None:
     with pytest.raises(GalleryError, match=r"cannot read .*gone\.jpg: No such file"):
-        client.send(PresignedFile("gone.jpg", "k", client.api_url), tmp_path / "gone.jpg")
+        client.send(PresignedRequest("gone.jpg", "k", client.api_url), tmp_path / "gone.jpg")
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_wait_tells_each_change_once_and_returns_the_final_status(server: Server
     for state in ("accepted", "running", "running"):
         server.answer(200, status_body(state))
     server.answer(200, status_body("completed_with_rejects", problems=[{**problem, "message": "ends early"}]))
-    seen: list[UploadStatus] = []
+    seen: list[ReportedStatus] = []
     final = client.wait("u1", seen.append)
     assert [status.state for status in seen] == ["accepted", "running", "completed_with_rejects"]
     assert final == seen[-1]

@@ -8,9 +8,9 @@ from collections import Counter
 
 import psutil
 import pytest
-from tests.flow.processes import flow_process
 
 from tests.command import gallery
+from tests.e2e.processes import flow_process
 from tests.journeys import Journeys, photo, wait_until
 
 

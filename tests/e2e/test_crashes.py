@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import psutil
-from tests.flow.processes import flow_process
 
+from tests.e2e.processes import flow_process
 from tests.journeys import Journeys, photo, wait_until
 
 

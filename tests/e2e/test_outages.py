@@ -15,7 +15,6 @@ from uuid import uuid4
 import psutil
 import pytest
 from sqlalchemy import Engine, func, select
-from tests.flow.processes import flow_process
 
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import ImageRow, UploadRow, VersionRow
@@ -25,6 +24,7 @@ from gallery.local.supervisor.parts import PartName
 from gallery.runs import LIMIT_NAME
 from gallery.storage.s3 import Storage
 from tests.conftest import Servers, runs_have
+from tests.e2e.processes import flow_process
 from tests.journeys import PATIENCE_SECONDS, Journeys, photo, wait_until
 
 FILES = {f"IMG_{number}.jpg": photo(number) for number in range(14)}

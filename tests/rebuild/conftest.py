@@ -22,11 +22,11 @@ from gallery.catalogue.tables import ImageRow, OutboxRow, RenditionRow, VersionR
 from gallery.ingest import stages
 from gallery.ingest.workspace import open_workspace
 from gallery.models import Outcome
-from gallery.names import staged_key
 from gallery.rebuild import steps
 from gallery.rebuild.context import Rebuild, open_rebuild
 from gallery.rebuild.steps import RebuildReceipt
 from gallery.settings import Settings
+from gallery.storage.keys import StagedKey
 from gallery.storage.s3 import Storage
 from tests.catalogue.conftest import Catalogue, NewDatabase, databases  # noqa: F401 - a fixture
 from tests.conftest import Servers
@@ -75,9 +75,9 @@ class Library:
         upload_id = f"u-{uuid4().hex[:12]}"
         declared = []
         for name, content in files.items():
-            key = staged_key(gallery_id, upload_id, name)
+            key = str(StagedKey(gallery_id, upload_id, name))
             self.storage._client.put_object(Bucket=self.storage.uploads_bucket, Key=key, Body=content)
-            declared.append(uploads.DeclaredFile(name, key))
+            declared.append(uploads.DeclaredEntry(name, key))
         with transaction(self.engine) as session:
             uploads.accept_staged(
                 session,

@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from gallery.catalogue.attempts import begin_attempt
 from gallery.catalogue.connect import transaction
-from gallery.catalogue.outdated import OutdatedVersion, hold
-from gallery.catalogue.snapshots import hold_still
+from gallery.catalogue.locks import lock_snapshot, lock_version
+from gallery.catalogue.outdated import OutdatedVersion
 from gallery.errors import NotFoundError, RejectedImage, StagedFileError, TransientError
 from gallery.rebuild import steps
 from gallery.rebuild.context import Rebuild, processors
@@ -252,9 +252,9 @@ def test_while_an_image_is_committed_neither_sweep_nor_attempt_nor_upload_comes_
     changed = library.with_styles(large=100)
     with changed.open(gallery_id) as rebuild, transaction(rebuild.engine) as ours:
         (outdated,) = steps.next_window(rebuild, None)
-        assert hold(ours, outdated) == "current"
+        assert lock_version(ours, outdated.upload_id, outdated.image_id, outdated.version_id) == "current"
         for disturb in (
-            lambda session: hold_still(session, upload_id),
+            lambda session: lock_snapshot(session, upload_id),
             lambda session: begin_attempt(session, gallery_id=gallery_id, upload_id=upload_id, flow_run_id=uuid4()),
             lambda session: session.execute(
                 text("SELECT 1 FROM gallery.images WHERE image_id = :id FOR UPDATE"), {"id": outdated.image_id}

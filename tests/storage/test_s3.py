@@ -254,7 +254,7 @@ MEASURE = """
 import re, sys
 from pathlib import Path
 from gallery.settings import load_settings
-from gallery.storage import Storage
+from gallery.storage.s3 import Storage
 
 def peak():
     # Of this program alone: what getrusage says begins with the peak of the process that started it.

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from sqlalchemy import select, text
 
 from gallery.catalogue.connect import transaction
-from gallery.catalogue.snapshots import Standing, hold_still
+from gallery.catalogue.locks import lock_snapshot
+from gallery.catalogue.snapshots import UploadSnapshot
 from gallery.catalogue.tables import OutboxRow
 from gallery.errors import ConfigurationError, RefusedRequest, TransientError
 from gallery.ingest.workspace import REBUILD_SCRATCH
 from gallery.settings import load_settings
-from gallery.storage.s3 import RESULTS_PREFIX
+from gallery.storage.keys import RESULTS_PREFIX
 from gallery.sweep import context
 from tests.conftest import Servers
 from tests.sweep.conftest import OTHER_RECIPE, RECIPE, Yard, gone, left
@@ -115,14 +116,14 @@ def test_a_retry_that_begins_after_the_look_keeps_its_objects(
     attempt = yard.ended(gallery_id, state="failed")
     yard.put(left(attempt))
 
-    def begins(session: object, upload_id: str) -> Standing | None:
+    def begins(session: object, upload_id: str) -> UploadSnapshot | None:
         if not yard.catalogue.entry(attempt).outcome:
             saved = yard.catalogue.begin(gallery_id, upload_id)
             yard.save(saved, "A")
             yard.end(saved)
-        return hold_still(session, upload_id)  # type: ignore[arg-type]
+        return lock_snapshot(session, upload_id)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(context, "hold_still", begins)
+    monkeypatch.setattr(context, "lock_snapshot", begins)
     assert gone(yard.sweep()) == {}
     assert yard.library() == {left(attempt), *yard.catalogue.keys(attempt, recipe=RECIPE)}
 
@@ -136,7 +137,7 @@ def test_no_attempt_begins_while_its_objects_are_deleted(yard: Yard, stores: Ser
         try:
             with transaction(yard.catalogue.engine) as session:
                 session.execute(text("SET LOCAL lock_timeout = '100ms'"))
-                hold_still(session, attempt.upload_id)
+                lock_snapshot(session, attempt.upload_id)
         except TransientError as error:
             refused.append(error)
 
@@ -197,14 +198,14 @@ def test_a_due_deletion_that_a_version_has_taken_up_again_is_left(
     yard.end(forced)
     back: list[set[str]] = []
 
-    def goes_back(session: object, upload_id: str) -> Standing | None:
+    def goes_back(session: object, upload_id: str) -> UploadSnapshot | None:
         if not back:
             again = yard.catalogue.begin(gallery_id, attempt.upload_id, force=True)
             back.append(yard.save(again, "A", recipe=RECIPE))
             yard.end(again)
-        return hold_still(session, upload_id)  # type: ignore[arg-type]
+        return lock_snapshot(session, upload_id)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(context, "hold_still", goes_back)
+    monkeypatch.setattr(context, "lock_snapshot", goes_back)
     yard.sweep()
     monkeypatch.undo()
     assert back[0] <= yard.library()

@@ -16,8 +16,9 @@ from standardwebhooks.webhooks import Webhook
 from gallery import runs
 from gallery.api.background.worker import Worker
 from gallery.catalogue import callbacks
-from gallery.catalogue.callbacks import Audience, Callback
+from gallery.catalogue.callbacks import Callback
 from gallery.catalogue.connect import transaction
+from gallery.models import Audience
 from gallery.settings import Settings
 
 log = logging.getLogger("gallery.api")

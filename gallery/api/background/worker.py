@@ -17,6 +17,7 @@ from gallery import runs
 from gallery.catalogue import arrivals, outbox, uploads
 from gallery.catalogue.connect import transaction
 from gallery.errors import PrefectUnavailable, StagedFileError, TransientError
+from gallery.storage.keys import upload_prefix
 from gallery.storage.s3 import Storage
 
 log = logging.getLogger("gallery.api")
@@ -121,7 +122,7 @@ def reconciler(engine: Engine, storage: Storage, starts: Worker) -> Worker:
         if not due:
             return False
         upload = due[0]
-        staged = {item.key: item for item in storage.list_staged(f"{upload.gallery_id}/{upload.upload_id}/")}
+        staged = {item.key: item for item in storage.list_staged(upload_prefix(upload.gallery_id, upload.upload_id))}
         with transaction(engine) as session:
             state = arrivals.settle_open(session, upload.upload_id, staged)
         if state == "accepted":

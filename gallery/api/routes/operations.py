@@ -10,6 +10,7 @@ from gallery.api.routes.uploads import accepted_answer
 from gallery.api.schemas import AcceptedAnswer, UploadId
 from gallery.api.services import services_of
 from gallery.catalogue import attempts, callbacks, uploads
+from gallery.catalogue.locks import lock_upload
 from gallery.errors import ConflictError, NotFoundError
 from gallery.models import FINAL_STATES
 
@@ -22,7 +23,7 @@ def retry(upload_id: UploadId, request: Request, caller: Caller) -> AcceptedAnsw
     services = services_of(request)
     # Locked while Prefect is asked: two callers at once make one retry, and a run cannot begin in between.
     with services.transaction() as session:
-        row = uploads.lock_upload(session, upload_id)
+        row = lock_upload(session, upload_id)
         if row.accepted_seq is None or row.state not in FINAL_STATES:
             raise ConflictError(f"upload {upload_id} is {row.state}: there is nothing to retry")
         if row.flow_run_id is not None:
@@ -41,7 +42,7 @@ def cancel(upload_id: UploadId, request: Request, _: Caller) -> AcceptedAnswer:
     """Cancel an upload that is accepted or running; what is saved stays saved. 409 where it has ended or is open."""
     services = services_of(request)
     with services.transaction() as session:
-        row = uploads.lock_upload(session, upload_id)
+        row = lock_upload(session, upload_id)
         if row.state not in ("accepted", "running"):
             raise ConflictError(f"upload {upload_id} is {row.state}: there is nothing to cancel")
         begun = row.state == "running"
@@ -63,7 +64,7 @@ def callback(upload_id: UploadId, request: Request, _: Caller) -> AcceptedAnswer
     if services.settings.callback_url is None:
         raise ConflictError("there is no GALLERY_CALLBACK_URL to send to")
     with services.transaction() as session:
-        row = uploads.lock_upload(session, upload_id)
+        row = lock_upload(session, upload_id)
         callbacks.replay_callback(session, upload_id)
     services.callbacks.wake()
     return accepted_answer(row)

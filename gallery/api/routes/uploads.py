@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
 from sqlalchemy import Select, select
@@ -26,7 +26,7 @@ from gallery.catalogue import uploads
 from gallery.catalogue.status import read_status
 from gallery.catalogue.tables import EntryRow, UploadRow
 from gallery.errors import ConflictError, RefusedRequest
-from gallery.models import UploadState
+from gallery.storage.keys import StagedKey, upload_prefix
 
 router = APIRouter(prefix="/v1", tags=["uploads"])
 OPEN_FOR = timedelta(days=7)
@@ -79,7 +79,7 @@ def sign(upload_id: UploadId, request: Request, caller: KeyOrLink) -> PresignAns
         if row.state != "open":
             raise ConflictError(f"upload {upload_id} is {row.state}: it takes no more files")
         files = _files_of(session.scalars(_entries(upload_id)))
-    arrived = {found.key for found in services.storage.list_staged(f"{row.gallery_id}/{upload_id}/")}
+    arrived = {found.key for found in services.storage.list_staged(upload_prefix(row.gallery_id, upload_id))}
     return presigned_answer(services, upload_id, [file for file in files if file.key not in arrived])
 
 
@@ -109,7 +109,7 @@ def accepted_answer(row: UploadRow) -> AcceptedAnswer:
     """The 202 of complete and webhook."""
     return AcceptedAnswer(
         upload_id=row.upload_id,
-        state=cast(UploadState, row.state),
+        state=row.state,
         status_url=f"/v1/uploads/{row.upload_id}",
     )
 
@@ -127,13 +127,13 @@ def check_no_duplicates(file_names: Iterable[str]) -> None:
         seen[normal] = name
 
 
-def _declared(gallery_id: str, upload_id: str, body: PresignRequest) -> list[uploads.DeclaredFile]:
+def _declared(gallery_id: str, upload_id: str, body: PresignRequest) -> list[uploads.DeclaredEntry]:
     check_no_duplicates(file.file_name for file in body.files)
     declared = []
     for file in body.files:
         name = names.check_file_name(file.file_name)
-        key = names.staged_key(gallery_id, upload_id, name)
-        declared.append(uploads.DeclaredFile(name, key, file.size, file.content_type, file.metadata))
+        key = StagedKey(gallery_id, upload_id, name)
+        declared.append(uploads.DeclaredEntry(name, str(key), file.size, file.content_type, file.metadata))
     return declared
 
 
@@ -141,8 +141,8 @@ def _entries(upload_id: str) -> Select[tuple[EntryRow]]:
     return select(EntryRow).where(EntryRow.upload_id == upload_id).order_by(EntryRow.number)
 
 
-def _files_of(rows: Iterable[EntryRow]) -> list[uploads.DeclaredFile]:
+def _files_of(rows: Iterable[EntryRow]) -> list[uploads.DeclaredEntry]:
     return [
-        uploads.DeclaredFile(row.file_name, row.staged_key, row.declared_size, row.content_type, row.meta)
+        uploads.DeclaredEntry(row.file_name, row.staged_key, row.declared_size, row.content_type, row.meta)
         for row in rows
     ]

@@ -13,6 +13,7 @@ from gallery.api.schemas import AcceptedAnswer, WebhookBody
 from gallery.api.services import Services, services_of
 from gallery.catalogue import uploads
 from gallery.errors import RefusedRequest
+from gallery.storage.keys import MAX_KEY_BYTES, StagedKey, upload_prefix
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
@@ -52,7 +53,7 @@ def _accept(services: Services, body: bytes) -> AcceptedAnswer:
             session,
             upload_id=upload.upload_id,
             gallery_id=upload.gallery_id,
-            files=[uploads.DeclaredFile(names.check_file_name(file.file_name), file.key) for file in upload.files],
+            files=[uploads.DeclaredEntry(names.check_file_name(file.file_name), file.key) for file in upload.files],
             trigger="webhook",
             requested_by="webhook",
             metadata=upload.metadata,
@@ -63,12 +64,12 @@ def _accept(services: Services, body: bytes) -> AcceptedAnswer:
 
 
 def _check_keys(upload: WebhookBody) -> None:
-    prefix = f"{upload.gallery_id}/{upload.upload_id}/"
+    prefix = upload_prefix(upload.gallery_id, upload.upload_id)
     seen: set[str] = set()
     for file in upload.files:
         if not file.key.startswith(prefix) or file.key == prefix:
             raise RefusedRequest("invalid_key", f"key {file.key[:80]!r} does not begin with {prefix}")
-        if "\0" in file.key or len(file.key.encode()) > 1024:
+        if StagedKey.parse(file.key) is None or len(file.key.encode()) > MAX_KEY_BYTES:
             raise RefusedRequest("invalid_key", f"key {file.key[:80]!r} is not a valid S3 key")
         if file.key in seen:
             raise RefusedRequest("duplicate_key", f"key {file.key[:80]!r} stands twice")

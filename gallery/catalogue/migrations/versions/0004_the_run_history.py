@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import sqlalchemy as sa
 from alembic import op
 
@@ -12,7 +10,6 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-VIEWS = Path(__file__).parent.parent / "views_0004.sql"
 OUTCOMES = ("saved", "replaced", "unchanged", "superseded", "rejected", "failed")
 
 
@@ -20,10 +17,12 @@ def upgrade() -> None:
     _add_columns()
     _create_tables()
     _take_over_what_is_known()
+    # Its views are made once all tables are as they should be, by `gallery.catalogue.migrate`.
     op.execute("CREATE SCHEMA analytics")
-    for statement in VIEWS.read_text(encoding="utf-8").split(";\n"):
-        if statement.strip():
-            op.get_bind().exec_driver_sql(statement)
+    op.execute(
+        "COMMENT ON SCHEMA analytics IS 'The run history, for analysts. Times are UTC instants (timestamptz), "
+        "sizes bytes and pixels, durations seconds.'"
+    )
 
 
 def _add_columns() -> None:

@@ -1,4 +1,4 @@
-"""The front door: arrivals of files, checks of open uploads, requested deletions, callbacks."""
+"""Uploads through the API: arrivals of files, checks of open uploads, requested deletions, callbacks."""
 
 from __future__ import annotations
 

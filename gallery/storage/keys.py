@@ -1,0 +1,137 @@
+"""The grammar of object keys: the only module that builds or parses one.
+
+| bucket | key | here |
+| --- | --- | --- |
+| uploads | `{gallery_id}/{upload_id}/{file_name}` | `StagedKey` |
+| library | `{gallery_id}/{upload_id}/{entry number}/original{extension}` | `LibraryKey`, style `None` |
+| library | `{gallery_id}/{upload_id}/{entry number}/{style}-{recipe}{extension}` | `LibraryKey` |
+| library | `_results/{gallery_id}/{upload_id}/{entry number}/{SHA-256}-{recipe_id}` | `EntryKeys.cached_result` |
+| both | `_check/...` | `CHECK_PREFIX` |
+
+No gallery_id begins with an underscore, so the last two can never meet a gallery's objects.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from gallery.names import GALLERY_ID, STYLE_NAME, UPLOAD_ID
+
+# Cached results of the process stage, in the library bucket.
+RESULTS_PREFIX = "_results/"
+# What `gallery check` writes and deletes again.
+CHECK_PREFIX = "_check/"
+# Hexadecimal digits of a recipe_id that stand in a rendition's key.
+RECIPE_DIGITS = 8
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+MAX_KEY_BYTES = 1024
+
+_UPLOAD = rf"(?P<gallery>{GALLERY_ID.pattern})/(?P<upload>{UPLOAD_ID.pattern})/"
+# A key is text without NUL, which neither XML nor PostgreSQL can carry.
+_STAGED = re.compile(rf"{_UPLOAD}(?P<name>[^\0]+)")
+_LIBRARY = re.compile(
+    rf"{_UPLOAD}(?P<number>[1-9][0-9]{{0,8}})/"
+    rf"(?:original|(?P<style>{STYLE_NAME.pattern})-(?P<recipe>[0-9a-f]{{{RECIPE_DIGITS}}}))"
+    # An original may lack its extension, a rendition may not.
+    r"(?P<extension>\.[a-z0-9]+|(?<=/original))"
+)
+
+Owner = tuple[str, str]
+"""The upload that an object belongs to: (gallery_id, upload_id)."""
+
+
+def upload_prefix(gallery_id: str, upload_id: str) -> str:
+    """What the keys of all objects of an upload begin with, in both buckets: `summer-wedding/20260620-3f9c/`."""
+    return f"{gallery_id}/{upload_id}/"
+
+
+def short_recipe(recipe_id: str) -> str:
+    """The part of a recipe's fingerprint that stands in keys."""
+    return recipe_id[:RECIPE_DIGITS]
+
+
+@dataclass(frozen=True, slots=True)
+class StagedKey:
+    """A staged file in the uploads bucket. `name` is the entry's `file_name`, or what a webhook's caller chose."""
+
+    gallery_id: str
+    upload_id: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{upload_prefix(self.gallery_id, self.upload_id)}{self.name}"
+
+    @classmethod
+    def parse(cls, key: str) -> Self | None:
+        """The parts of a key; `None` for one that no upload can have."""
+        found = _STAGED.fullmatch(key)
+        return found and cls(found["gallery"], found["upload"], found["name"])
+
+    @property
+    def owner(self) -> Owner:
+        """The upload it belongs to."""
+        return self.gallery_id, self.upload_id
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryKey:
+    """An original (`style` and `recipe` are `None`) or a rendition in the library bucket.
+
+    `recipe` has the first eight digits of the recipe's fingerprint; `extension` begins with its dot, and may be empty
+    for an original.
+    """
+
+    gallery_id: str
+    upload_id: str
+    entry_number: int
+    extension: str
+    style: str | None = None
+    recipe: str | None = None
+
+    def __str__(self) -> str:
+        stem = "original" if self.style is None else f"{self.style}-{self.recipe}"
+        return f"{upload_prefix(self.gallery_id, self.upload_id)}{self.entry_number}/{stem}{self.extension}"
+
+    @classmethod
+    def parse(cls, key: str) -> Self | None:
+        """The parts of a key; `None` for one that no run writes."""
+        found = _LIBRARY.fullmatch(key)
+        if found is None:
+            return None
+        number = int(found["number"])
+        return cls(found["gallery"], found["upload"], number, found["extension"], found["style"], found["recipe"])
+
+    @property
+    def owner(self) -> Owner:
+        """The upload it belongs to."""
+        return self.gallery_id, self.upload_id
+
+
+@dataclass(frozen=True, slots=True)
+class EntryKeys:
+    """The library keys of one entry, which it shares with no other."""
+
+    gallery_id: str
+    upload_id: str
+    entry_number: int
+
+    def original(self, extension: str) -> str:
+        """The key of the untouched file; `extension` belongs to its contents, such as `.jpg`."""
+        return str(LibraryKey(self.gallery_id, self.upload_id, self.entry_number, extension))
+
+    def rendition(self, style: str, recipe_id: str, extension: str) -> str:
+        """The key of one style's file."""
+        recipe = short_recipe(recipe_id)
+        return str(LibraryKey(self.gallery_id, self.upload_id, self.entry_number, extension, style, recipe))
+
+    def cached_result(self, sha256: str, recipe_id: str) -> str:
+        """The key, below `RESULTS_PREFIX`, of what process made of this content by this recipe."""
+        return f"{upload_prefix(self.gallery_id, self.upload_id)}{self.entry_number}/{sha256}-{recipe_id}"
+
+
+def owner_of(key: str) -> Owner | None:
+    """The upload that an object of either bucket belongs to; `None` for what belongs to none."""
+    staged = StagedKey.parse(key)
+    return None if staged is None else staged.owner
