@@ -5,28 +5,27 @@ from __future__ import annotations
 import os
 from functools import partial
 from typing import Annotated, Any
-from uuid import UUID
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run as this_run
 from pydantic import Field
 
-from gallery import maintenance, runs
+from gallery import runs
 from gallery.errors import TransientError
-from gallery.imaging.styles_file import STYLE_NAME
-from gallery.names import GALLERY_ID
+from gallery.names import GALLERY_ID, STYLE_NAME
 from gallery.rebuild import steps
 from gallery.rebuild.context import Rebuild, open_rebuild
 from gallery.rebuild.report import RebuildProblem, RebuildReport
 from gallery.rebuild.steps import RebuildReceipt
 from gallery.retrying import retry
 from gallery.settings import load_settings
-from tasks.artifacts import RunProgress, publish_summary
+from tasks.artifacts import RunProgress
+from tasks.forgetting import FormerResults
+from tasks.hooks import write_upkeep_end
 from tasks.rebuild import rebuild_window
-from tasks.states import final_state
-from tasks.tuning import collect_now_and_then, tune_process
-from tasks.upkeep import write_end
+from tasks.tuning import collect_garbage, tune_process
+from tasks.upkeep import upkeep_run
 
 FLOW_NAME = "rebuild-renditions"
 # Of this run and its decoders: whatever else the machine has to do goes first.
@@ -45,9 +44,9 @@ StyleName = Annotated[
 @flow(
     name=FLOW_NAME,
     persist_result=False,
-    on_cancellation=[write_end],
-    on_crashed=[write_end],
-    on_failure=[write_end],
+    on_cancellation=[write_upkeep_end],
+    on_crashed=[write_upkeep_end],
+    on_failure=[write_upkeep_end],
 )
 def rebuild_renditions(gallery_id: GalleryId = None, style: StyleName = None) -> State[Any]:
     """Make the renditions anew of all images that another recipe has made: other styles, watermark or processing.
@@ -63,51 +62,36 @@ def rebuild_renditions(gallery_id: GalleryId = None, style: StyleName = None) ->
     os.nice(NICENESS)
     tune_process()
     settings = load_settings()
-    run_id = UUID(this_run.id)
-    begin = partial(
-        maintenance.begin_run,
-        settings,
-        flow_run_id=run_id,
-        flow_name=FLOW_NAME,
-        gallery_id=gallery_id,
-        requested_at=this_run.scheduled_start_time,
-    )
-    retry(settings, begin)
-    with open_rebuild(settings, gallery_id=gallery_id, style=style, flow_run_id=run_id) as rebuild:
+    where = gallery_id or "all"
+    with (
+        upkeep_run(settings, FLOW_NAME, artifact_key=f"rebuild-{where}", gallery_id=gallery_id) as run,
+        open_rebuild(settings, gallery_id=gallery_id, style=style, flow_run_id=run.flow_run_id) as rebuild,
+    ):
         due = retry(settings, partial(steps.count, rebuild)).due
         name = f"rebuild {gallery_id or 'all galleries'}" + (f", {style}" if style else "")
-        runs.name_run(run_id, this_run.name, runs.run_name(name, due))
+        runs.name_run(run.flow_run_id, this_run.name, runs.run_name(name, due))
         rebuild.decoders.warm_up(due)
-        report = _rebuild(rebuild, RunProgress(f"rebuild-{gallery_id or 'all'}", due))
-    end = partial(maintenance.end_run, settings, run_id, report.state, report.message, report.counts())
-    retry(settings, end)
-    # What is done is written; the server, should it be away just now, is to hear of it.
-    runs.wait_until_reachable()
-    publish_summary(
-        report.problem_rows(),
-        report.to_markdown,
-        problems_key=f"problems-rebuild-{gallery_id or 'all'}",
-        summary_key=f"rebuild-{gallery_id or 'all'}",
-        message=report.message,
-    )
-    return final_state(report.state, report.message)
+        run.report = _rebuild(rebuild, RunProgress(f"rebuild-{where}", due))
+    return run.final_state
 
 
 def _rebuild(rebuild: Rebuild, progress: RunProgress) -> RebuildReport:
     """Map the images, window by window, so that disk, memory and futures stay bounded."""
     settings = rebuild.settings
     report = RebuildReport()
+    # Nothing takes up what an image's task run returned.
+    former_results = FormerResults(windows=0)
     window = retry(settings, partial(steps.next_window, rebuild, None))
     while window:
         results = rebuild_window(rebuild, window)
-        receipts = [result for result in results if isinstance(result, RebuildReceipt)]
         for result in results:
             report.add(result)
             if isinstance(result, RebuildProblem):
                 _log_problem(result)
-        report.deleted += _clean_up(rebuild, receipts)
+        report.deleted += _clean_up(rebuild, [result for result in results if isinstance(result, RebuildReceipt)])
         progress.advance(len(window))
-        collect_now_and_then()
+        former_results.forget()
+        collect_garbage()
         window = retry(settings, partial(steps.next_window, rebuild, window[-1]))
     report.busy = retry(settings, partial(steps.count, rebuild)).busy
     return report

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
 from typing import Annotated, Any
-from uuid import UUID
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
-from prefect.runtime import flow_run as this_run
 from pydantic import Field
 
-from gallery import maintenance, runs
-from gallery.ingest.report import RunState
-from gallery.retrying import retry
 from gallery.settings import CACHE_DAYS, load_settings
 from gallery.sweep.run import sweep
-from tasks.artifacts import publish_summary
-from tasks.states import final_state
-from tasks.upkeep import write_end
+from tasks.hooks import write_upkeep_end
+from tasks.upkeep import upkeep_run
 
 FLOW_NAME = "sweep-storage"
 # The form's titles. As extras, for Prefect sets each field's own title to the parameter's name.
@@ -30,9 +23,9 @@ GraceDays = Annotated[int | None, Field(ge=CACHE_DAYS, le=3650, json_schema_extr
 @flow(
     name=FLOW_NAME,
     persist_result=False,
-    on_cancellation=[write_end],
-    on_crashed=[write_end],
-    on_failure=[write_end],
+    on_cancellation=[write_upkeep_end],
+    on_crashed=[write_upkeep_end],
+    on_failure=[write_upkeep_end],
 )
 def sweep_storage(
     dry_run: DryRun = True,
@@ -50,24 +43,9 @@ def sweep_storage(
             GALLERY_SWEEP_GRACE_DAYS; shorter than that it cannot be.
     """
     settings = load_settings()
-    run_id = UUID(this_run.id)
-    begin = partial(
-        maintenance.begin_run,
-        settings,
-        flow_run_id=run_id,
-        flow_name=FLOW_NAME,
-        requested_at=this_run.scheduled_start_time,
-    )
-    retry(settings, begin)
-    findings = sweep(settings, dry_run=dry_run, grace_days=grace_days)
-    message = findings.message()
-    if findings.total.count or not findings.is_whole:
-        get_run_logger().log(logging.INFO if findings.is_whole else logging.WARNING, "%s", message)
-    state: RunState = "completed" if findings.is_whole else "failed"
-    retry(settings, partial(maintenance.end_run, settings, run_id, state, message, findings.counts()))
-    # What is done is written; the server, should it be away just now, is to hear of it.
-    runs.wait_until_reachable()
-    publish_summary(
-        [], lambda _: findings.to_markdown(), problems_key=FLOW_NAME, summary_key=FLOW_NAME, message=message
-    )
-    return final_state(state, message)
+    with upkeep_run(settings, FLOW_NAME, artifact_key=FLOW_NAME) as run:
+        findings = sweep(settings, dry_run=dry_run, grace_days=grace_days)
+        if findings.total.count or not findings.is_whole:
+            get_run_logger().log(logging.INFO if findings.is_whole else logging.WARNING, "%s", findings.message)
+        run.report = findings
+    return run.final_state

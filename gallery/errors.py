@@ -2,10 +2,12 @@
 
 GalleryError
 ├── ConfigurationError     a setting is missing or wrong; names it and what it should be
-├── RefusedRequest         a caller asked for something that cannot be: HTTP 4xx, CLI exit 2
-├── NotFoundError          an upload, gallery or image is not known
-├── ConflictError          the request contradicts what is stored
-├── ForbiddenError         a message that its supposed sender did not send, or that is not for us
+├── RefusedRequest         a caller asked for something that cannot be: HTTP 422, CLI exit 2
+├── NotAuthenticated       a caller that does not say, or cannot prove, who it is: HTTP 401
+├── ForbiddenError         a caller that may not do this, or a message its supposed sender did not send: HTTP 403
+├── NotFoundError          an upload, gallery or image is not known: HTTP 404
+├── ConflictError          the request contradicts what is stored: HTTP 409
+├── TooManyRequests        a caller that asks too often: HTTP 429
 ├── PrefectUnavailable     Prefect's API does not answer
 └── IngestError            something about one entry; has a stable `reason`
     ├── RejectedImage      the file is at fault: permanent for these limits and this version
@@ -41,7 +43,12 @@ Reason = RejectionReason | FailureReason
 
 
 class GalleryError(Exception):
-    """Base of all errors raised on purpose; its message names the thing, the cause and the mend."""
+    """Base of all errors raised on purpose; its message names the thing, the cause and what to do.
+
+    `code` is what programs tell it by; it is stable, and stands in the API's problem details.
+    """
+
+    code: str = "error"
 
 
 class ConfigurationError(GalleryError):
@@ -49,27 +56,55 @@ class ConfigurationError(GalleryError):
 
 
 class RefusedRequest(GalleryError):
-    """Raised when what a caller sent breaks a rule; `code` is stable, the message names the rule."""
+    """Raised when what a caller sent breaks a rule; each rule has a code of its own, and the message names it."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
 
 
+class NotAuthenticated(GalleryError):
+    """Raised when a caller's key or signature is missing or not valid. `scheme`: that of HTTP to use instead."""
+
+    code = "not_authenticated"
+
+    def __init__(self, message: str, *, scheme: str | None = None) -> None:
+        super().__init__(message)
+        self.scheme = scheme
+
+
+class ForbiddenError(GalleryError):
+    """Raised when a caller may not do this, or when a message was not sent by its supposed sender."""
+
+    code = "not_allowed"
+
+
 class NotFoundError(GalleryError):
     """Raised when an upload, gallery, image or style is not known."""
+
+    code = "not_found"
 
 
 class ConflictError(GalleryError):
     """Raised when a request contradicts what is stored under the same id or key."""
 
+    code = "conflict"
 
-class ForbiddenError(GalleryError):
-    """Raised when a message is not signed by whom it says, or comes from where nothing is accepted from."""
+
+class TooManyRequests(GalleryError):
+    """Raised when a caller asks too often. `retry_after`: whole seconds until it may ask again."""
+
+    code = "too_many_requests"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class PrefectUnavailable(GalleryError):
     """Raised when Prefect's API does not answer, or lacks the deployment that `gallery setup` makes."""
+
+    code = "prefect_unavailable"
 
 
 class IngestError(GalleryError):
@@ -79,7 +114,7 @@ class IngestError(GalleryError):
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
-        self.reason = reason
+        self.reason = self.code = reason
 
     def __reduce__(self) -> tuple[type[IngestError], tuple[Reason, str]]:
         # Errors cross from decoder subprocesses by pickle, which would else call cls(message).

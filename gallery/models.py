@@ -30,6 +30,8 @@ UploadState = Literal[
     "crashed",
     "expired",
 ]
+RunState = Literal["completed", "completed_with_rejects", "failed"]
+"""How a run may end by its own report."""
 FINAL_STATES: frozenset[UploadState] = frozenset(
     {"completed", "completed_with_rejects", "failed", "cancelled", "crashed", "expired"}
 )
@@ -74,7 +76,8 @@ class Attempt:
         return upload_prefix(self.gallery_id, self.upload_id)
 
 
-@dataclass(frozen=True, slots=True)
+# Results of tasks take weak references: Prefect tells by one whether what has a result's address is still that result.
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class DownloadedImage:
     """A staged file on this machine's disk. `path` is made from the entry's number, never from its name."""
 
@@ -126,7 +129,7 @@ class Deletion:
     etag: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class SaveReceipt:
     """What the save's transaction committed for one entry, and what is now due for deletion."""
 

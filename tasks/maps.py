@@ -1,123 +1,106 @@
-"""Maps of the stages over a window of images, in threads of each stage's kind, and what comes out of them."""
+"""A stage over the images of a window, on Prefect's task runners, and what comes out of it."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Generic, Literal, Self, TypedDict, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar, cast
 
 from prefect import Task, unmapped
-from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from gallery.errors import IngestError, Reason, RejectedImage, StaleAttempt
-from gallery.ingest import stages
 from gallery.ingest.workspace import Workspace
-from gallery.models import DownloadedImage, Entry, EntryProblem, ProcessedImage, SaveReceipt, Stage
-from tasks.cleanup import cleanup
-from tasks.download import download
-from tasks.policies import retry_options
-from tasks.process import process
-from tasks.result_storage import BLOCK_NAME, LibraryResultStorage
-from tasks.save import save
-from tasks.tuning import collect_now_and_then
+from gallery.models import DownloadedImage, Entry, ProcessedImage, SaveReceipt
+from tasks.stage_tasks import StageTasks
 
+T = TypeVar("T")
 R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Settled(Generic[R]):
-    """A stage of a window, done: each result with its entry, and a problem for each entry that has none."""
+class Done(Generic[T, R]):
+    """The result of one item's task run; `is_cached` where an earlier run made it."""
 
-    results: list[tuple[Entry, R]]
-    problems: list[EntryProblem]
+    item: T
+    result: R
+    is_cached: bool
 
 
-class StageMap(Generic[R]):
-    """A stage that is under way over a window; `threads` end with it."""
+@dataclass(frozen=True, slots=True)
+class Settled(Generic[T, R]):
+    """A map that is over: what is done, and each other item with its error. Both in the order of the items."""
 
-    def __init__(
-        self, stage: Stage, entries: Sequence[Entry], futures: Sequence[PrefectFuture[R]], threads: ExitStack
-    ) -> None:
-        self.stage, self.entries, self.futures, self.threads = stage, entries, futures, threads
+    done: list[Done[T, R]]
+    failed: list[tuple[T, object]]
 
-    def settle(self) -> Settled[R]:
-        """Wait for all, and tell results from problems, by the futures themselves: the server's view lags.
+    @property
+    def results(self) -> list[R]:
+        """The results alone."""
+        return [done.result for done in self.done]
+
+
+class StageMap(Generic[T, R]):
+    """A task that is under way for each of `items`; `threads` end with it."""
+
+    def __init__(self, items: Sequence[T], futures: Sequence[PrefectFuture[R]], threads: ExitStack) -> None:
+        self._items, self._futures, self._threads = items, futures, threads
+
+    def settle(self) -> Settled[T, R]:
+        """Wait for all, and tell results from errors, by the futures themselves: the server's view lags.
 
         Results leave here resolved, since an unresolved future would cost the next stage's task run a request.
-        Raises `StaleAttempt` where a newer attempt has taken over.
         """
-        settled: Settled[R] = Settled([], [])
-        for entry, future in zip(self.entries, self.futures, strict=True):
+        settled: Settled[T, R] = Settled([], [])
+        for item, future in zip(self._items, self._futures, strict=True):
             result: Any = future.result(raise_on_failure=False)
             if future.state.is_completed():
-                settled.results.append((entry, result))
-            elif isinstance(result, StaleAttempt):
-                raise result
+                settled.done.append(Done(item, result, is_cached=future.state.name == "Cached"))
             else:
-                settled.problems.append(_problem(self.stage, entry, result))
-        self.threads.close()
+                settled.failed.append((item, result))
+        self._threads.close()
         return settled
 
-    def cached(self) -> set[int]:
-        """Numbers of the settled entries whose result came from the cache."""
-        pairs = zip(self.entries, self.futures, strict=True)
-        return {entry.number for entry, future in pairs if future.state.name == "Cached"}
 
+def start_map(
+    task: Task[..., R],
+    items: Sequence[T],
+    runner: ThreadPoolTaskRunner[R],
+    *,
+    threads: ExitStack | None = None,
+    shared: dict[str, Any],
+    mapped: dict[str, Sequence[Any]],
+) -> StageMap[T, R]:
+    """Submit `task` once for each of `items`; `shared` arguments are the same for all, `mapped` ones have one each.
 
-class ProcessMap:
-    """Process, under way over a window."""
-
-    def __init__(
-        self,
-        images: Sequence[DownloadedImage],
-        under_way: StageMap[ProcessedImage],
-        settle: Callable[[StageMap[ProcessedImage], Sequence[DownloadedImage]], Settled[ProcessedImage]],
-    ) -> None:
-        self._images, self._under_way, self._settle = images, under_way, settle
-
-    def settle(self) -> Settled[ProcessedImage]:
-        """Wait for all; results from the cache count only where their renditions are still there.
-
-        Raises `StaleAttempt` where a newer attempt has taken over.
-        """
-        settled = self._settle(self._under_way, self._images)
-        for image in self._images:
-            image.path.unlink(missing_ok=True)
-        return settled
+    `threads` are closed once the map is settled.
+    """
+    # The same as task.map(...), in the threads of our choice.
+    parameters: dict[str, Any] = {name: unmapped(value) for name, value in shared.items()} | mapped
+    futures = cast(list[PrefectFuture[R]], runner.map(task, parameters) if items else [])
+    return StageMap(items, futures, threads or ExitStack())
 
 
 class StageMaps:
-    """Starts maps of the four stages, with the run's retry policy. Use it as a context manager.
+    """Starts maps of the four stages of a run. Use it as a context manager.
 
     Maps of what waits on the network have threads of their own, `connections` each. Those of process share theirs,
     twice `processors`, so that one image's renditions are put away while the next is decoded; a window that is begun
     while another is under way queues behind it.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
-        settings = workspace.settings
-        options = retry_options(settings)
-        self._workspace = workspace
-        self._connections = settings.connections
-        self._download = download.with_options(**options)
-        # A loaded block: given by name, it would cost every task run two requests.
-        results = cast(LibraryResultStorage, LibraryResultStorage.load(BLOCK_NAME))
-        # The cache's keys are this upload's own: its first attempt need not look, a request an image.
-        past_cache = workspace.attempt.force or workspace.attempt.number == 1
-        self._process = process.with_options(**options, result_storage=results, refresh_cache=past_cache)
-        self._save = save.with_options(**options)
-        self._cleanup = cleanup.with_options(**options)
+    def __init__(self, workspace: Workspace, tasks: StageTasks) -> None:
+        self._shared = {"workspace": workspace}
+        self._tasks = tasks
+        self._connections = workspace.settings.connections
         # Prefect's task runner keeps something of each task run until it ends, and a run may have many thousands: for
         # process, of which there is one runner, it is 1 KB.
-        self._processors: ThreadPoolTaskRunner[ProcessedImage] = ThreadPoolTaskRunner(2 * settings.processors)
+        self._processors: ThreadPoolTaskRunner[ProcessedImage] = ThreadPoolTaskRunner(2 * workspace.settings.processors)
         # At most four others are under way: downloads of a window, saves of two, and cleanups.
         self._threads: deque[ExitStack] = deque(maxlen=8)
-        self._links: deque[frozenset[int]] = deque([frozenset(), frozenset()])
 
     def __enter__(self) -> Self:
         self._processors.__enter__()
@@ -130,104 +113,28 @@ class StageMaps:
             threads.close()
         self._processors.__exit__(kind, error, trace)
 
-    def forget(self) -> None:
-        """Let go of what Prefect keeps of former windows' results, to tell which task run had which result.
+    def download(self, entries: Sequence[Entry]) -> StageMap[Entry, DownloadedImage]:
+        """Start to download entries."""
+        return self._start(self._tasks.download, entries, entry=entries)
 
-        Called at the end of each window. What is there now goes at the end of the window after the next, when all that
-        it was passed on to is done.
-        """
-        if (context := FlowRunContext.get()) is not None:
-            for link in self._links.popleft():
-                context.run_results.pop(link, None)
-            self._links.append(frozenset(context.run_results))
-            context.task_run_assets.clear()
-        collect_now_and_then()
+    def process(
+        self, images: Sequence[DownloadedImage], *, past_cache: bool = False
+    ) -> StageMap[DownloadedImage, ProcessedImage]:
+        """Start to process downloads, behind those of windows that are in process already."""
+        task = self._tasks.process_past_cache if past_cache else self._tasks.process
+        return start_map(task, images, self._processors, shared=self._shared, mapped={"image": images})
 
-    def download(self, entries: Sequence[Entry]) -> StageMap[DownloadedImage]:
-        """Begin to download a window."""
-        return self._start("download", self._download, entries, entry=entries)
-
-    def process(self, images: Sequence[DownloadedImage]) -> ProcessMap:
-        """Begin to process a window's downloads, behind those of windows that are in process already."""
-        return ProcessMap(images, self._start_process(self._process, images), self._settle_process)
-
-    def save(self, processed: Sequence[tuple[Entry, ProcessedImage]]) -> StageMap[SaveReceipt]:
-        """Begin to save what was processed."""
+    def save(self, processed: Sequence[tuple[Entry, ProcessedImage]]) -> StageMap[Entry, SaveReceipt]:
+        """Start to save what was processed."""
         entries = [entry for entry, _ in processed]
-        images = [image for _, image in processed]
-        return self._start("save", self._save, entries, entry=entries, image=images)
+        return self._start(self._tasks.save, entries, entry=entries, image=[image for _, image in processed])
 
-    def cleanup(self, saved: Sequence[tuple[Entry, SaveReceipt]]) -> StageMap[int]:
-        """Begin to clean up after the saves that list something to delete, and after no other."""
-        due = [(entry, receipt) for entry, receipt in saved if receipt.deletions]
-        entries, receipts = [entry for entry, _ in due], [receipt for _, receipt in due]
-        return self._start("cleanup", self._cleanup, entries, receipt=receipts)
+    def cleanup(self, receipts: Sequence[SaveReceipt]) -> StageMap[SaveReceipt, int]:
+        """Start to clean up after saves."""
+        return self._start(self._tasks.cleanup, receipts, receipt=receipts)
 
-    def _start_process(
-        self, task: Task[..., ProcessedImage], images: Sequence[DownloadedImage]
-    ) -> StageMap[ProcessedImage]:
-        entries = [image.entry for image in images]
-        return self._map("process", self._processors, ExitStack(), task, entries, image=images)
-
-    def _settle_process(
-        self, under_way: StageMap[ProcessedImage], images: Sequence[DownloadedImage]
-    ) -> Settled[ProcessedImage]:
-        settled = under_way.settle()
-        cached = under_way.cached()
-        lost = {
-            entry.number
-            for entry, result in settled.results
-            if entry.number in cached and not stages.is_intact(self._workspace, result)
-        }
-        if not lost:
-            return settled
-        redone = [image for image in images if image.entry.number in lost]
-        again = self._settle_process(
-            self._start_process(self._process.with_options(refresh_cache=True), redone), redone
-        )
-        kept = [(entry, result) for entry, result in settled.results if entry.number not in lost]
-        return Settled(kept + again.results, settled.problems + again.problems)
-
-    def _start(
-        self, stage: Stage, task: Task[..., R], entries: Sequence[Entry], **mapped: Sequence[Any]
-    ) -> StageMap[R]:
+    def _start(self, task: Task[..., R], items: Sequence[T], **mapped: Sequence[Any]) -> StageMap[T, R]:
         threads = ExitStack()
         self._threads.append(threads)
         runner: ThreadPoolTaskRunner[R] = threads.enter_context(ThreadPoolTaskRunner(self._connections))
-        return self._map(stage, runner, threads, task, entries, **mapped)
-
-    def _map(
-        self,
-        stage: Stage,
-        runner: ThreadPoolTaskRunner[R],
-        threads: ExitStack,
-        task: Task[..., R],
-        entries: Sequence[Entry],
-        **mapped: Sequence[Any],
-    ) -> StageMap[R]:
-        # The same as task.map(...), in the threads of our choice.
-        parameters: dict[str, Any] = {"workspace": unmapped(self._workspace), **mapped}
-        futures = cast(list[PrefectFuture[R]], runner.map(task, parameters) if entries else [])
-        return StageMap(stage, entries, futures, threads)
-
-
-def _problem(stage: Stage, entry: Entry, error: object) -> EntryProblem:
-    return EntryProblem(entry.number, entry.file_name, stage=stage, **fault(error))
-
-
-class Fault(TypedDict):
-    """What a task's error means for its image: outcome, reason, and in words."""
-
-    outcome: Literal["rejected", "failed"]
-    reason: Reason
-    message: str
-
-
-def fault(error: object) -> Fault:
-    """What became of an image whose task has raised this."""
-    if isinstance(error, IngestError):
-        outcome: Literal["rejected", "failed"] = "rejected" if isinstance(error, RejectedImage) else "failed"
-        return Fault(outcome=outcome, reason=error.reason, message=str(error))
-    # A defect, or a full disk. By its type alone: what a foreign error says may be anything.
-    message = f"{type(error).__name__}: the run's log has the details"
-    return Fault(outcome="failed", reason="internal_error", message=message)
+        return start_map(task, items, runner, threads=threads, shared=self._shared, mapped=mapped)

@@ -7,7 +7,7 @@ from typing import Any
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from gallery.ingest.report import RunState
+from gallery.models import RunState
 
 
 def final_state(state: RunState, message: str) -> State[Any]:

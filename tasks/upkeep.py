@@ -1,16 +1,114 @@
-"""What the flows of upkeep share: who writes an end that a run could not write itself."""
+"""What a run of upkeep (rebuild, sweep) writes into the history and shows in the Prefect UI."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Protocol
+from uuid import UUID
 
-from prefect.client.schemas.objects import FlowRun, State
-from prefect.flows import Flow
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run as this_run
+from sqlalchemy.orm import Session
 
-from gallery import maintenance, runs
-from gallery.settings import load_settings
+from gallery import runs
+from gallery.catalogue.connect import connect, transaction
+from gallery.catalogue.maintenance import begin_maintenance, end_maintenance
+from gallery.models import RunState, UploadState
+from gallery.retrying import retry
+from gallery.settings import Settings
+from tasks.artifacts import publish_summary
+from tasks.states import final_state
 
 
-def write_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """A flow's hook: tell the history of an end that the flow itself could not write; a written end stays."""
-    maintenance.end_run(load_settings(), flow_run.id, runs.upload_state(state), state.message or state.name or "")
+class UpkeepReport(Protocol):
+    """How a run of upkeep went."""
+
+    @property
+    def state(self) -> RunState: ...
+    @property
+    def message(self) -> str: ...
+    def counts(self) -> dict[str, int]:
+        """For the history."""
+        ...
+
+    def problem_rows(self) -> list[dict[str, str]]:
+        """One row per problem, for Prefect's table artifact."""
+        ...
+
+    def to_markdown(self, problems_url: str | None) -> str:
+        """For people; `problems_url` is where that table is."""
+        ...
+
+
+class UpkeepRun:
+    """A run of upkeep. Its flow sets `report` before it leaves the context."""
+
+    def __init__(self, flow_run_id: UUID) -> None:
+        self.flow_run_id = flow_run_id
+        self.report: UpkeepReport
+
+    @property
+    def final_state(self) -> State[Any]:
+        """The state that the flow ends in."""
+        return final_state(self.report.state, self.report.message)
+
+
+@contextmanager
+def upkeep_run(
+    settings: Settings, flow_name: str, *, artifact_key: str, gallery_id: str | None = None
+) -> Iterator[UpkeepRun]:
+    """Write that this flow run has begun; in the end, how it ended, and publish its artifacts.
+
+    An error passes through: the flow's hooks write its end. Raises `TransientError` where the database does not
+    answer.
+    """
+    run = UpkeepRun(UUID(this_run.id))
+    retry(settings, partial(_begin_run, settings, run.flow_run_id, flow_name, gallery_id))
+    yield run
+    report = run.report
+    retry(settings, partial(end_run, settings, run.flow_run_id, report.state, report.message, report.counts()))
+    # What is done is written; the server, should it be away just now, is to hear of it.
+    runs.wait_until_reachable()
+    publish_summary(
+        report.problem_rows(),
+        report.to_markdown,
+        problems_key=f"problems-{artifact_key}",
+        summary_key=artifact_key,
+        message=report.message,
+    )
+
+
+def _begin_run(settings: Settings, flow_run_id: UUID, flow_name: str, gallery_id: str | None) -> None:
+    with _session(settings) as session:
+        begin_maintenance(
+            session,
+            flow_run_id=flow_run_id,
+            flow_name=flow_name,
+            gallery_id=gallery_id,
+            requested_at=this_run.scheduled_start_time,
+        )
+
+
+def end_run(
+    settings: Settings,
+    flow_run_id: UUID,
+    state: UploadState,
+    message: str,
+    counts: Mapping[str, int] | None = None,
+) -> None:
+    """Write how a run ended; does nothing where an end is written. Raises `TransientError`."""
+    with _session(settings) as session:
+        end_maintenance(session, flow_run_id, state, message, counts)
+
+
+@contextmanager
+def _session(settings: Settings) -> Iterator[Session]:
+    """A transaction on a connection of its own: a hook runs where the flow's connections are closed."""
+    engine = connect(settings, application="gallery-maintenance", connections=1)
+    try:
+        with transaction(engine) as session:
+            yield session
+    finally:
+        engine.dispose()

@@ -13,10 +13,10 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
-from starlette.exceptions import HTTPException
 
 from gallery.api.links import read_link
 from gallery.api.services import services_of
+from gallery.errors import ForbiddenError, NotAuthenticated, TooManyRequests
 
 bearer = HTTPBearer(auto_error=False, description="An API key, or the token of an upload link")
 
@@ -41,7 +41,7 @@ class Identity:
     def check_gallery(self, gallery_id: str) -> None:
         """403 for an upload link of another gallery."""
         if self.gallery_id not in (None, gallery_id):
-            raise HTTPException(403, "this upload link is for another gallery")
+            raise ForbiddenError("this upload link is for another gallery")
 
 
 def identify(
@@ -52,17 +52,17 @@ def identify(
     given = credentials.credentials if credentials else ""
     identity = _identity(given, services.settings.api_keys)
     if identity is None:
-        raise HTTPException(401, "a valid API key is needed", headers={"WWW-Authenticate": "Bearer"})
+        raise NotAuthenticated("a valid API key is needed", scheme="Bearer")
     request.state.caller = identity.name
     if wait := services.rate_limit.wait(identity.counted_as):
-        raise HTTPException(429, "too many requests for this key", headers={"Retry-After": str(math.ceil(wait))})
+        raise TooManyRequests("too many requests for this key", retry_after=math.ceil(wait))
     return identity
 
 
 def key_holder(identity: Annotated[Identity, Depends(identify)]) -> str:
     """The name of the API key; 403 for an upload link."""
     if identity.gallery_id is not None:
-        raise HTTPException(403, "this needs an API key; an upload link is good for uploading to its gallery only")
+        raise ForbiddenError("this needs an API key; an upload link is good for uploading to its gallery only")
     return identity.name
 
 
@@ -101,4 +101,4 @@ def check_signature(body: bytes, headers: Mapping[str, str], secrets: Sequence[S
         except (WebhookVerificationError, ValueError, OverflowError, OSError, binascii.Error):
             continue
         return
-    raise HTTPException(401, "the webhook's signature is missing, wrong or too old")
+    raise NotAuthenticated("the webhook's signature is missing, wrong or too old")

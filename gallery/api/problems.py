@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -14,10 +15,13 @@ from gallery.api.logs import request_id
 from gallery.errors import (
     ConflictError,
     ForbiddenError,
+    GalleryError,
+    NotAuthenticated,
     NotFoundError,
     PrefectUnavailable,
     RefusedRequest,
     StagedFileError,
+    TooManyRequests,
     TransientError,
 )
 
@@ -35,6 +39,25 @@ TITLES = {
     500: "Internal error",
     503: "Unavailable just now",
 }
+# Of each of our errors that may leave a route; any other is a defect, and 500.
+STATUSES: Mapping[type[GalleryError], int] = {
+    RefusedRequest: 422,
+    NotAuthenticated: 401,
+    ForbiddenError: 403,
+    NotFoundError: 404,
+    ConflictError: 409,
+    TooManyRequests: 429,
+    PrefectUnavailable: 503,
+    StagedFileError: 503,
+    TransientError: 503,
+}
+# Of errors that the framework raises itself, and that the middleware raises within it.
+FRAMEWORK_CODES: Mapping[int, str] = {
+    400: "bad_request",
+    404: NotFoundError.code,
+    405: "method_not_allowed",
+    413: "too_large",
+}
 
 
 def problem(status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:
@@ -51,6 +74,26 @@ def problem(status: int, code: str, detail: str, *, headers: dict[str, str] | No
     return JSONResponse(body | more, status, headers=headers, media_type="application/problem+json")
 
 
+def _answer_with(status: int) -> Callable[[Request, Any], Awaitable[JSONResponse]]:
+    async def answer(_: Request, error: GalleryError) -> JSONResponse:
+        if status < 500:
+            return problem(status, error.code, str(error), headers=_headers(error))
+        # What Prefect, the database or storage said may name hosts and users; the log has it.
+        log.warning("%s", error)
+        pause = "5" if isinstance(error, PrefectUnavailable) else "2"
+        return problem(status, error.code, "please try again in a moment", headers={"Retry-After": pause})
+
+    return answer
+
+
+def _headers(error: GalleryError) -> dict[str, str] | None:
+    if isinstance(error, TooManyRequests):
+        return {"Retry-After": str(error.retry_after)}
+    if isinstance(error, NotAuthenticated) and error.scheme is not None:
+        return {"WWW-Authenticate": error.scheme}
+    return None
+
+
 def _shown(part: int | str) -> int | str:
     # A field's name is the caller's: JSON may write half a surrogate pair, which no answer can repeat.
     return part if isinstance(part, int) else part.encode("utf-8", "backslashreplace").decode()
@@ -59,33 +102,8 @@ def _shown(part: int | str) -> int | str:
 def add_problem_handlers(app: FastAPI) -> None:
     """Turn every error that leaves a route into problem details."""
 
-    @app.exception_handler(RefusedRequest)
-    async def refused(_: Request, error: RefusedRequest) -> JSONResponse:
-        return problem(422, error.code, str(error))
-
-    @app.exception_handler(NotFoundError)
-    async def not_found(_: Request, error: NotFoundError) -> JSONResponse:
-        return problem(404, "not_found", str(error))
-
-    @app.exception_handler(ConflictError)
-    async def conflict(_: Request, error: ConflictError) -> JSONResponse:
-        return problem(409, "conflict", str(error))
-
-    @app.exception_handler(ForbiddenError)
-    async def forbidden(_: Request, error: ForbiddenError) -> JSONResponse:
-        return problem(403, "not_allowed", str(error))
-
-    @app.exception_handler(PrefectUnavailable)
-    async def no_prefect(_: Request, error: PrefectUnavailable) -> JSONResponse:
-        log.warning("%s", error)
-        return problem(503, "prefect_unavailable", "please try again in a moment", headers={"Retry-After": "5"})
-
-    @app.exception_handler(StagedFileError)
-    @app.exception_handler(TransientError)
-    async def unavailable(_: Request, error: TransientError | StagedFileError) -> JSONResponse:
-        # What the database or storage said may name hosts and users; the log has it.
-        log.warning("%s", error)
-        return problem(503, error.reason, "please try again in a moment", headers={"Retry-After": "2"})
+    for kind, status in STATUSES.items():
+        app.add_exception_handler(kind, _answer_with(status))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -96,6 +114,6 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:
-        code = TITLES.get(error.status_code, "error").lower().replace(" ", "_")
+        code = FRAMEWORK_CODES.get(error.status_code, GalleryError.code)
         headers = dict(error.headers) if error.headers else None
         return problem(error.status_code, code, str(error.detail), headers=headers)

@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 
 from gallery import runs
 from gallery.api.background.callbacks import alert_sender, callback_sender
+from gallery.api.background.deleter import deleter
+from gallery.api.background.reconciler import reconciler
+from gallery.api.background.starter import starter
 from gallery.api.background.watch import watcher
-from gallery.api.background.worker import deleter, reconciler, starter
 from gallery.api.rate_limit import RateLimit
 from gallery.catalogue.connect import connect, transaction
 from gallery.settings import Settings

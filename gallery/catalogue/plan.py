@@ -33,6 +33,11 @@ class Plan:
     problems: tuple[EntryProblem, ...]
     settled: int
 
+    @property
+    def found_work(self) -> bool:
+        """Whether there was anything to do or to decide."""
+        return bool(self.todo or self.problems or self.settled)
+
 
 def make_plan(session: Session, attempt: Attempt, terms: Terms, staged: Mapping[str, StoredObject]) -> Plan:
     """Decide for every entry, in one transaction, from one query and the listing `staged` (by key).

@@ -1,16 +1,50 @@
-"""How a run ended, in a state and in words."""
+"""How a run ended, in a state and in words; and what an error means for an image."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from gallery.catalogue.counts import Counts
-from gallery.models import GOOD_OUTCOMES, OUTCOMES, Attempt, EntryProblem, Outcome
+from gallery.errors import IngestError, Reason, RejectedImage, StaleAttempt
+from gallery.models import GOOD_OUTCOMES, OUTCOMES, Attempt, EntryProblem, Outcome, RunState, Stage
 
-RunState = Literal["completed", "completed_with_rejects", "failed"]
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What an error means for its image: outcome, reason, and in words."""
+
+    outcome: Literal["rejected", "failed"]
+    reason: Reason
+    message: str
+
+
+def fault_of(error: object) -> Fault:
+    """What becomes of an image whose stage has raised this error. Raises it, if it is a `StaleAttempt`."""
+    if isinstance(error, StaleAttempt):
+        # It is no fault of the image: a newer attempt has taken over the upload.
+        raise error
+    if isinstance(error, IngestError):
+        return Fault("rejected" if isinstance(error, RejectedImage) else "failed", error.reason, str(error))
+    # A defect, or a full disk. By its type alone: what a foreign error says may be anything.
+    return Fault("failed", "internal_error", f"{type(error).__name__}: the run's log has the details")
+
+
+class Named(Protocol):
+    """Something of an entry, with its number and file name."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def file_name(self) -> str: ...
+
+
+def problem_of(stage: Stage, entry: Named, error: object) -> EntryProblem:
+    """The problem of an entry whose `stage` has raised this error. Raises it, if it is a `StaleAttempt`."""
+    fault = fault_of(error)
+    return EntryProblem(entry.number, entry.file_name, fault.outcome, stage, fault.reason, fault.message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from gallery.amounts import count_in_words
 from gallery.catalogue.outdated import OutdatedVersion
 from gallery.errors import Reason
-from gallery.ingest.report import RunState
+from gallery.ingest.report import fault_of
+from gallery.models import RunState
 from gallery.rebuild.steps import RebuildReceipt
 
 # Problems that the report names, the first ones; all are in the run's log.
@@ -24,6 +25,12 @@ class RebuildProblem:
     outcome: Literal["rejected", "failed"]
     reason: Reason
     message: str
+
+    @classmethod
+    def of(cls, outdated: OutdatedVersion, error: object) -> Self:
+        """The problem of an image whose rebuild has raised this error."""
+        fault = fault_of(error)
+        return cls(outdated, fault.outcome, fault.reason, fault.message)
 
 
 class RebuildReport:

@@ -32,7 +32,7 @@ from gallery.models import Deletion, ProcessedImage
 from gallery.rebuild.context import Rebuild
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class RebuildReceipt:
     """What became of one image: `rebuilt`, `superseded` by a later upload meanwhile, or `busy`, left alone since a
     run of its upload is under way. `deletions` are the renditions that are due to go now.

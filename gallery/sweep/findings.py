@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gallery.amounts import bytes_in_words, count_in_words
+from gallery.models import RunState
 
 Category = Literal["unreferenced", "results", "outbox", "staged", "scratch"]
 TITLES: dict[Category, str] = {
@@ -62,6 +63,12 @@ class Findings:
         """Whether everything could be looked at, and deleted."""
         return not self.troubles
 
+    @property
+    def state(self) -> RunState:
+        """`failed` where something was in the way."""
+        return "completed" if self.is_whole else "failed"
+
+    @property
     def message(self) -> str:
         """In a sentence: "would delete 12 objects, 34.0 MB: 10 unreferenced, 2 staged"."""
         total = self.total
@@ -101,7 +108,11 @@ class Findings:
             "looked_at": self.looked_at,
         }
 
-    def to_markdown(self) -> str:
+    def problem_rows(self) -> list[dict[str, str]]:
+        """None: what was in the way stands in the message."""
+        return []
+
+    def to_markdown(self, problems_url: str | None = None) -> str:
         """For people, in Markdown: a table, and the first names of each category."""
         head = "would be deleted" if self.dry_run else "deleted"
         rows = [
@@ -116,7 +127,7 @@ class Findings:
             if found.first
         ]
         table = f"| what | {head} | size |\n| --- | ---: | ---: |\n" + "\n".join(rows)
-        return "\n".join([f"# Sweep\n\n{self.message()}\n\n{table}", *lists])
+        return "\n".join([f"# Sweep\n\n{self.message}\n\n{table}", *lists])
 
 
 def _to_json(found: Found) -> dict[str, Any]:

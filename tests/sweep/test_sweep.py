@@ -41,14 +41,14 @@ def test_what_no_version_refers_to_goes_and_what_one_refers_to_stays(yard: Yard,
 
     dry = yard.sweep(dry_run=True)
     assert yard.library() == current | leftover
-    assert dry.message() == "would delete 4 objects, 0.0 MB: 4 unreferenced"
+    assert dry.message == "would delete 4 objects, 0.0 MB: 4 unreferenced"
     assert set(dry.gone["unreferenced"].first) == leftover
     assert dry.gone["unreferenced"].bytes == 4 * len(b"library")
 
     done = yard.sweep()
     assert yard.library() == current
-    assert done.message() == "deleted 4 objects, 0.0 MB: 4 unreferenced"
-    assert yard.sweep().message() == f"nothing to delete, {len(current)} objects looked at"
+    assert done.message == "deleted 4 objects, 0.0 MB: 4 unreferenced"
+    assert yard.sweep().message == f"nothing to delete, {len(current)} objects looked at"
 
 
 def test_nothing_within_the_grace_goes(yard: Yard, gallery_id: str) -> None:
@@ -105,7 +105,7 @@ def test_what_is_not_of_our_making_is_reported_and_left_alone(yard: Yard, galler
     findings = yard.sweep(days=1000)
     assert gone(findings) == {}
     assert set(findings.unknown.first) == {*strange, "no-upload.jpg", str(scratch / "nobody-knows")}
-    assert findings.message().endswith("; 8 unknown left alone")
+    assert findings.message.endswith("; 8 unknown left alone")
     assert yard.library() == strange
     assert (scratch / "nobody-knows" / "1").is_dir()
 
@@ -259,7 +259,7 @@ def test_what_cannot_be_deleted_is_counted_and_the_rest_is_done(yard: Yard, stor
         findings = yard.sweep(days=15)
     assert gone(findings) == {"staged": 1}
     assert not findings.is_whole
-    assert findings.message() == (
+    assert findings.message == (
         "deleted 1 object, 0.0 MB: 1 staged; 1 could not be deleted; in the way: storage_unavailable"
     )
     assert findings.kept.first == [leftover]

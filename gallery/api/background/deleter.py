@@ -1,0 +1,26 @@
+"""Deletes the objects of images and galleries that callers have deleted."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine
+
+from gallery.api.background.worker import Worker
+from gallery.catalogue import outbox
+from gallery.catalogue.connect import transaction
+from gallery.storage.s3 import Storage
+
+
+def deleter(engine: Engine, storage: Storage) -> Worker:
+    """Deletes the objects of images and galleries that callers have deleted."""
+
+    def step() -> bool:
+        with transaction(engine) as session:
+            due = outbox.claim_requested(session)
+        if not due:
+            return False
+        storage.delete(due)
+        with transaction(engine) as session:
+            outbox.mark_done(session, due)
+        return True
+
+    return Worker("deletions", step)
