@@ -21,6 +21,7 @@ from gallery.client.types import DeclaredFile
 from gallery.client.upload import SENDERS
 from gallery.errors import GalleryError
 from gallery.models import Deletion
+from gallery.storage.keys import StagedKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,9 @@ def stage(servers: Servers, files: Sequence[LocalFile], gallery_id: str) -> Stag
     """Stage and accept an upload that no flow run is started for."""
     began, upload_id = time.monotonic(), uuid4().hex
     staged = [
-        DeclaredEntry(file.file_name, f"{gallery_id}/{upload_id}/{file.file_name}", file.size, file.content_type)
+        DeclaredEntry(
+            file.file_name, str(StagedKey(gallery_id, upload_id, file.file_name)), file.size, file.content_type
+        )
         for file in files
     ]
 

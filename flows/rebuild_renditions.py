@@ -31,11 +31,11 @@ FLOW_NAME = "rebuild-renditions"
 # Of this run and its decoders: whatever else the machine has to do goes first.
 NICENESS = 10
 # The form's titles. As extras, for Prefect sets each field's own title to the parameter's name.
-GalleryId = Annotated[
+OneGallery = Annotated[
     Annotated[str, Field(pattern=f"^{GALLERY_ID.pattern}$")] | None,
     Field(examples=["summer-wedding"], json_schema_extra={"title": "Gallery"}),
 ]
-StyleName = Annotated[
+OneStyle = Annotated[
     Annotated[str, Field(pattern=f"^{STYLE_NAME.pattern}$")] | None,
     Field(examples=["thumb"], json_schema_extra={"title": "Style"}),
 ]
@@ -48,7 +48,7 @@ StyleName = Annotated[
     on_crashed=[write_upkeep_end],
     on_failure=[write_upkeep_end],
 )
-def rebuild_renditions(gallery_id: GalleryId = None, style: StyleName = None) -> State[Any]:
+def rebuild_renditions(gallery_id: OneGallery = None, style: OneStyle = None) -> State[Any]:
     """Make the renditions anew of all images that another recipe has made: other styles, watermark or processing.
 
     From the originals in the library. A run, first or repeated, works only on images that are not of the worker's

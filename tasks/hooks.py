@@ -10,7 +10,7 @@ from prefect.flows import Flow
 from gallery import runs
 from gallery.ingest import stages
 from gallery.settings import load_settings
-from tasks.upkeep import end_run
+from tasks.upkeep import end_upkeep
 
 
 def write_ingest_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
@@ -20,4 +20,4 @@ def write_ingest_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any])
 
 def write_upkeep_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Write the end of a rebuild or sweep for the history."""
-    end_run(load_settings(), flow_run.id, runs.upload_state(state), state.message or state.name or "")
+    end_upkeep(load_settings(), flow_run.id, runs.upload_state(state), state.message or state.name or "")

@@ -68,7 +68,7 @@ def upkeep_run(
     retry(settings, partial(_begin_run, settings, run.flow_run_id, flow_name, gallery_id))
     yield run
     report = run.report
-    retry(settings, partial(end_run, settings, run.flow_run_id, report.state, report.message, report.counts()))
+    retry(settings, partial(end_upkeep, settings, run.flow_run_id, report.state, report.message, report.counts()))
     # What is done is written; the server, should it be away just now, is to hear of it.
     runs.wait_until_reachable()
     publish_summary(
@@ -91,7 +91,7 @@ def _begin_run(settings: Settings, flow_run_id: UUID, flow_name: str, gallery_id
         )
 
 
-def end_run(
+def end_upkeep(
     settings: Settings,
     flow_run_id: UUID,
     state: UploadState,

@@ -248,6 +248,9 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that need servers come first, and of them the long ones, so that all processes end at about one time."""
+    for item in items:
+        if "stores" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.servers)
     waiting = {item.path for item in items if "servers" in getattr(item, "fixturenames", ())}
     items.sort(key=lambda item: (not item.nodeid.startswith(LONGEST), item.path not in waiting))
 

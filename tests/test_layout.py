@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from tests.conftest import PROJECT
+from tests.rules import builds_or_parses_keys, circles, imports, mentions, module_name
 
 LAYERS = ("gallery", "tasks", "flows")
 # The one module that starts runs, and the one package that runs the local stack.
@@ -30,6 +31,100 @@ def imported(file: Path) -> Iterator[str]:
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield file.parts[0] if node.level else (node.module or "").split(".")[0]
+
+
+def source(file: Path) -> str:
+    return (PROJECT / file).read_text(encoding="utf-8")
+
+
+# Where a rule has its one home: what finds a second one, and planted examples of such.
+KEY_BUILDERS = (
+    'key = f"{gallery_id}/{upload_id}/{name}"',
+    'prefix = f"{row.gallery_id}/{row.upload_id}/"',
+    'key = f"{prefix}{style}-{recipe_id[:8]}.jpg"',
+    'key = f"{workspace.library_prefix(1)}original.jpg"',
+    'key = gallery_id + "/" + upload_id + "/" + name',
+    'key = "/".join([gallery_id, upload_id, name])',
+    'gallery_id, upload_id, name = key.split("/", 2)',
+    'head = item.key.partition("/")[0]',
+)
+NO_KEY_BUILDERS = (
+    'url = f"/v1/galleries/{gallery_id}/uploads"',
+    'message = f"gallery {gallery_id} has no upload {upload_id}"',
+    'name = f"{gallery_id} · 12 images"',
+    'parts = file_name.split("/")',
+)
+LOCKS = frozenset({"with_for_update", "pg_advisory_xact_lock", "pg_advisory_lock", "pg_try_advisory_xact_lock"})
+PREFECTS_INTERNALS = frozenset({"run_results", "task_run_assets"})
+
+
+@pytest.mark.parametrize("planted", KEY_BUILDERS)
+def test_a_second_builder_of_keys_would_be_found(planted: str) -> None:
+    assert builds_or_parses_keys(f"def somewhere():\n    {planted}\n") == [2]
+
+
+@pytest.mark.parametrize("harmless", NO_KEY_BUILDERS)
+def test_other_text_with_ids_is_no_builder_of_keys(harmless: str) -> None:
+    assert builds_or_parses_keys(harmless) == []
+
+
+def test_object_keys_are_built_and_parsed_in_one_module() -> None:
+    assert builds_or_parses_keys(source(Path("gallery/storage/keys.py")))
+    found = {file.as_posix(): builds_or_parses_keys(source(file)) for file in FILES}
+    assert [name for name, lines in found.items() if lines] == ["gallery/storage/keys.py"]
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "session.scalar(select(Row).with_for_update())",
+        "session.execute(func.pg_advisory_xact_lock(1))",
+        "connection.execute(text('SELECT pg_advisory_xact_lock(1)'))",
+        "session.get(Row, 1, with_for_update=True)",
+    ],
+)
+def test_a_lock_elsewhere_would_be_found(planted: str) -> None:
+    assert mentions(planted, LOCKS) == [1]
+
+
+def test_locks_are_taken_in_one_module() -> None:
+    assert [file.as_posix() for file in FILES if mentions(source(file), LOCKS)] == ["gallery/catalogue/locks.py"]
+
+
+def test_prefects_internals_are_touched_in_one_module() -> None:
+    touching = [file.as_posix() for file in FILES if mentions(source(file), PREFECTS_INTERNALS)]
+    assert touching == ["tasks/forgetting.py"]
+
+
+def graph() -> dict[str, set[str]]:
+    """Which module imports which, also in functions and for type checking."""
+    known = frozenset(map(module_name, FILES))
+    # Importing a module imports the package that it is in; that is no use of it.
+    return {module_name(file): imports(source(file), known) - {module_name(file)} for file in FILES}
+
+
+def test_no_modules_import_each_other() -> None:
+    assert circles(graph()) == []
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    where: dict[str, list[str]] = {}
+    for file in FILES:
+        for node in ast.parse(source(file)).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                where.setdefault(node.name, []).append(file.as_posix())
+    assert {name: files for name, files in where.items() if len(files) > 1} == {}
+
+
+METAPHORS = {"patience", "effort", "frugal", "broom", "front", "here", "door", "standing", "places"}
+
+
+def test_modules_are_named_in_the_fields_words() -> None:
+    tracked = [path for folder in (*LAYERS, "tests", "bench", "deployments") for path in (PROJECT / folder).rglob("*")]
+    words = {word for path in tracked if path.suffix in (".py", ".js") for word in re.split(r"[_.]", path.stem)}
+    assert len(words) > 100
+    assert words & METAPHORS == set()
 
 
 def test_imports_point_one_way() -> None:
@@ -73,7 +168,7 @@ def test_every_entrypoint_loads_as_a_worker_loads_it(tmp_path: Path) -> None:
 
 
 def modules() -> list[str]:
-    names = [".".join(file.with_suffix("").parts).removesuffix(".__init__") for file in FILES]
+    names = [module_name(file) for file in FILES]
     # Alembic loads these itself, within a migration.
     return [name for name in names if ".migrations" not in name]
 

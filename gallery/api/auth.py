@@ -36,7 +36,7 @@ class Identity:
     @property
     def counted_as(self) -> str:
         """Whose requests are counted together: a visitor with a link does not use up its maker's."""
-        return self.key_name if self.gallery_id is None else f"{self.key_name}/{self.gallery_id}"
+        return self.key_name if self.gallery_id is None else f"{self.key_name} for {self.gallery_id}"
 
     def check_gallery(self, gallery_id: str) -> None:
         """403 for an upload link of another gallery."""

@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/galleries/{gallery_id}", tags=["images"])
 RENDITION_FOR = 3600
 REDIRECT_FOR = 300
 Cursor = Annotated[str | None, Query(max_length=2048, description="`next_cursor` of the page before")]
-Style = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+StyleName = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 
 
 @router.get("/images")
@@ -45,7 +45,7 @@ def list_images(
 
 
 @router.get("/images/{image_id}/{style}", status_code=307, response_class=RedirectResponse, response_model=None)
-def rendition(gallery_id: GalleryId, image_id: UUID, style: Style, request: Request, caller: KeyOrLink) -> Response:
+def rendition(gallery_id: GalleryId, image_id: UUID, style: StyleName, request: Request, caller: KeyOrLink) -> Response:
     """Redirects to the rendition that is current now: an address that stays good when the image is replaced."""
     services = services_of(request)
     caller.check_gallery(gallery_id)

@@ -1,0 +1,47 @@
+"""Scratch folders: private, empty at the start, gone in the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gallery.errors import ConfigurationError
+from gallery.ingest.workspace import check_scratch_dir, scratch_folder
+
+
+def test_a_scratch_folder_is_private_empty_and_gone_in_the_end(tmp_path: Path) -> None:
+    folder = tmp_path / "upload" / "2"
+    (folder / "left").mkdir(parents=True)
+    with scratch_folder(folder) as scratch:
+        assert (scratch, scratch.stat().st_mode & 0o777) == (folder, 0o700)
+        assert list(scratch.iterdir()) == []
+        (scratch / "file").touch()
+    assert not folder.exists()
+
+
+def test_what_is_stale_goes_before(tmp_path: Path) -> None:
+    (tmp_path / "upload" / "1").mkdir(parents=True)
+    with scratch_folder(tmp_path / "upload" / "2", stale=tmp_path / "upload"):
+        assert [path.name for path in (tmp_path / "upload").iterdir()] == ["2"]
+
+
+def test_it_goes_when_the_run_fails(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), scratch_folder(tmp_path / "x") as scratch:
+        (scratch / "file").touch()
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_scratch_dir_is_made_private(tmp_path: Path) -> None:
+    check_scratch_dir(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_link_or_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(ConfigurationError, match="belongs to another user"):
+        check_scratch_dir(tmp_path / "link")
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="GALLERY_SCRATCH_DIR: cannot make"):
+        check_scratch_dir(tmp_path / "file")
