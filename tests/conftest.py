@@ -30,7 +30,7 @@ from gallery.catalogue.connect import connect
 from gallery.catalogue.migrate import migrate
 from gallery.local.credentials import Credentials
 from gallery.local.info import StackInfo
-from gallery.local.parts.prefect_settings import NOBODYS_CERTIFICATE
+from gallery.local.parts.prefect_settings import NO_AUTHORITY
 from gallery.local.set_up import set_up_stack
 from gallery.local.supervisor.parts import ENDINGS, PartName
 from gallery.local.supervisor.ports import VARIABLES, is_free
@@ -243,7 +243,7 @@ def journeys(servers: Servers, engine: Engine, storage: Storage, tmp_path: Path)
 def pytest_configure() -> None:
     """Every server is on loopback: no proxy is asked, no client reads all public certificates (20 ms of CPU each)."""
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
-    os.environ["SSL_CERT_FILE"] = str(NOBODYS_CERTIFICATE)
+    os.environ["SSL_CERT_FILE"] = str(NO_AUTHORITY)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-# A certificate that certifies nobody, for clients that talk HTTP and read a file of certificates all the same.
-NOBODYS_CERTIFICATE = Path(__file__).with_name("nobody.pem")
+# A file of certificate authorities without any: its one certificate is expired, is no CA's, and its key was not kept.
+# For clients that read such a file although they talk plain HTTP.
+NO_AUTHORITY = Path(__file__).with_name("no_authority.pem")
 
 
 class Setting(NamedTuple):
@@ -102,7 +103,7 @@ def client_fixed(api_url: str, home: Path) -> Mapping[str, Setting]:
         "PREFECT_API_URL": Setting(api_url, "no profile, and no other server, has a say"),
         "PREFECT_HOME": Setting(str(home / "prefect"), "~/.prefect and its profiles stay untouched"),
         "PREFECT_API_SSL_CERT_FILE": Setting(
-            str(NOBODYS_CERTIFICATE),
+            str(NO_AUTHORITY),
             "a file of certificates is read for HTTP, too: all public ones, 20 ms of CPU for each of 12 clients a run",
         ),
     }
