@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gallery.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from gallery.local.supervisor.stack import LocalStack
+    from gallery.local.stack import LocalStack
 
 
 def the_project() -> Path:
@@ -22,7 +22,7 @@ def the_project() -> Path:
 
 def the_stack() -> LocalStack:
     """The stack in GALLERY_HOME, else in the checkout's `.gallery`."""
-    from gallery.local.supervisor.stack import LocalStack
+    from gallery.local.stack import LocalStack
 
     home = os.environ.get("GALLERY_HOME")
     project = the_project()

@@ -10,6 +10,7 @@ from sqlalchemy.engine import make_url
 
 from gallery.catalogue.analyst import ROLE
 from gallery.local.credentials import Credentials
+from gallery.local.definition import PartName
 from gallery.local.info import OTHER_AWS, OTHER_PREFECT, StackInfo
 from gallery.local.parts import prefect_settings
 from gallery.local.parts.api import api_part
@@ -18,7 +19,7 @@ from gallery.local.parts.prefect_server import PrefectServer
 from gallery.local.parts.s3 import REGION, S3Server
 from gallery.local.parts.worker import worker_part
 from gallery.local.supervisor.environments import secret
-from gallery.local.supervisor.parts import Part, PartName
+from gallery.local.supervisor.parts import Part
 from gallery.local.supervisor.ports import HOST
 
 UPLOADS_BUCKET, LIBRARY_BUCKET = "gallery-uploads", "gallery-library"
@@ -36,9 +37,9 @@ def external_prefect_url(environment: Mapping[str, str]) -> str | None:
     return environment.get("PREFECT_API_URL") or None
 
 
-def embedded(parts: frozenset[PartName], environment: Mapping[str, str]) -> frozenset[PartName]:
+def embedded(parts: frozenset[str], environment: Mapping[str, str]) -> frozenset[str]:
     """Those of `parts` that the environment does not say to be elsewhere."""
-    elsewhere: set[PartName] = set()
+    elsewhere: set[str] = set()
     if external_s3_url(environment):
         elsewhere.add("s3")
     if external_prefect_url(environment):

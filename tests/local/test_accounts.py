@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from gallery.errors import ConfigurationError
-from gallery.local.supervisor.stack import LocalStack
+from gallery.local.stack import LocalStack
 
 from .conftest import PROJECT, clean_environment
 

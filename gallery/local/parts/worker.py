@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from gallery.local.definition import NAMES
 from gallery.local.supervisor.files import make_private_folder
 from gallery.local.supervisor.parts import Part
 
@@ -46,7 +47,7 @@ def worker_part(environment: Mapping[str, str], project: Path, log: Path, tempor
 def _make_empty(folder: Path) -> None:
     # What a killed worker left there is of no use to the next.
     shutil.rmtree(folder, ignore_errors=True)
-    make_private_folder(folder)
+    make_private_folder(folder, NAMES.home_variable)
 
 
 def _read(log: Path) -> str:

@@ -1,4 +1,4 @@
-"""Small operations on environments, for processes that must not inherit everything."""
+"""Environments for processes that must not inherit everything."""
 
 from __future__ import annotations
 
