@@ -29,14 +29,14 @@ from xdist.workermanage import WorkerController
 from gallery.catalogue.connect import connect
 from gallery.catalogue.migrate import migrate
 from gallery.local.credentials import Credentials
-from gallery.local.definition import PARTS, PORT_VARIABLES, PartName
+from gallery.local.definition import PARTS, PartName
 from gallery.local.info import StackInfo
 from gallery.local.parts.prefect_settings import NO_AUTHORITY
 from gallery.local.set_up import set_up_stack
 from gallery.local.stack import LocalStack
 from gallery.local.supervisor.ports import is_free
 from gallery.local.supervisor.processes import end
-from gallery.settings import Settings, load_settings
+from gallery.settings import Settings, load_settings, load_stack_settings
 from gallery.storage.s3 import Storage
 from tests.faulty_s3 import FaultyS3
 from tests.second_api import second_api  # noqa: F401 - a fixture
@@ -65,7 +65,7 @@ def free_ports() -> dict[str, str]:
     """
     start = 20_000 + 100 * (os.getpid() % 100)
     free = (port for port in itertools.count(start) if is_free(port))
-    return {variable: str(next(free)) for variable in PORT_VARIABLES}
+    return {variable: str(next(free)) for variable in load_stack_settings({}).ports()}
 
 
 def clean_environment(**more: str) -> dict[str, str]:

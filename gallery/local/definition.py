@@ -8,12 +8,14 @@ from typing import Literal
 
 from gallery.local.supervisor.parts import Ending, Names, PartSpec, StackSpec
 from gallery.local.supervisor.ports import PortSpec
+from gallery.settings import variable
 
 PartName = Literal["postgres", "s3", "prefect_server", "worker", "api"]
 
 NAMES = Names(
     command="gallery",
-    home_variable="GALLERY_HOME",
+    home_variable=variable("home"),
+    # Not settings: they mark running processes, also those of an older release, and so they keep their names.
     token_variable="GALLERY_STACK_TOKEN",  # noqa: S106 - the name of a variable
     part_variable="GALLERY_STACK_PART",
 )
@@ -23,15 +25,15 @@ PARTS: Mapping[PartName, PartSpec] = {
     "postgres": PartSpec(
         "PostgreSQL",
         # 5432 is left to a PostgreSQL of the machine's own.
-        port=PortSpec("GALLERY_POSTGRES_PORT", preferred=5433),
+        port=PortSpec(variable("postgres_port"), preferred=5433),
         # SIGINT is PostgreSQL's "fast shutdown": it rolls back open transactions and waits for no client.
         ending=Ending(signal.SIGINT, 20.0),
     ),
-    "s3": PartSpec("the S3 server", port=PortSpec("GALLERY_S3_PORT", preferred=9000)),
+    "s3": PartSpec("the S3 server", port=PortSpec(variable("s3_port"), preferred=9000)),
     "prefect_server": PartSpec(
         "the Prefect server",
         needs=frozenset({"postgres"}),
-        port=PortSpec("GALLERY_PREFECT_PORT", preferred=4200),
+        port=PortSpec(variable("prefect_port"), preferred=4200),
         ending=Ending(seconds=15.0),
     ),
     "worker": PartSpec(
@@ -46,11 +48,10 @@ PARTS: Mapping[PartName, PartSpec] = {
     "api": PartSpec(
         "the API",
         needs=frozenset({"postgres", "s3", "prefect_server"}),
-        port=PortSpec("GALLERY_API_PORT", preferred=8000),
+        port=PortSpec(variable("api_port"), preferred=8000),
         after_set_up=True,
     ),
 }
 
 ALL_PARTS: tuple[PartName, ...] = tuple(PARTS)
-PORT_VARIABLES = tuple(part.port.variable for part in PARTS.values() if part.port is not None)
 STACK = StackSpec(NAMES, {name: PARTS[name] for name in ALL_PARTS})

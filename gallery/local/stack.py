@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import cast
 
 from gallery.local.credentials import Credentials
-from gallery.local.definition import ALL_PARTS, NAMES, PORT_VARIABLES, STACK, PartName
+from gallery.local.definition import ALL_PARTS, NAMES, STACK, PartName
 from gallery.local.info import StackInfo
 from gallery.local.plan import Plan, embedded
 from gallery.local.supervisor.files import make_private_folder
 from gallery.local.supervisor.parts import Part
 from gallery.local.supervisor.stack import Progress, Stack
 from gallery.local.supervisor.stopping import silent
+from gallery.settings import load_stack_settings
 
 
 class LocalStack:
@@ -62,7 +63,7 @@ class LocalStack:
         self._stack.start(
             embedded(STACK.with_needed(frozenset(parts)), self.environment),
             self._part,
-            {variable: self.environment.get(variable, "").strip() for variable in PORT_VARIABLES},
+            load_stack_settings(self.environment).ports(),
             attached=attached,
             progress=progress,
             set_up=set_up_servers if set_up is not None else None,
