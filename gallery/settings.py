@@ -155,7 +155,7 @@ S = TypeVar("S", bound=_EnvironmentSettings)
 
 
 class ProcessingSettings(_EnvironmentSettings):
-    """What the process stage alone needs: `gallery process` works with these and no server."""
+    """Settings of the process stage alone: `gallery process` works with these and no server."""
 
     styles_file: Path | None = Field(None, description="TOML file with the styles; else the built-in ones")
     max_pixels: int = Field(200_000_000, gt=0, description="largest image, in pixels (width times height)")
@@ -296,7 +296,7 @@ def _port(value: object) -> object:
 
 
 class ServingSettings(_EnvironmentSettings):
-    """Where `gallery serve` listens."""
+    """The address on which `gallery serve` listens."""
 
     api_host: str = "127.0.0.1"
     api_port: Annotated[int, BeforeValidator(_port)] = 8000
@@ -318,7 +318,7 @@ class ClientSettings(_EnvironmentSettings):
 
 
 class HistorySettings(_EnvironmentSettings):
-    """What readers of the history have beside the catalogue's own address."""
+    """The address at which analysts read the history."""
 
     analytics_database_url: SecretStr | None = Field(
         None, description="the catalogue for an analyst: postgresql://gallery_analyst:password@host/database"
@@ -326,10 +326,9 @@ class HistorySettings(_EnvironmentSettings):
 
 
 class StackSettings(_EnvironmentSettings):
-    """Where the local stack has its folder, and its ports.
+    """The folder and the ports of the local stack.
 
-    Ports are kept as they were given: they are checked when a part starts, and a wrong one keeps nobody from stopping
-    the stack.
+    Ports are kept as they were given and checked when the stack starts: a stack can be stopped even if one is wrong.
     """
 
     home: Path | None = Field(None, description="state of the local stack")

@@ -1,4 +1,4 @@
-"""What a command works on: the checkout, the local stack, or the servers that the environment names."""
+"""The target of a command: the checkout, the local stack, or the servers that the environment names."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def the_stack() -> LocalStack:
 
 
 def use_stack() -> None:
-    """If the environment names no catalogue, replace it with the local stack's, provided that runs."""
+    """If the environment names no catalogue and the local stack is running, replace it with the stack's environment."""
     if not names_catalogue() and (info := the_stack().info()) is not None:
         environment = info.process_environment(os.environ)
         os.environ.clear()

@@ -14,7 +14,7 @@ from gallery.errors import ConfigurationError
 from gallery.local.definition import NAMES
 from gallery.local.supervisor.files import read_private, write_private
 
-# Secrets that are made anew where somebody has taken them out of the file, or an older release had none.
+# Secrets that are generated again if the file lacks them: someone removed them, or an older release had none.
 RENEWED = frozenset({"analytics_password"})
 
 

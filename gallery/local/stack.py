@@ -33,7 +33,7 @@ class LocalStack:
 
     @property
     def started_here(self) -> bool:
-        """Whether `start` found nothing running, so that whoever called it has to stop the stack."""
+        """Whether `start` found nothing running: its caller then decides when the stack stops."""
         return self._stack.started_here
 
     def start(

@@ -85,7 +85,7 @@ PRIVACY: Mapping[str, Setting] = {
 
 
 def server_fixed(host: str, port: int, home: Path, database_url: str) -> Mapping[str, Setting]:
-    """What the embedded server must have: where it is, where its data lies, and who may talk to it."""
+    """Settings that the embedded server needs: its address, its database, and the origins that may call it."""
     url = f"http://{host}:{port}"
     return {
         **client_fixed(f"{url}/api", home),
@@ -98,7 +98,7 @@ def server_fixed(host: str, port: int, home: Path, database_url: str) -> Mapping
 
 
 def client_fixed(api_url: str, home: Path) -> Mapping[str, Setting]:
-    """What clients of the embedded server must have, of which it is one itself."""
+    """Settings that clients of the embedded server need; the server is a client of itself."""
     return {
         "PREFECT_API_URL": Setting(api_url, "no profile, and no other server, has a say"),
         "PREFECT_HOME": Setting(str(home / "prefect"), "~/.prefect and its profiles stay untouched"),

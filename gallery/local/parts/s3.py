@@ -73,7 +73,7 @@ class S3Server:
             "AWS_SECRET_ACCESS_KEY": self.credentials.s3_secret_key,
             "MINISTACK_REGION": REGION,
             # Objects and buckets are files, there after a SIGKILL. Bucket settings (CORS, lifecycle,
-            # notifications) are written at an orderly end only: `gallery setup` makes them anew.
+            # notifications) are written at an orderly end only: `gallery setup` makes them again.
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(self._folder / "objects"),
             "PERSIST_STATE": "1",

@@ -13,8 +13,8 @@ from gallery.local.supervisor.parts import Part
 
 POOL = "gallery"
 NAME = "local"
-# Prefect's worker takes a SIGTERM for a SIGINT. That signal is ignored, for good, by what a script starts with `&`, and
-# so by the programs which that starts: the worker would go on.
+# Prefect's worker turns SIGTERM into SIGINT. Programs that a script starts with `&` ignore SIGINT, and so do the
+# programs that they start: the worker would keep running.
 INTERRUPTIBLE = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from prefect.cli import app; app()"
 )

@@ -1,4 +1,4 @@
-"""Parts of a stack: what each one is, and how it runs."""
+"""Declarations of a stack and its parts, and the commands that the parts run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which TCP port of 127.0.0.1 a part listens on."""
+"""The choice of a part's TCP port on 127.0.0.1."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Stack:
 
     def __init__(self, folder: Path, spec: StackSpec, environment: Mapping[str, str] = os.environ) -> None:
         self.started_here = False
-        """Whether `start` found nothing running, so that whoever called it has to stop the stack."""
+        """Whether `start` found nothing running: its caller then decides when the stack stops."""
         self._home = Home(folder, spec.names)
         self._spec = spec
         self._environment = dict(environment)

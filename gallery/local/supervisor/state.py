@@ -1,4 +1,4 @@
-"""What a stack remembers between commands: its processes, its ports, and how to stop it."""
+"""The state of a stack between commands: its processes, its ports, and how to stop it."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from gallery.local.supervisor.processes import end, family, find
 
 
 def silent(_: str) -> None:
-    """Report progress to nobody."""
+    """Ignore progress messages."""
 
 
 def end_parts(

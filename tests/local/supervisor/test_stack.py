@@ -152,7 +152,7 @@ def test_a_failure_shows_the_log_and_stops_what_was_started(new_trial: Callable[
     assert trial.stack.running() == dict.fromkeys(ALL, False)
 
 
-def test_a_part_whose_neighbours_port_changes_is_started_again(new_trial: Callable[[], Trial]) -> None:
+def test_a_part_is_started_again_if_the_port_of_a_part_it_needs_changes(new_trial: Callable[[], Trial]) -> None:
     first = new_trial()
     first.start()
     before = first.stack.pids()

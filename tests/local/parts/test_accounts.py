@@ -16,8 +16,7 @@ import pytest
 
 from gallery.errors import ConfigurationError
 from gallery.local.stack import LocalStack
-
-from .conftest import PROJECT, clean_environment
+from tests.conftest import PROJECT, clean_environment
 
 NOBODY = 65534
 DAEMON = 1

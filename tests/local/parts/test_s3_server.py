@@ -16,8 +16,7 @@ from botocore.exceptions import ClientError
 
 from gallery.local.info import StackInfo
 from gallery.local.stack import LocalStack
-
-from .conftest import PROJECT, clean_environment
+from tests.conftest import PROJECT, clean_environment
 
 BUCKET = "guarded"
 
