@@ -16,8 +16,8 @@ from gallery.catalogue.connect import connect
 from gallery.errors import ConfigurationError
 from gallery.local.info import StackInfo
 from gallery.local.set_up import set_up_stack
+from gallery.local.stack import LocalStack
 from gallery.local.supervisor.environments import without
-from gallery.local.supervisor.stack import LocalStack
 from gallery.settings import load_settings
 from gallery.storage.s3 import Storage
 

@@ -1,7 +1,10 @@
 """All settings, read from the environment when asked for, never at import.
 
-Every name has the prefix `GALLERY_`. A secret may instead be given as a file that holds it, with
-`_FILE` behind the name (the convention of container secrets): `GALLERY_API_KEYS_FILE=/run/secrets/keys`.
+This is the only module that reads variables with the prefix `GALLERY_`. There is one model per reader: the process
+stage, the pipeline and its API, `gallery serve`, clients of the API, readers of the history, and the local stack.
+
+A variable that is empty counts as not set. A secret may instead be given as a file that holds it, with `_FILE` behind
+the name (the convention of container secrets): `GALLERY_API_KEYS_FILE=/run/secrets/keys`.
 AWS credentials and the region come from boto3's own chain.
 """
 
@@ -33,11 +36,42 @@ from sqlalchemy.exc import ArgumentError
 from gallery.errors import ConfigurationError
 
 PREFIX = "GALLERY_"
-SECRETS = ("DATABASE_URL", "API_KEYS", "WEBHOOK_SECRETS", "CALLBACK_SECRET", "ALERT_SECRET", "ANALYTICS_PASSWORD")
+# Settings that may be given as a file.
+SECRETS = frozenset(
+    {
+        "database_url",
+        "analytics_database_url",
+        "analytics_password",
+        "api_keys",
+        "webhook_secrets",
+        "callback_secret",
+        "alert_secret",
+    }
+)
 MIB = 1024 * 1024
 # How long a cached result of the process stage is good for. The sweep's grace must be longer or the same, so that
 # no cached result outlives the objects it speaks of.
 CACHE_DAYS = 2
+
+
+def variable(name: str) -> str:
+    """The environment variable of the setting `name`."""
+    return PREFIX + name.upper()
+
+
+def _given(environment: Mapping[str, str], name: str) -> str | None:
+    """The setting `name` as it was given, in its variable or in a file; None if it was not."""
+    if value := environment.get(variable(name), "").strip():
+        return value
+    file_variable = variable(name) + "_FILE"
+    if name not in SECRETS or not (file := environment.get(file_variable)):
+        return None
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigurationError(f"{file_variable}: cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{file_variable}: {file} is not a text file in UTF-8") from None
 
 
 def _byte_count(value: object) -> object:
@@ -88,38 +122,14 @@ def _check_webhook_secret(value: SecretStr) -> SecretStr:
     return value
 
 
-S = TypeVar("S", bound="ProcessingSettings")
-
-
-class ProcessingSettings(BaseSettings):
-    """What the process stage alone needs: `gallery process` works with these and no server."""
+class _EnvironmentSettings(BaseSettings):
+    """Settings that are read with `from_environment`, and in no other way."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
-    styles_file: Path | None = Field(None, description="TOML file with the styles; else the built-in ones")
-    max_pixels: int = Field(200_000_000, gt=0, description="largest image, in pixels (width times height)")
-    max_file_bytes: ByteCount = Field(200 * MIB, description="largest file, in bytes or like 200MiB")
-    memory_budget: ByteCount = Field(
-        1024 * MIB, description="memory for decoded pixels of one run, in bytes or like 1GiB"
-    )
-    processors: int = Field(
-        default_factory=lambda: os.cpu_count() or 1, gt=0, description="decoder subprocesses of a run"
-    )
-
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        values: dict[str, object] = {}
-        for name in cls.model_fields:
-            key = PREFIX + name.upper()
-            if (value := environment.get(key, "").strip()) != "":
-                values[name] = value
-            elif name.upper() in SECRETS and (file := environment.get(key + "_FILE")):
-                try:
-                    values[name] = Path(file).read_text(encoding="utf-8").strip()
-                except OSError as error:
-                    raise ConfigurationError(f"{key}_FILE: cannot read {file}: {error.strerror}") from error
-                except UnicodeDecodeError:
-                    raise ConfigurationError(f"{key}_FILE: {file} is not a text file in UTF-8") from None
+        values = {name: value for name in cls.model_fields if (value := _given(environment, name)) is not None}
         if (
             "s3_endpoint_url" in cls.model_fields
             and "s3_endpoint_url" not in values
@@ -139,6 +149,23 @@ class ProcessingSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         # One reader of the environment, `from_environment`, so that tests can hand in their own.
         return (init_settings,)
+
+
+S = TypeVar("S", bound=_EnvironmentSettings)
+
+
+class ProcessingSettings(_EnvironmentSettings):
+    """Settings of the process stage alone: `gallery process` works with these and no server."""
+
+    styles_file: Path | None = Field(None, description="TOML file with the styles; else the built-in ones")
+    max_pixels: int = Field(200_000_000, gt=0, description="largest image, in pixels (width times height)")
+    max_file_bytes: ByteCount = Field(200 * MIB, description="largest file, in bytes or like 200MiB")
+    memory_budget: ByteCount = Field(
+        1024 * MIB, description="memory for decoded pixels of one run, in bytes or like 1GiB"
+    )
+    processors: int = Field(
+        default_factory=lambda: os.cpu_count() or 1, gt=0, description="decoder subprocesses of a run"
+    )
 
 
 class Settings(ProcessingSettings):
@@ -208,7 +235,6 @@ class Settings(ProcessingSettings):
         min_length=12,
         description="password of the analysts' database role gallery_analyst, which `gallery setup` makes",
     )
-    home: Path = Field(Path(".gallery"), description="state of the local stack")
 
     @field_validator("database_url")
     @classmethod
@@ -263,6 +289,76 @@ class Settings(ProcessingSettings):
         return self.database_url.get_secret_value()
 
 
+def _port(value: object) -> object:
+    if isinstance(value, str) and not (value.isdecimal() and 0 < int(value) < 65536):
+        raise ValueError("must be a port's number, 1 to 65535")
+    return value
+
+
+class ServingSettings(_EnvironmentSettings):
+    """The address on which `gallery serve` listens."""
+
+    api_host: str = "127.0.0.1"
+    api_port: Annotated[int, BeforeValidator(_port)] = 8000
+
+
+class ClientSettings(_EnvironmentSettings):
+    """The API that the client commands talk to; without either, they talk to the local stack's."""
+
+    api_url: str | None = Field(None, description="address of the API")
+    api_key: SecretStr | None = Field(None, description="one of the keys in the API's own settings")
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.api_url is None) != (self.api_key is None):
+            raise PydanticCustomError(
+                "client", "GALLERY_API_URL and GALLERY_API_KEY belong together: set both, or neither"
+            )
+        return self
+
+
+class HistorySettings(_EnvironmentSettings):
+    """The address at which analysts read the history."""
+
+    analytics_database_url: SecretStr | None = Field(
+        None, description="the catalogue for an analyst: postgresql://gallery_analyst:password@host/database"
+    )
+
+
+class StackSettings(_EnvironmentSettings):
+    """The folder and the ports of the local stack.
+
+    Ports are kept as they were given and checked when the stack starts: a stack can be stopped even if one is wrong.
+    """
+
+    home: Path | None = Field(None, description="state of the local stack")
+    postgres_port: str | None = Field(None, description="port of the embedded PostgreSQL")
+    s3_port: str | None = Field(None, description="port of the embedded S3 server")
+    prefect_port: str | None = Field(None, description="port of the embedded Prefect server")
+    api_port: str | None = Field(None, description="port of the API")
+
+    def ports(self) -> dict[str, str | None]:
+        """The configured ports by variable; None for a port that is not configured."""
+        return {variable(name): getattr(self, name) for name in type(self).model_fields if name.endswith("_port")}
+
+
+class InheritedSettings(_EnvironmentSettings):
+    """The settings of `Settings` that the local stack takes over from whoever starts it.
+
+    They are kept as they were given: the processes that the stack hands them to check them.
+    """
+
+    database_url: str | None = Field(None, repr=False)
+    s3_endpoint_url: str | None = None
+    uploads_bucket: str | None = None
+    library_bucket: str | None = None
+    scratch_dir: str | None = None
+    cors_origins: str | None = None
+    api_keys: str | None = Field(None, repr=False)
+    webhook_secrets: str | None = Field(None, repr=False)
+    analytics_password: str | None = Field(None, repr=False)
+
+
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read and check all settings, from `environment` or the process's own.
 
@@ -276,6 +372,43 @@ def load_processing_settings(environment: Mapping[str, str] | None = None) -> Pr
     return _load(ProcessingSettings, environment)
 
 
+def load_serving_settings(environment: Mapping[str, str] | None = None) -> ServingSettings:
+    """As `load_settings`, for the address of the API."""
+    return _load(ServingSettings, environment)
+
+
+def load_client_settings(environment: Mapping[str, str] | None = None) -> ClientSettings:
+    """As `load_settings`, for clients of the API."""
+    return _load(ClientSettings, environment)
+
+
+def load_stack_settings(environment: Mapping[str, str] | None = None) -> StackSettings:
+    """As `load_settings`, for the local stack's folder and ports."""
+    return _load(StackSettings, environment)
+
+
+def load_inherited_settings(environment: Mapping[str, str] | None = None) -> InheritedSettings:
+    """As `load_settings`, for what the local stack takes over. Nothing is checked yet."""
+    return _load(InheritedSettings, environment)
+
+
+def names_catalogue(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether the environment says where the catalogue is, in the variable or with a file."""
+    given = os.environ if environment is None else environment
+    return any(given.get(name) for name in (variable("database_url"), variable("database_url") + "_FILE"))
+
+
+def history_database_url(environment: Mapping[str, str] | None = None) -> str | None:
+    """The address at which to read the history: an analyst's, else the catalogue's own, else None.
+
+    Raises `ConfigurationError` for a file that cannot be read; the catalogue's is not read if there is an analyst's.
+    """
+    analyst = _load(HistorySettings, environment).analytics_database_url
+    if analyst is not None and analyst.get_secret_value():
+        return analyst.get_secret_value()
+    return _given(os.environ if environment is None else environment, "database_url") or None
+
+
 def _load(kind: type[S], environment: Mapping[str, str] | None) -> S:
     try:
         return kind.from_environment(os.environ if environment is None else environment)
@@ -283,14 +416,14 @@ def _load(kind: type[S], environment: Mapping[str, str] | None) -> S:
         raise ConfigurationError("; ".join(_explain(kind, problem) for problem in error.errors())) from None
 
 
-def _explain(kind: type[ProcessingSettings], problem: Any) -> str:
+def _explain(kind: type[_EnvironmentSettings], problem: Any) -> str:
     if not problem["loc"]:  # about several settings together; the message names them
         return str(problem["msg"])
     name = str(problem["loc"][0])
-    variable = PREFIX + name.upper()
     meaning = kind.model_fields[name].description
     if problem["type"] == "missing":
-        also = f" (or {variable}_FILE)" if name.upper() in SECRETS else ""
-        return f"{variable}{also} is not set: {meaning}"
+        also = f" (or {variable(name)}_FILE)" if name in SECRETS else ""
+        return f"{variable(name)}{also} is not set: {meaning}"
     # Never echo the value: it may be a secret.
-    return f"{variable} is wrong: {problem['msg'].removeprefix('Value error, ')} ({meaning})"
+    wrong = f"{variable(name)} is wrong: {problem['msg'].removeprefix('Value error, ')}"
+    return f"{wrong} ({meaning})" if meaning else wrong

@@ -29,14 +29,14 @@ from xdist.workermanage import WorkerController
 from gallery.catalogue.connect import connect
 from gallery.catalogue.migrate import migrate
 from gallery.local.credentials import Credentials
+from gallery.local.definition import PARTS, PartName
 from gallery.local.info import StackInfo
-from gallery.local.parts.prefect_settings import NOBODYS_CERTIFICATE
+from gallery.local.parts.prefect_settings import NO_AUTHORITY
 from gallery.local.set_up import set_up_stack
-from gallery.local.supervisor.parts import ENDINGS, PartName
-from gallery.local.supervisor.ports import VARIABLES, is_free
+from gallery.local.stack import LocalStack
+from gallery.local.supervisor.ports import is_free
 from gallery.local.supervisor.processes import end
-from gallery.local.supervisor.stack import LocalStack
-from gallery.settings import Settings, load_settings
+from gallery.settings import Settings, load_settings, load_stack_settings
 from gallery.storage.s3 import Storage
 from tests.faulty_s3 import FaultyS3
 from tests.second_api import second_api  # noqa: F401 - a fixture
@@ -65,7 +65,7 @@ def free_ports() -> dict[str, str]:
     """
     start = 20_000 + 100 * (os.getpid() % 100)
     free = (port for port in itertools.count(start) if is_free(port))
-    return {variable: str(next(free)) for variable in VARIABLES.values()}
+    return {variable: str(next(free)) for variable in load_stack_settings({}).ports()}
 
 
 def clean_environment(**more: str) -> dict[str, str]:
@@ -91,7 +91,7 @@ class Servers:
     def restart(self, *parts: PartName, **changed: str) -> None:
         """Start what does not run; first end these parts, to start them with these settings changed."""
         for part in parts:
-            end([psutil.Process(self.pids[part])], ENDINGS[part], None)
+            end([psutil.Process(self.pids[part])], PARTS[part].ending, None)
         # To all but the S3 server itself, S3 is elsewhere: behind the proxy.
         LocalStack(self.home, PROJECT, clean_environment(**self.ports)).start(parts=["postgres", "s3"])
         LocalStack(self.home, PROJECT, {**self.given, **changed}).start()
@@ -243,7 +243,7 @@ def journeys(servers: Servers, engine: Engine, storage: Storage, tmp_path: Path)
 def pytest_configure() -> None:
     """Every server is on loopback: no proxy is asked, no client reads all public certificates (20 ms of CPU each)."""
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
-    os.environ["SSL_CERT_FILE"] = str(NOBODYS_CERTIFICATE)
+    os.environ["SSL_CERT_FILE"] = str(NO_AUTHORITY)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

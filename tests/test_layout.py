@@ -167,6 +167,61 @@ def test_every_entrypoint_loads_as_a_worker_loads_it(tmp_path: Path) -> None:
     assert len(called) >= 3
 
 
+VARIABLE = re.compile(r"GALLERY_[A-Z0-9_]+")
+# They mark the processes of a stack.
+NO_SETTINGS = frozenset({"GALLERY_STACK_TOKEN", "GALLERY_STACK_PART"})
+
+
+def read_variables(source: str) -> set[str]:
+    """The `GALLERY_` variables that a module names other than to write them: as a key of a dict, or to assign to it.
+
+    A name by itself is enough, for it may be read anywhere: `environment.get(name) for name in ("GALLERY_HOME",)`.
+    """
+    written: set[int] = set()
+    named: dict[int, str] = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Dict):
+            written.update(id(key) for key in node.keys)
+        elif isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+            written.add(id(node.slice))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and VARIABLE.fullmatch(node.value):
+            named[id(node)] = node.value
+    return {name for where, name in named.items() if where not in written} - NO_SETTINGS
+
+
+def test_settings_are_read_in_one_module() -> None:
+    settings = Path("gallery/settings.py")
+    assert settings in FILES
+    for file in FILES:
+        if file != settings:
+            assert read_variables((PROJECT / file).read_text(encoding="utf-8")) == set(), file
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        'os.environ["GALLERY_HOME"]',
+        'os.environ.get("GALLERY_HOME", "")',
+        'os.getenv("GALLERY_HOME")',
+        'environment.get("GALLERY_HOME")',
+        'environment.pop("GALLERY_HOME")',
+        '"GALLERY_HOME" in environment',
+        'NAME = "GALLERY_HOME"',
+        '[environment[name] for name in ("GALLERY_HOME",)]',
+        '{"GALLERY_HOME": environment["GALLERY_HOME"]}',
+    ],
+)
+def test_a_setting_read_elsewhere_is_found(statement: str) -> None:
+    assert read_variables(statement) == {"GALLERY_HOME"}
+
+
+def test_a_setting_may_be_written_and_mentioned_anywhere() -> None:
+    written = 'child = {"GALLERY_HOME": home}\nchild["GALLERY_API_PORT"] = port\ndel child["GALLERY_API_HOST"]\n'
+    assert (
+        read_variables(written + 'raise ConfigurationError("GALLERY_HOME: cannot make it; set GALLERY_HOME")') == set()
+    )
+
+
 def modules() -> list[str]:
     names = [module_name(file) for file in FILES]
     # Alembic loads these itself, within a migration.

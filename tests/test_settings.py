@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 
 from gallery.errors import ConfigurationError
-from gallery.settings import load_processing_settings, load_settings
+from gallery.settings import (
+    InheritedSettings,
+    Settings,
+    history_database_url,
+    load_client_settings,
+    load_inherited_settings,
+    load_processing_settings,
+    load_serving_settings,
+    load_settings,
+    load_stack_settings,
+    names_catalogue,
+)
 
 SECRET = "a-word-that-must-not-appear"
 KEY = "0123456789abcdef"
@@ -31,7 +42,7 @@ def test_what_is_not_required_has_the_documented_default() -> None:
     settings = load_settings(GOOD)
     assert settings.sqlalchemy_url == f"postgresql+psycopg://gallery:{SECRET}@db:5432/catalogue"
     assert (settings.max_pixels, settings.max_file_bytes) == (200_000_000, 200 * 1024 * 1024)
-    assert (settings.keep_replaced_days, str(settings.home)) == (0, ".gallery")
+    assert settings.keep_replaced_days == 0
     assert (settings.api_keys, settings.webhook_secrets, settings.s3_endpoint_url) == ([], [], None)
 
 
@@ -124,3 +135,69 @@ def test_only_what_is_handed_in_is_read(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_processing_needs_no_server() -> None:
     assert load_processing_settings({}).max_pixels == 200_000_000
+
+
+def test_the_api_is_served_on_loopback_unless_told_otherwise() -> None:
+    serving = load_serving_settings({})
+    assert (serving.api_host, serving.api_port) == ("127.0.0.1", 8000)
+    serving = load_serving_settings({"GALLERY_API_HOST": "0.0.0.0", "GALLERY_API_PORT": "80"})
+    assert (serving.api_host, serving.api_port) == ("0.0.0.0", 80)
+    for port in ("http", "0", "65536", "-1", "8.0"):
+        with pytest.raises(ConfigurationError) as error:
+            load_serving_settings({"GALLERY_API_PORT": port})
+        assert str(error.value) == "GALLERY_API_PORT is wrong: must be a port's number, 1 to 65535"
+
+
+def test_a_client_has_an_address_and_a_key_or_neither() -> None:
+    assert load_client_settings({}).api_url is None
+    api = {"GALLERY_API_URL": "http://api", "GALLERY_API_KEY": SECRET}
+    client = load_client_settings(api)
+    assert client.api_key is not None
+    assert (client.api_url, client.api_key.get_secret_value()) == ("http://api", SECRET)
+    assert SECRET not in repr(client)
+    for name, value in api.items():
+        with pytest.raises(ConfigurationError) as error:
+            load_client_settings({name: value})
+        assert str(error.value) == "GALLERY_API_URL and GALLERY_API_KEY belong together: set both, or neither"
+
+
+def test_the_history_is_read_at_the_analysts_address_before_the_catalogues(tmp_path: Path) -> None:
+    unreadable = {"GALLERY_DATABASE_URL_FILE": str(tmp_path / "none")}
+    assert history_database_url({}) is None
+    assert history_database_url({"GALLERY_DATABASE_URL": "own"}) == "own"
+    assert history_database_url({**unreadable, "GALLERY_ANALYTICS_DATABASE_URL": "analyst"}) == "analyst"
+    file = tmp_path / "url"
+    file.write_text("analyst\n")
+    named = {"GALLERY_DATABASE_URL": "own", "GALLERY_ANALYTICS_DATABASE_URL_FILE": str(file)}
+    assert history_database_url(named) == "analyst"
+    file.write_text("")
+    assert history_database_url(named) == "own"
+    with pytest.raises(ConfigurationError, match=r"^GALLERY_DATABASE_URL_FILE: cannot read "):
+        history_database_url(unreadable)
+
+
+def test_a_catalogue_is_named_in_the_variable_or_with_a_file() -> None:
+    assert not names_catalogue({"GALLERY_DATABASE_URL": "", "GALLERY_ANALYTICS_DATABASE_URL": "analyst"})
+    assert names_catalogue({"GALLERY_DATABASE_URL": "own"})
+    assert names_catalogue({"GALLERY_DATABASE_URL_FILE": "/run/secrets/url"})
+
+
+def test_the_local_stack_is_described_by_its_folder_and_ports() -> None:
+    assert load_stack_settings({}).home is None
+    assert load_stack_settings({"GALLERY_HOME": "there"}).home == Path("there")
+    # A wrong port is refused when the part starts, so that the stack can be stopped all the same.
+    assert load_stack_settings({"GALLERY_S3_PORT": " http "}).ports() == {
+        "GALLERY_POSTGRES_PORT": None,
+        "GALLERY_S3_PORT": "http",
+        "GALLERY_PREFECT_PORT": None,
+        "GALLERY_API_PORT": None,
+    }
+
+
+def test_what_the_local_stack_takes_over_is_not_checked_there(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("not a key\n")
+    given = load_inherited_settings({"GALLERY_API_KEYS_FILE": str(file), "AWS_ENDPOINT_URL_S3": "nowhere"})
+    assert (given.api_keys, given.s3_endpoint_url, given.database_url) == ("not a key", "nowhere", None)
+    assert "not a key" not in repr(given)
+    assert InheritedSettings.model_fields.keys() <= Settings.model_fields.keys()

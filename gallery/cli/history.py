@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gallery.cli.target import the_stack
+from gallery.cli.target import the_history, use_stack
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from gallery.history.questions import Report
     from gallery.history.source import Table
-    from gallery.settings import Settings
 
 app = typer.Typer(invoke_without_command=True)
 Gallery = Annotated[str | None, typer.Option("--gallery", help="One gallery alone.")]
@@ -62,7 +60,7 @@ def history(
     from gallery.history.source import open_history
 
     filters = questions.Filters(gallery, questions.parse_time(since), questions.parse_time(until), state, limit)
-    with open_history(_database_url()) as source:
+    with open_history(the_history()) as source:
         table = questions.runs(source, filters) if runs else questions.uploads(source, filters)
     _show("runs" if runs else "uploads", table, RUN_COLUMNS if runs else UPLOAD_COLUMNS, as_json, as_csv)
 
@@ -77,8 +75,10 @@ def prune(
     from gallery.catalogue.connect import connect
     from gallery.catalogue.retention import prune_history
     from gallery.history.questions import parse_time
+    from gallery.settings import load_settings
 
-    settings = _settings()
+    use_stack()
+    settings = load_settings()
     day = parse_time(before) or datetime.now(UTC) - timedelta(days=settings.history_days)
     engine = connect(settings, application="gallery-prune", connections=1)
     pruned = prune_history(engine, day.astimezone(UTC).date(), dry_run=dry_run)
@@ -105,7 +105,7 @@ def failures(
     from gallery.history.source import open_history
 
     filters = questions.Filters(gallery, questions.parse_time(since), questions.parse_time(until), state, limit)
-    with open_history(_database_url()) as source:
+    with open_history(the_history()) as source:
         table = questions.failures(source, filters)
     _show("failures", table, FAILURE_COLUMNS, as_json, as_csv)
 
@@ -127,7 +127,7 @@ def report(
     from gallery.history.source import open_history
 
     filters = questions.Filters(gallery, questions.parse_time(since), questions.parse_time(until), None, limit)
-    with open_history(_database_url()) as source:
+    with open_history(the_history()) as source:
         found = questions.report(source, filters)
     if out is not None:
         from gallery.history.page import render_page
@@ -170,28 +170,3 @@ def _console() -> Console:
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
-
-
-def _database_url() -> str:
-    """GALLERY_ANALYTICS_DATABASE_URL; else what the catalogue's own settings say; else the local stack."""
-    from gallery.errors import GalleryError
-    from gallery.local.supervisor.environments import secret
-
-    for name in ("GALLERY_ANALYTICS_DATABASE_URL", "GALLERY_DATABASE_URL"):
-        if url := secret(os.environ, name):
-            return url
-    info = the_stack().info()
-    if info is None:
-        raise GalleryError(
-            "no history to read: start the local stack with `gallery up`, or set GALLERY_ANALYTICS_DATABASE_URL"
-        )
-    return info.analytics_database_url or info.database_url
-
-
-def _settings() -> Settings:
-    """The catalogue's settings; without any, the local stack's."""
-    from gallery.local.supervisor.environments import secret
-    from gallery.settings import load_settings
-
-    info = None if secret(os.environ, "GALLERY_DATABASE_URL") else the_stack().info()
-    return load_settings(info.process_environment(os.environ) if info else None)

@@ -14,9 +14,9 @@ import typer
 from rich.console import Console
 
 from gallery.cli import history
-from gallery.cli.target import the_project, the_stack
-from gallery.errors import ConfigurationError, GalleryError
-from gallery.settings import load_processing_settings, load_settings
+from gallery.cli.target import the_api, the_project, the_stack, use_stack
+from gallery.errors import GalleryError
+from gallery.settings import load_processing_settings, load_serving_settings, load_settings
 
 if TYPE_CHECKING:
     from gallery.client.upload import IngestResult
@@ -90,7 +90,7 @@ def ingest(
     from gallery.client.progress import progress_on
     from gallery.client.upload import ingest_folder
 
-    with GalleryClient(*_api()) as client, progress_on(quiet=as_json) as progress:
+    with GalleryClient(*the_api()) as client, progress_on(quiet=as_json) as progress:
         _print_result(ingest_folder(client, folder, gallery, progress), as_json=as_json)
 
 
@@ -104,7 +104,7 @@ def retry(upload: Annotated[str, typer.Argument(help="The upload's id.")], as_js
     from gallery.client.progress import progress_on
     from gallery.client.upload import retry_upload
 
-    with GalleryClient(*_api()) as client, progress_on(quiet=as_json) as progress:
+    with GalleryClient(*the_api()) as client, progress_on(quiet=as_json) as progress:
         _print_result(retry_upload(client, upload, progress), as_json=as_json)
 
 
@@ -147,9 +147,7 @@ def process(
 @app.command()
 def serve() -> None:
     """Run the API alone, on GALLERY_API_HOST (default 127.0.0.1) and GALLERY_API_PORT (default 8000)."""
-    port = os.environ.get("GALLERY_API_PORT", "8000")
-    if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ConfigurationError("GALLERY_API_PORT is wrong: must be a port's number, 1 to 65535")
+    address = load_serving_settings()
     settings = load_settings()
 
     import uvicorn
@@ -157,11 +155,10 @@ def serve() -> None:
     from gallery.api.app import create_app
     from gallery.api.logs import logging_config
 
-    host = os.environ.get("GALLERY_API_HOST", "127.0.0.1")
     uvicorn.run(
         create_app(settings),
-        host=host,
-        port=int(port),
+        host=address.api_host,
+        port=address.api_port,
         access_log=False,
         server_header=False,
         log_config=logging_config(),
@@ -209,7 +206,7 @@ def check(as_json: AsJson = False) -> None:
     from dataclasses import asdict
 
     # Before Prefect is imported, which reads its settings then.
-    _use_stack()
+    use_stack()
     from gallery.cli.check import check as checks
 
     found = []
@@ -238,7 +235,7 @@ def sweep(
     """
     from gallery.sweep.run import sweep as sweep_now
 
-    _use_stack()
+    use_stack()
     findings = sweep_now(load_settings(), dry_run=not delete, grace_days=grace_days)
     print(json.dumps(findings.to_json()) if as_json else findings.to_markdown())
     raise typer.Exit(0 if findings.is_whole else 1)
@@ -269,30 +266,6 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 def _say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
-
-
-def _use_stack() -> None:
-    """Where the environment names no servers, go on with those of the local stack, if it runs."""
-    if not any(os.environ.get(name) for name in ("GALLERY_DATABASE_URL", "GALLERY_DATABASE_URL_FILE")):
-        info = the_stack().info()
-        if info is not None:
-            environment = info.process_environment(os.environ)
-            os.environ.clear()
-            os.environ.update(environment)
-
-
-def _api() -> tuple[str, str]:
-    url, key = os.environ.get("GALLERY_API_URL"), os.environ.get("GALLERY_API_KEY")
-    if url and key:
-        return url, key
-    if url or key:
-        raise ConfigurationError("GALLERY_API_URL and GALLERY_API_KEY belong together: set both, or neither")
-    info = the_stack().info()
-    if info is None:
-        raise GalleryError(
-            "no API to talk to: start the local stack with `gallery up`, or set GALLERY_API_URL and GALLERY_API_KEY"
-        )
-    return info.api_url, info.api_key
 
 
 if __name__ == "__main__":

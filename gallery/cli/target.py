@@ -1,4 +1,4 @@
-"""The checkout and the local stack that a command is about."""
+"""The target of a command: the checkout, the local stack, or the servers that the environment names."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gallery.errors import ConfigurationError
+from gallery.errors import ConfigurationError, GalleryError
+from gallery.settings import history_database_url, load_client_settings, load_stack_settings, names_catalogue
 
 if TYPE_CHECKING:
-    from gallery.local.supervisor.stack import LocalStack
+    from gallery.local.stack import LocalStack
 
 
 def the_project() -> Path:
@@ -22,8 +23,40 @@ def the_project() -> Path:
 
 def the_stack() -> LocalStack:
     """The stack in GALLERY_HOME, else in the checkout's `.gallery`."""
-    from gallery.local.supervisor.stack import LocalStack
+    from gallery.local.stack import LocalStack
 
-    home = os.environ.get("GALLERY_HOME")
     project = the_project()
-    return LocalStack(Path(home) if home else project / ".gallery", project)
+    return LocalStack(load_stack_settings().home or project / ".gallery", project)
+
+
+def use_stack() -> None:
+    """If the environment names no catalogue and the local stack is running, replace it with the stack's environment."""
+    if not names_catalogue() and (info := the_stack().info()) is not None:
+        environment = info.process_environment(os.environ)
+        os.environ.clear()
+        os.environ.update(environment)
+
+
+def the_api() -> tuple[str, str]:
+    """Address and key of the API: GALLERY_API_URL and GALLERY_API_KEY, else the local stack's."""
+    settings = load_client_settings()
+    if settings.api_url is not None and settings.api_key is not None:
+        return settings.api_url, settings.api_key.get_secret_value()
+    info = the_stack().info()
+    if info is None:
+        raise GalleryError(
+            "no API to talk to: start the local stack with `gallery up`, or set GALLERY_API_URL and GALLERY_API_KEY"
+        )
+    return info.api_url, info.api_key
+
+
+def the_history() -> str:
+    """The database with the history: as `history_database_url` has it, else the local stack's."""
+    if url := history_database_url():
+        return url
+    info = the_stack().info()
+    if info is None:
+        raise GalleryError(
+            "no history to read: start the local stack with `gallery up`, or set GALLERY_ANALYTICS_DATABASE_URL"
+        )
+    return info.analytics_database_url or info.database_url

@@ -19,7 +19,7 @@ from gallery.client.upload import IngestResult, ingest_folder
 from gallery.demo.photographs import broken_position, make_gallery, photograph_name, rotated_position
 from gallery.local.info import StackInfo
 from gallery.local.set_up import set_up_stack
-from gallery.local.supervisor.stack import LocalStack
+from gallery.local.stack import LocalStack
 from gallery.models import FINAL_STATES
 
 MEGAPIXELS = 12.0

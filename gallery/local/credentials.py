@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Self
 
 from gallery.errors import ConfigurationError
+from gallery.local.definition import NAMES
 from gallery.local.supervisor.files import read_private, write_private
 
-# Secrets that are made anew where somebody has taken them out of the file, or an older release had none.
+# Secrets that are generated again if the file lacks them: someone removed them, or an older release had none.
 RENEWED = frozenset({"analytics_password"})
 
 
@@ -52,10 +53,10 @@ class Credentials:
 
         Raises `ConfigurationError` where it cannot be read or is not whole.
         """
-        text = read_private(file)
+        text = read_private(file, NAMES.home_variable)
         if text is None:
             created = cls()
-            write_private(file, json.dumps(asdict(created), indent=2) + "\n")
+            write_private(file, json.dumps(asdict(created), indent=2) + "\n", NAMES.home_variable)
             return created
         try:
             stored = json.loads(text)
@@ -66,5 +67,5 @@ class Credentials:
                 "(which deletes the local stack's data)"
             ) from None
         if not stored.keys() >= RENEWED:
-            write_private(file, json.dumps(asdict(loaded), indent=2) + "\n")
+            write_private(file, json.dumps(asdict(loaded), indent=2) + "\n", NAMES.home_variable)
         return loaded

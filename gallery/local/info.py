@@ -1,4 +1,4 @@
-"""Where a running stack is and how to get in: what `gallery status --json` prints."""
+"""Addresses and keys of a running stack, as `gallery status --json` prints them."""
 
 from __future__ import annotations
 

@@ -1,15 +1,17 @@
-"""What a stack consists of: which parts are embedded, which are elsewhere, and everybody's addresses."""
+"""The stack as it should be: which parts are embedded, which are elsewhere, and the addresses of both."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
 from gallery.catalogue.analyst import ROLE
 from gallery.local.credentials import Credentials
+from gallery.local.definition import PartName
 from gallery.local.info import OTHER_AWS, OTHER_PREFECT, StackInfo
 from gallery.local.parts import prefect_settings
 from gallery.local.parts.api import api_part
@@ -17,33 +19,26 @@ from gallery.local.parts.postgres import Postgres
 from gallery.local.parts.prefect_server import PrefectServer
 from gallery.local.parts.s3 import REGION, S3Server
 from gallery.local.parts.worker import worker_part
-from gallery.local.supervisor.environments import secret
-from gallery.local.supervisor.parts import Part, PartName
+from gallery.local.supervisor.parts import Part
 from gallery.local.supervisor.ports import HOST
+from gallery.settings import InheritedSettings, load_inherited_settings
 
 UPLOADS_BUCKET, LIBRARY_BUCKET = "gallery-uploads", "gallery-library"
-
-
-def external_database_url(environment: Mapping[str, str]) -> str | None:
-    return secret(environment, "GALLERY_DATABASE_URL")
-
-
-def external_s3_url(environment: Mapping[str, str]) -> str | None:
-    return environment.get("GALLERY_S3_ENDPOINT_URL") or environment.get("AWS_ENDPOINT_URL_S3") or None
 
 
 def external_prefect_url(environment: Mapping[str, str]) -> str | None:
     return environment.get("PREFECT_API_URL") or None
 
 
-def embedded(parts: frozenset[PartName], environment: Mapping[str, str]) -> frozenset[PartName]:
+def embedded(parts: frozenset[str], environment: Mapping[str, str]) -> frozenset[str]:
     """Those of `parts` that the environment does not say to be elsewhere."""
-    elsewhere: set[PartName] = set()
-    if external_s3_url(environment):
+    inherited = load_inherited_settings(environment)
+    elsewhere: set[str] = set()
+    if inherited.s3_endpoint_url:
         elsewhere.add("s3")
     if external_prefect_url(environment):
         elsewhere.add("prefect_server")
-    if external_database_url(environment) and "prefect_server" not in parts - elsewhere:
+    if inherited.database_url and "prefect_server" not in parts - elsewhere:
         elsewhere.add("postgres")
     return parts - elsewhere
 
@@ -57,6 +52,10 @@ class Plan:
     environment: Mapping[str, str]
     credentials: Credentials
     ports: Mapping[str, int]
+
+    @cached_property
+    def inherited(self) -> InheritedSettings:
+        return load_inherited_settings(self.environment)
 
     @property
     def postgres(self) -> Postgres:
@@ -90,7 +89,8 @@ class Plan:
 
     def info(self, pids: Mapping[str, int]) -> StackInfo:
         outer, own = self.environment, self.credentials
-        s3_url, prefect_url = external_s3_url(outer), external_prefect_url(outer)
+        inherited, prefect_url = self.inherited, external_prefect_url(outer)
+        s3_url = inherited.s3_endpoint_url
         api_url = prefect_url or self.prefect_server.api_url
         return StackInfo(
             api_url=f"http://{HOST}:{self.ports['api']}",
@@ -103,20 +103,20 @@ class Plan:
             s3_endpoint_url=s3_url or self.s3.url,
             s3_access_key=outer.get("AWS_ACCESS_KEY_ID") if s3_url else own.s3_access_key,
             s3_secret_key=outer.get("AWS_SECRET_ACCESS_KEY") if s3_url else own.s3_secret_key,
-            uploads_bucket=outer.get("GALLERY_UPLOADS_BUCKET") or UPLOADS_BUCKET,
-            library_bucket=outer.get("GALLERY_LIBRARY_BUCKET") or LIBRARY_BUCKET,
+            uploads_bucket=inherited.uploads_bucket or UPLOADS_BUCKET,
+            library_bucket=inherited.library_bucket or LIBRARY_BUCKET,
             pids=pids,
             variables={**self._gallery_variables(), **self._aws_variables(), **self._prefect_variables()},
             dropped=(() if s3_url else OTHER_AWS) + (() if prefect_url else OTHER_PREFECT),
         )
 
     def _database_url(self) -> str:
-        return external_database_url(self.environment) or self.postgres.catalogue_url()
+        return self.inherited.database_url or self.postgres.catalogue_url()
 
     def _analytics_password(self) -> str | None:
-        """Of the analysts' role; None where the catalogue is elsewhere and nobody has said it."""
-        own = None if external_database_url(self.environment) else self.credentials.analytics_password
-        return secret(self.environment, "GALLERY_ANALYTICS_PASSWORD") or own
+        """Of the analysts' role; None where the catalogue is elsewhere and it was not given."""
+        own = None if self.inherited.database_url else self.credentials.analytics_password
+        return self.inherited.analytics_password or own
 
     def _analytics_url(self) -> str | None:
         if (password := self._analytics_password()) is None:
@@ -125,27 +125,27 @@ class Plan:
         return url.render_as_string(hide_password=False)
 
     def _gallery_variables(self) -> dict[str, str]:
-        outer, own = self.environment, self.credentials
+        inherited, own = self.inherited, self.credentials
         return {
             "GALLERY_HOME": str(self.home),
-            "GALLERY_SCRATCH_DIR": outer.get("GALLERY_SCRATCH_DIR") or str(self.home / "scratch"),
+            "GALLERY_SCRATCH_DIR": inherited.scratch_dir or str(self.home / "scratch"),
             "GALLERY_DATABASE_URL": self._database_url(),
             **({"GALLERY_ANALYTICS_PASSWORD": password} if (password := self._analytics_password()) else {}),
-            "GALLERY_S3_ENDPOINT_URL": external_s3_url(outer) or self.s3.url,
-            "GALLERY_UPLOADS_BUCKET": outer.get("GALLERY_UPLOADS_BUCKET") or UPLOADS_BUCKET,
-            "GALLERY_LIBRARY_BUCKET": outer.get("GALLERY_LIBRARY_BUCKET") or LIBRARY_BUCKET,
+            "GALLERY_S3_ENDPOINT_URL": inherited.s3_endpoint_url or self.s3.url,
+            "GALLERY_UPLOADS_BUCKET": inherited.uploads_bucket or UPLOADS_BUCKET,
+            "GALLERY_LIBRARY_BUCKET": inherited.library_bucket or LIBRARY_BUCKET,
             # The page at `/` is served by the API and sends its files to the S3 server, another origin.
             "GALLERY_CORS_ORIGINS": _joined(
                 f"http://{HOST}:{self.ports['api']},http://localhost:{self.ports['api']}",
-                outer.get("GALLERY_CORS_ORIGINS"),
+                inherited.cors_origins,
             ),
-            # The caller's own keys and secrets go on being accepted beside the generated ones.
-            "GALLERY_API_KEYS": _joined(f"local:{own.api_key}", secret(outer, "GALLERY_API_KEYS")),
-            "GALLERY_WEBHOOK_SECRETS": _joined(own.webhook_secret, secret(outer, "GALLERY_WEBHOOK_SECRETS")),
+            # The caller's own keys and secrets are still accepted beside the generated ones.
+            "GALLERY_API_KEYS": _joined(f"local:{own.api_key}", inherited.api_keys),
+            "GALLERY_WEBHOOK_SECRETS": _joined(own.webhook_secret, inherited.webhook_secrets),
         }
 
     def _aws_variables(self) -> dict[str, str]:
-        if external_s3_url(self.environment):
+        if self.inherited.s3_endpoint_url:
             names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION")
             return {name: self.environment[name] for name in names if name in self.environment}
         return {

@@ -18,7 +18,7 @@ def set_up_prefect(project: Path, environment: Mapping[str, str]) -> None:
 
 
 def set_up_stack(project: Path, environment: Mapping[str, str] = os.environ) -> Callable[[StackInfo], None]:
-    """What `LocalStack.start` calls once the servers are there: all of `gallery setup`."""
+    """The set-up step for `LocalStack.start`: all of `gallery setup`."""
 
     def set_up(info: StackInfo) -> None:
         _run([sys.executable, "-m", "gallery.cli", "setup"], project, info.process_environment(environment))

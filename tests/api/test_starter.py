@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from gallery.local.supervisor.http import answers
 from gallery.local.supervisor.ports import HOST
+from gallery.local.supervisor.readiness import answers
 from gallery.models import FINAL_STATES
 from tests.api.conftest import Api, runs_of
 from tests.conftest import PROJECT, Servers

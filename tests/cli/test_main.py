@@ -9,8 +9,8 @@ import psutil
 import psycopg
 import pytest
 
-from gallery.local.supervisor.processes import TOKEN_VARIABLE
-from gallery.local.supervisor.state import StackState
+from gallery.local.definition import NAMES
+from gallery.local.supervisor.home import Home
 from tests.command import error_of, gallery
 from tests.conftest import PARTNER_KEY, ROTATED_SECRET, Servers
 from tests.journeys import photo, write_folder
@@ -158,7 +158,7 @@ def test_no_secret_is_an_argument_of_a_process_or_stands_in_a_log(servers: Serve
     own = json.loads((servers.home / "credentials.json").read_text())
     secrets = {value for name, value in own.items() if name != "s3_access_key"} | {PARTNER_KEY, ROTATED_SECRET}
     assert len(secrets) >= 8
-    token = StackState.load(servers.home / "stack.json").token
+    token = Home(servers.home, NAMES).load().token
     arguments = [line for process in psutil.process_iter() for line in _arguments(process, token)]
     assert len(arguments) > 20
     assert [line for line in arguments if any(secret in line for secret in secrets)] == []
@@ -171,6 +171,6 @@ def test_no_secret_is_an_argument_of_a_process_or_stands_in_a_log(servers: Serve
 
 def _arguments(process: psutil.Process, token: str) -> list[str]:
     try:
-        return process.cmdline() if process.environ().get(TOKEN_VARIABLE) == token else []
+        return process.cmdline() if process.environ().get(NAMES.token_variable) == token else []
     except psutil.Error:
         return []

@@ -20,7 +20,7 @@ from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import ImageRow, UploadRow, VersionRow
 from gallery.client.upload import IngestResult
 from gallery.errors import GalleryError
-from gallery.local.supervisor.parts import PartName
+from gallery.local.definition import PartName
 from gallery.runs import LIMIT_NAME
 from gallery.storage.s3 import Storage
 from tests.conftest import Servers, runs_have

@@ -9,19 +9,25 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gallery.local.supervisor.processes import TOKEN_VARIABLE
-from gallery.local.supervisor.stack import LocalStack
+from gallery.local.definition import NAMES
+from gallery.local.stack import LocalStack
+from gallery.local.supervisor.home import Home
 from gallery.local.supervisor.state import StackState
 from tests.conftest import PROJECT, clean_environment
 
 
+def state_of(home: Path) -> StackState:
+    """The recorded state of the stack in `home`."""
+    return Home(home, NAMES).load()
+
+
 def processes_of(home: Path) -> list[psutil.Process]:
     """Every living process that carries the token of the stack in `home`."""
-    token = StackState.load(home / "stack.json").token
+    token = state_of(home).token
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(TOKEN_VARIABLE) == token:
+            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(NAMES.token_variable) == token:
                 found.append(process)
     return found
 

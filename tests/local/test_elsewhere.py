@@ -15,7 +15,7 @@ from gallery.client.api import GalleryClient
 from gallery.client.progress import NoProgress
 from gallery.client.upload import ingest_folder
 from gallery.local.set_up import set_up_stack
-from gallery.local.supervisor.stack import LocalStack
+from gallery.local.stack import LocalStack
 from gallery.settings import Settings
 from gallery.storage.bucket_rules import set_bucket_rules
 from tests.conftest import PROJECT, Servers, clean_environment

@@ -23,16 +23,15 @@ import psycopg
 import pytest
 
 from gallery.errors import ConfigurationError, GalleryError
+from gallery.local.definition import PARTS
 from gallery.local.info import StackInfo
 from gallery.local.parts import prefect_settings
-from gallery.local.supervisor.parts import PartName
-from gallery.local.supervisor.ports import choose_port
+from gallery.local.stack import LocalStack
+from gallery.local.supervisor.ports import PortSpec, choose_port
 from gallery.local.supervisor.processes import find
-from gallery.local.supervisor.stack import LocalStack
-from gallery.local.supervisor.state import StackState
 from tests.conftest import free_ports
 
-from .conftest import PROJECT, clean_environment, processes_of
+from .conftest import PROJECT, clean_environment, processes_of, state_of
 
 NewStack = Callable[..., LocalStack]
 STORES = ("postgres", "s3")
@@ -227,7 +226,7 @@ def test_sigkill_of_an_attached_starter_stops_everything(new_stack: NewStack) ->
     starter.kill()
     starter.communicate()
     wait_for(lambda: not processes_of(stack.home))
-    wait_for(lambda: not StackState.load(stack.home / "stack.json").processes)
+    wait_for(lambda: not state_of(stack.home).processes)
 
 
 def test_a_detached_stack_outlives_its_starter(new_stack: NewStack) -> None:
@@ -242,7 +241,7 @@ def test_a_detached_stack_outlives_its_starter(new_stack: NewStack) -> None:
 def test_orphans_of_a_part_that_died_are_ended(new_stack: NewStack) -> None:
     stack = new_stack()
     stack.start(parts=["s3"])
-    state = StackState.load(stack.home / "stack.json")
+    state = state_of(stack.home)
     # As a flow run whose worker was killed: in a session of its own, its parent gone.
     marks = {"GALLERY_STACK_TOKEN": state.token, "GALLERY_STACK_PART": "worker"}
     orphan = subprocess.Popen(["sleep", "600"], env={**os.environ, **marks}, start_new_session=True)
@@ -256,12 +255,12 @@ def test_a_recorded_pid_that_is_now_another_programs_is_left_alone(new_stack: Ne
     stack.stop()
     bystander = subprocess.Popen(["sleep", "600"])
     try:
-        state = StackState.load(stack.home / "stack.json")
+        state = state_of(stack.home)
         record = {"pid": bystander.pid, "created": psutil.Process(bystander.pid).create_time() - 60}
         (stack.home / "stack.json").write_text(
             json.dumps({"token": state.token, "ports": {}, "processes": {"s3": record}, "attachment": None})
         )
-        assert find(StackState.load(stack.home / "stack.json").processes["s3"]) is None
+        assert find(state_of(stack.home).processes["s3"]) is None
         stack.stop()
         assert bystander.poll() is None
     finally:
@@ -342,10 +341,11 @@ def test_a_port_that_is_taken_between_its_choice_and_its_use_is_replaced(
         chosen = iter([port])
         real = choose_port
 
-        def choose_taken_first(part: PartName, *arguments: Any, used: bool) -> int:
-            return (next(chosen, None) if part == "s3" else None) or real(part, *arguments, used=used)
+        def choose_taken_first(spec: PortSpec, *arguments: Any, used: bool) -> int:
+            is_s3 = spec == PARTS["s3"].port
+            return (next(chosen, None) if is_s3 else None) or real(spec, *arguments, used=used)
 
-        monkeypatch.setattr("gallery.local.supervisor.stack.choose_port", choose_taken_first)
+        monkeypatch.setattr("gallery.local.supervisor.starting.choose_port", choose_taken_first)
         messages: list[str] = []
         info = new_stack().start(parts=["s3"], progress=messages.append)
     assert f"port {port} for the S3 server was taken by another program meanwhile" in messages

@@ -23,7 +23,7 @@ CAPABILITY_BITS: Mapping[str, int] = {"dac_override": 1, "dac_read_search": 2}
 
 @dataclass(frozen=True)
 class Account:
-    """Whom a process runs as, and what to put in front of its command for that."""
+    """A user account, and the command prefix that runs a process under it."""
 
     uid: int
     gid: int

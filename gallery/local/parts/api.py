@@ -6,9 +6,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from gallery.local.supervisor.http import answers
 from gallery.local.supervisor.parts import Part
 from gallery.local.supervisor.ports import HOST
+from gallery.local.supervisor.readiness import answers
 
 
 def api_part(environment: Mapping[str, str], project: Path, port: int) -> Part:

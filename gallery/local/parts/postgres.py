@@ -20,6 +20,7 @@ from psycopg import sql
 
 from gallery.errors import ConfigurationError, GalleryError
 from gallery.local.credentials import Credentials
+from gallery.local.definition import NAMES
 from gallery.local.parts.accounts import Account, postgres_account
 from gallery.local.supervisor.files import write_private
 from gallery.local.supervisor.parts import Part
@@ -84,7 +85,7 @@ class Postgres:
             is_ready=self._is_ready,
             finish=self._create_databases,
             # After a SIGKILL of the server its backends take a moment to notice.
-            passing_failure="pre-existing shared memory block",
+            transient_failure="pre-existing shared memory block",
             start_seconds=60.0,
         )
 
@@ -106,7 +107,7 @@ class Postgres:
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
         try:
-            write_private(password_file, self.credentials.postgres_password + "\n")
+            write_private(password_file, self.credentials.postgres_password + "\n", NAMES.home_variable)
             if account.prefix:
                 os.chown(new, account.uid, account.gid)
                 os.chown(password_file, account.uid, account.gid)

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gallery.local.definition import NAMES
 from gallery.local.parts import prefect_settings
 from gallery.local.supervisor.environments import without
 from gallery.local.supervisor.files import make_private_folder
-from gallery.local.supervisor.http import answers
 from gallery.local.supervisor.parts import Part
 from gallery.local.supervisor.ports import HOST
+from gallery.local.supervisor.readiness import answers
 
 # Of a caller who otherwise works with another server.
 OTHER_SERVERS = ("PREFECT_PROFILE", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING")
@@ -52,4 +53,4 @@ class PrefectServer:
 
 
 def _make_folder(folder: Path) -> None:
-    make_private_folder(folder)
+    make_private_folder(folder, NAMES.home_variable)

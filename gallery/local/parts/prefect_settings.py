@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-# A certificate that certifies nobody, for clients that talk HTTP and read a file of certificates all the same.
-NOBODYS_CERTIFICATE = Path(__file__).with_name("nobody.pem")
+# A file of certificate authorities without any: its one certificate is expired, is no CA's, and its key was not kept.
+# For clients that read such a file although they talk plain HTTP.
+NO_AUTHORITY = Path(__file__).with_name("no_authority.pem")
 
 
 class Setting(NamedTuple):
@@ -84,7 +85,7 @@ PRIVACY: Mapping[str, Setting] = {
 
 
 def server_fixed(host: str, port: int, home: Path, database_url: str) -> Mapping[str, Setting]:
-    """What the embedded server must have: where it is, where its data lies, and who may talk to it."""
+    """Settings that the embedded server needs: its address, its database, and the origins that may call it."""
     url = f"http://{host}:{port}"
     return {
         **client_fixed(f"{url}/api", home),
@@ -97,12 +98,12 @@ def server_fixed(host: str, port: int, home: Path, database_url: str) -> Mapping
 
 
 def client_fixed(api_url: str, home: Path) -> Mapping[str, Setting]:
-    """What clients of the embedded server must have, of which it is one itself."""
+    """Settings that clients of the embedded server need; the server is a client of itself."""
     return {
         "PREFECT_API_URL": Setting(api_url, "no profile, and no other server, has a say"),
         "PREFECT_HOME": Setting(str(home / "prefect"), "~/.prefect and its profiles stay untouched"),
         "PREFECT_API_SSL_CERT_FILE": Setting(
-            str(NOBODYS_CERTIFICATE),
+            str(NO_AUTHORITY),
             "a file of certificates is read for HTTP, too: all public ones, 20 ms of CPU for each of 12 clients a run",
         ),
     }

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from gallery.errors import ConfigurationError
 from gallery.local.credentials import Credentials
+from gallery.local.definition import NAMES
 from gallery.local.supervisor.files import make_private_folder
-from gallery.local.supervisor.http import answers
 from gallery.local.supervisor.parts import Part
 from gallery.local.supervisor.ports import HOST
+from gallery.local.supervisor.readiness import answers
 
 REGION = "us-east-1"
 
@@ -53,9 +54,9 @@ class S3Server:
         return self.home / "s3"
 
     def _prepare(self) -> None:
-        make_private_folder(self._folder)
+        make_private_folder(self._folder, NAMES.home_variable)
         for name in ("objects", "state", "tmp"):
-            make_private_folder(self._folder / name)
+            make_private_folder(self._folder / name, NAMES.home_variable)
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -72,7 +73,7 @@ class S3Server:
             "AWS_SECRET_ACCESS_KEY": self.credentials.s3_secret_key,
             "MINISTACK_REGION": REGION,
             # Objects and buckets are files, there after a SIGKILL. Bucket settings (CORS, lifecycle,
-            # notifications) are written at an orderly end only: `gallery setup` makes them anew.
+            # notifications) are written at an orderly end only: `gallery setup` makes them again.
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(self._folder / "objects"),
             "PERSIST_STATE": "1",

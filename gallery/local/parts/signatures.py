@@ -1,8 +1,8 @@
 """AWS Signature Version 4 of a request's headers, verified.
 
 The rules: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html. The hash of the
-body is what the signed `x-amz-content-sha256` header says, not compared with the body: this decides who asks,
-and on 127.0.0.1 nobody stands in between.
+body is what the signed `x-amz-content-sha256` header says, not compared with the body: this identifies the
+sender, and on 127.0.0.1 no one can change a request on its way.
 """
 
 from __future__ import annotations

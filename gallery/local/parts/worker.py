@@ -7,13 +7,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from gallery.local.definition import NAMES
 from gallery.local.supervisor.files import make_private_folder
 from gallery.local.supervisor.parts import Part
 
 POOL = "gallery"
 NAME = "local"
-# Prefect's worker takes a SIGTERM for a SIGINT. That signal is ignored, for good, by what a script starts with `&`, and
-# so by the programs which that starts: the worker would go on.
+# Prefect's worker turns SIGTERM into SIGINT. Programs that a script starts with `&` ignore SIGINT, and so do the
+# programs that they start: the worker would keep running.
 INTERRUPTIBLE = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from prefect.cli import app; app()"
 )
@@ -46,7 +47,7 @@ def worker_part(environment: Mapping[str, str], project: Path, log: Path, tempor
 def _make_empty(folder: Path) -> None:
     # What a killed worker left there is of no use to the next.
     shutil.rmtree(folder, ignore_errors=True)
-    make_private_folder(folder)
+    make_private_folder(folder, NAMES.home_variable)
 
 
 def _read(log: Path) -> str:

@@ -1,11 +1,8 @@
-"""Small operations on environments, for processes that must not inherit everything."""
+"""Environments for processes that must not inherit everything."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-
-from gallery.errors import ConfigurationError
 
 LOOPBACK = ("127.0.0.1", "localhost")
 
@@ -22,16 +19,3 @@ def bypassing_proxies(environment: Mapping[str, str]) -> dict[str, str]:
     hosts = [host.strip() for host in listed.split(",") if host.strip()]
     joined = ",".join([*hosts, *(host for host in LOOPBACK if host not in hosts)])
     return {**environment, "NO_PROXY": joined, "no_proxy": joined}
-
-
-def secret(environment: Mapping[str, str], name: str) -> str | None:
-    """A variable that may also be given as a file, as in `gallery.settings`."""
-    if value := environment.get(name, "").strip():
-        return value
-    file = environment.get(f"{name}_FILE")
-    if not file:
-        return None
-    try:
-        return Path(file).read_text(encoding="utf-8").strip() or None
-    except OSError as error:
-        raise ConfigurationError(f"{name}_FILE: cannot read {file}: {error.strerror}") from error

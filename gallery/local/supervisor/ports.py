@@ -1,29 +1,29 @@
-"""Which TCP port of 127.0.0.1 a part listens on."""
+"""The choice of a part's TCP port on 127.0.0.1."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from dataclasses import dataclass
 
 from gallery.errors import ConfigurationError
-from gallery.local.supervisor.parts import TITLES, PartName
 
 HOST = "127.0.0.1"
 
-VARIABLES: Mapping[PartName, str] = {
-    "postgres": "GALLERY_POSTGRES_PORT",
-    "s3": "GALLERY_S3_PORT",
-    "prefect_server": "GALLERY_PREFECT_PORT",
-    "api": "GALLERY_API_PORT",
-}
 
-# Taken where they are free. 5432 is left to a PostgreSQL of the machine's own.
-PREFERRED: Mapping[PartName, int] = {"postgres": 5433, "s3": 9000, "prefect_server": 4200, "api": 8000}
+@dataclass(frozen=True)
+class PortSpec:
+    """How the port of a part is chosen."""
+
+    variable: str
+    """The setting that fixes it; for messages."""
+    preferred: int
+    """Taken if it is free and no other is configured."""
 
 
 def choose_port(
-    part: PartName,
-    environment: Mapping[str, str],
+    spec: PortSpec,
+    title: str,
+    configured: str | None,
     recorded: int | None,
     taken: frozenset[int] = frozenset(),
     *,
@@ -32,20 +32,19 @@ def choose_port(
     """The configured port, else the one used last time, else the preferred one, else any free one.
 
     A configured port that is not `used` now may be busy: it is where others will look for the part later.
-    Raises `ConfigurationError` where the configured port is no port, or is busy.
+    `title` is the part's name in messages.
+    Raises `ConfigurationError` if the configured port is not a port number, or is busy.
     """
-    variable = VARIABLES[part]
-    configured = environment.get(variable, "").strip()
     if configured:
         if not configured.isdigit() or not 0 < int(configured) < 65536:
-            raise ConfigurationError(f"{variable} is wrong: {configured!r} is not a port (1 to 65535)")
+            raise ConfigurationError(f"{spec.variable} is wrong: {configured!r} is not a port (1 to 65535)")
         if used and (int(configured) in taken or not is_free(int(configured))):
             raise ConfigurationError(
-                f"port {configured} for {TITLES[part]} is busy: another program listens on it; "
-                f"stop that one, or set {variable} to a free port or unset it"
+                f"port {configured} for {title} is busy: another program listens on it; "
+                f"stop that one, or set {spec.variable} to a free port or unset it"
             )
         return int(configured)
-    for port in (recorded, PREFERRED[part]):
+    for port in (recorded, spec.preferred):
         if port is not None and port not in taken and is_free(port):
             return port
     return _any_free_port(taken)

@@ -1,8 +1,7 @@
-"""Starting and ending the stack's processes. Nothing is ever ended by its name.
+"""Starting and ending the stack's processes. No process is ever ended by its name.
 
-A process is ours if its recorded pid is alive and was created when we recorded, or if its environment
-carries the stack's token. The second finds what the first cannot: children of a part that died, such as
-the flow runs of a killed worker (Prefect gives them sessions of their own).
+A process belongs to a part if its pid and creation time are the recorded ones, or if its environment carries the
+part's marks. The marks find what the record cannot: processes that a part left behind in sessions of their own.
 """
 
 from __future__ import annotations
@@ -19,9 +18,6 @@ from pathlib import Path
 import psutil
 
 from gallery.local.supervisor.parts import Ending
-
-TOKEN_VARIABLE = "GALLERY_STACK_TOKEN"  # noqa: S105 - the name of a variable
-PART_VARIABLE = "GALLERY_STACK_PART"
 
 # psutil derives creation times from the boot time, which a stepped clock shifts a little.
 SAME_CREATION_SECONDS = 2.0
@@ -85,39 +81,37 @@ def _is_alive(process: psutil.Process) -> bool:
     return False
 
 
-def family(record: Record | None, token: str, part: str) -> list[psutil.Process]:
-    """All processes of a part, parents before children: the recorded one, its descendants, its orphans."""
+def family(record: Record | None, marks: Mapping[str, str]) -> list[psutil.Process]:
+    """All processes of a part, parents before children: the recorded one, its descendants, its orphans.
+
+    `marks` are variables that only the environments of this part's processes have with these values.
+    """
     root = find(record)
     found = [root] if root else []
     with contextlib.suppress(psutil.NoSuchProcess):
         found += root.children(recursive=True) if root else []
     known = {process.pid for process in found}
-    orphans = [p for p in _marked(token, part) if p.pid not in known]
+    orphans = [p for p in _marked(marks) if p.pid not in known]
     return found + sorted(orphans, key=lambda process: process.create_time())
 
 
-def _marked(token: str, part: str) -> Iterable[psutil.Process]:
+def _marked(marks: Mapping[str, str]) -> Iterable[psutil.Process]:
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            environment = process.environ()
-            if (
-                environment.get(TOKEN_VARIABLE) == token
-                and environment.get(PART_VARIABLE) == part
-                and _is_alive(process)
-            ):
+            if marks.items() <= process.environ().items() and _is_alive(process):
                 process.create_time()  # kept by psutil, and checked before it sends a signal
                 yield process
 
 
 def listens(process: psutil.Process, port: int | None) -> bool:
-    """Whether it is `process` that listens on `port`, and not another program; True where that is hidden."""
+    """Whether it is `process` that listens on `port`, and not another program; True if that cannot be seen."""
     try:
         return port is None or any(
             connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
             for connection in process.net_connections("tcp")
         )
     except psutil.AccessDenied:
-        return True  # PostgreSQL under another account, in a container; its password tells
+        return True  # a server under another account, in a container; whether it is ready tells
     except psutil.NoSuchProcess:
         return False
 
@@ -125,7 +119,7 @@ def listens(process: psutil.Process, port: int | None) -> bool:
 def end(processes: Sequence[psutil.Process], ending: Ending, part: psutil.Process | None) -> None:
     """Ask the eldest of `processes` to end, wait, then end what is left, parents before children.
 
-    `part` is the part's own process. Where that is dead, those that it has left behind are the eldest, and are asked
+    `part` is the part's own process. If that is dead, the processes that it left behind are the eldest, and are asked
     before their children, too.
     """
     generations = _generations(processes)

@@ -1,23 +1,16 @@
-"""What the stack remembers in `GALLERY_HOME` between commands: processes, ports, and a lock."""
+"""The state of a stack between commands: its processes, its ports, and how to stop it."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import secrets
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import signal
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any, Self
 
-from gallery.errors import ConfigurationError
-from gallery.local.supervisor.files import read_private, write_private
+from gallery.local.supervisor.parts import Ending
 from gallery.local.supervisor.processes import Record
-
-LOCK_SECONDS = 180.0
 
 
 @dataclass(frozen=True)
@@ -25,16 +18,17 @@ class StackState:
     """The content of `stack.json`."""
 
     token: str = field(default_factory=lambda: secrets.token_hex(16))
-    """Marks this stack's processes: it stands in their environment, and their children's."""
+    """Marks this stack's processes: it is in their environment, and in their children's."""
     ports: dict[str, int] = field(default_factory=dict)
     processes: dict[str, Record] = field(default_factory=dict)
     attachment: str | None = None
-    """Names the watchdog that may stop this stack; None where it outlives its starter."""
+    """Identifies the watchdog that may stop this stack; None if it outlives its starter."""
+    endings: dict[str, Ending] = field(default_factory=dict)
+    """How each part is stopped, in start order, for the watchdog. Release 0.1.0 did not write this."""
 
     @classmethod
-    def load(cls, file: Path) -> Self:
-        """Read `file`; a fresh state where there is none or it is damaged."""
-        text = read_private(file)
+    def from_json(cls, text: str | None) -> Self:
+        """Parse the content of `stack.json`; a fresh state if there is none or it is damaged."""
         try:
             stored: dict[str, Any] = json.loads(text) if text else {}
             return cls(
@@ -42,50 +36,19 @@ class StackState:
                 ports={str(name): int(port) for name, port in stored["ports"].items()},
                 processes={str(name): Record(**record) for name, record in stored["processes"].items()},
                 attachment=stored.get("attachment"),
+                endings={str(name): _ending(ending) for name, ending in stored.get("endings", {}).items()},
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             return cls()
 
-    def save(self, file: Path) -> Self:
-        write_private(file, json.dumps(asdict(self), indent=2) + "\n")
-        return self
+    def to_json(self) -> str:
+        endings = {name: {**asdict(ending), "signal": ending.signal.name} for name, ending in self.endings.items()}
+        return json.dumps({**asdict(self), "endings": endings}, indent=2) + "\n"
 
     def with_process(self, name: str, record: Record | None) -> Self:
         others = {key: value for key, value in self.processes.items() if key != name}
         return replace(self, processes={**others, name: record} if record else others)
 
 
-@contextmanager
-def locked(file: Path, progress: Callable[[str], None]) -> Iterator[None]:
-    """Hold the stack's lock, so that two `gallery up` do not start everything twice.
-
-    The kernel frees it when its holder dies. Raises `ConfigurationError` where another command has
-    held it for 180 seconds.
-    """
-    try:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except PermissionError:
-        raise ConfigurationError(f"{file} belongs to another user; run as that user") from None
-    try:
-        _acquire(descriptor, file, progress)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _acquire(descriptor: int, file: Path, progress: Callable[[str], None]) -> None:
-    deadline = time.monotonic() + LOCK_SECONDS
-    told = False
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise ConfigurationError(
-                    f"another gallery command has held {file} for {LOCK_SECONDS:.0f} seconds; end it first"
-                ) from None
-            if not told:
-                progress("waiting for another gallery command to finish")
-                told = True
-            time.sleep(0.1)
+def _ending(stored: Mapping[str, Any]) -> Ending:
+    return Ending(signal.Signals[stored["signal"]], float(stored["seconds"]), bool(stored["children_first"]))

@@ -1,18 +1,23 @@
 """Stops an attached stack when the process that started it dies: `python -m gallery.local.supervisor.watchdog`.
 
-Its standard input is a pipe that the starter holds open. However the starter ends, also by SIGKILL, the
-kernel closes the pipe; unless `DETACH` came before, that means: stop the stack.
+Its standard input is a pipe that the starter holds open. However the starter ends, even by SIGKILL, the kernel closes
+the pipe. Unless the starter wrote `DETACH` before, the watchdog then stops the stack. How, is in the stack's folder.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from gallery.local.supervisor.environments import without
+from gallery.local.supervisor.home import Home
+from gallery.local.supervisor.parts import Names
+from gallery.local.supervisor.stopping import stop_attached
 
+MODULE = "gallery.local.supervisor.watchdog"
 DETACH = b"detach\n"
 
 
@@ -23,14 +28,14 @@ class Watchdog:
     process: subprocess.Popen[bytes]
 
     @classmethod
-    def start(cls, home: Path, attachment: str, environment: dict[str, str]) -> Watchdog:
+    def start(cls, home: Home, attachment: str, environment: Mapping[str, str]) -> Watchdog:
         """Watch over the stack in `home`, as long as it is the one started as `attachment`."""
-        log = (home / "logs" / "watchdog.log").open("wb")
+        log = home.log("watchdog").open("wb")
         with log:
             process = subprocess.Popen(  # noqa: S603 - our own command, no shell
-                [sys.executable, "-m", "gallery.local.supervisor.watchdog", str(home), attachment],
+                [sys.executable, "-m", MODULE, str(home.folder), attachment, *astuple(home.names)],
                 env=without(environment, ["PYTHONSAFEPATH"]),
-                cwd=Path(__file__).parents[3],  # where `gallery` can be imported from, installed or not
+                cwd=Path(__file__).parents[MODULE.count(".")],  # the folder to import `MODULE` from, installed or not
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -39,7 +44,7 @@ class Watchdog:
         return cls(process)
 
     def dismiss(self) -> None:
-        """Tell it to go without stopping anything, and wait until it has gone."""
+        """Tell it to exit without stopping anything, and wait until it has."""
         try:
             self.process.communicate(DETACH, timeout=30)
         except (BrokenPipeError, subprocess.TimeoutExpired):
@@ -48,11 +53,9 @@ class Watchdog:
 
 
 def main() -> None:
-    from gallery.local.supervisor.stack import LocalStack  # noqa: PLC0415 - stack.py imports this module
-
-    home, attachment = Path(sys.argv[1]), sys.argv[2]
+    folder, attachment, *names = sys.argv[1:]
     if sys.stdin.buffer.read() != DETACH:
-        LocalStack(home, home).stop(attachment=attachment)
+        stop_attached(Home(Path(folder), Names(*names)), attachment)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Asking a part of the stack whether it is ready, over HTTP."""
+"""Readiness probes for parts that serve HTTP."""
 
 from __future__ import annotations
 

@@ -15,9 +15,8 @@ import psutil
 import pytest
 
 from gallery.errors import ConfigurationError
-from gallery.local.supervisor.stack import LocalStack
-
-from .conftest import PROJECT, clean_environment
+from gallery.local.stack import LocalStack
+from tests.conftest import PROJECT, clean_environment
 
 NOBODY = 65534
 DAEMON = 1

@@ -15,9 +15,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from gallery.local.info import StackInfo
-from gallery.local.supervisor.stack import LocalStack
-
-from .conftest import PROJECT, clean_environment
+from gallery.local.stack import LocalStack
+from tests.conftest import PROJECT, clean_environment
 
 BUCKET = "guarded"
 

@@ -1,0 +1,98 @@
+"""Starting, stopping and describing the local stack."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import cast
+
+from gallery.local.credentials import Credentials
+from gallery.local.definition import ALL_PARTS, NAMES, STACK, PartName
+from gallery.local.info import StackInfo
+from gallery.local.plan import Plan, embedded
+from gallery.local.supervisor.files import make_private_folder
+from gallery.local.supervisor.parts import Part
+from gallery.local.supervisor.stack import Progress, Stack
+from gallery.local.supervisor.stopping import silent
+from gallery.settings import load_stack_settings
+
+
+class LocalStack:
+    """The stack whose state is in `home`, running the flows of `project`.
+
+    `environment` decides what is embedded and what is elsewhere: GALLERY_DATABASE_URL,
+    GALLERY_S3_ENDPOINT_URL or AWS_ENDPOINT_URL_S3, and PREFECT_API_URL name servers elsewhere.
+    """
+
+    def __init__(self, home: Path, project: Path, environment: Mapping[str, str] = os.environ) -> None:
+        self.home = home.absolute()
+        self.project = project.absolute()
+        self.environment = dict(environment)
+        self._stack = Stack(self.home, STACK, self.environment)
+
+    @property
+    def started_here(self) -> bool:
+        """Whether `start` found nothing running: its caller then decides when the stack stops."""
+        return self._stack.started_here
+
+    def start(
+        self,
+        attached: bool = False,
+        progress: Progress = silent,
+        parts: Iterable[PartName] = ALL_PARTS,
+        set_up: Callable[[StackInfo], None] | None = None,
+    ) -> StackInfo:
+        """Start those of `parts`, and of what they need, that are not running yet; return when all are ready.
+
+        `set_up` is called once the servers are ready, before worker and API start, unless both were running
+        already. `attached`: whatever this call starts is stopped when the calling process ends, however it ends;
+        a stack that was running before is not affected. If anything fails, what this call started is stopped.
+
+        Raises `ConfigurationError` for what the user can fix (a busy port, another user's folder), and
+        `GalleryError` with the end of its log for a part that does not start.
+        """
+        for folder in (self.home, self.home / "scratch"):
+            make_private_folder(folder, NAMES.home_variable)
+
+        def set_up_servers() -> None:
+            if set_up is not None:
+                progress("setting up buckets, tables, work pool and deployments")
+                set_up(self._info(self._stack.pids()))
+
+        self._stack.start(
+            embedded(STACK.with_needed(frozenset(parts)), self.environment),
+            self._part,
+            load_stack_settings(self.environment).ports(),
+            attached=attached,
+            progress=progress,
+            set_up=set_up_servers if set_up is not None else None,
+        )
+        return self._info(self._stack.pids())
+
+    def stop(self, progress: Progress = silent) -> None:
+        """End every process of the stack, whoever started it; its data stays."""
+        self._stack.stop(progress)
+
+    def detach(self) -> None:
+        """Let the stack outlive this process (`--keep`)."""
+        self._stack.detach()
+
+    def running(self) -> dict[str, bool]:
+        """Which parts' processes are alive."""
+        return self._stack.running()
+
+    def info(self) -> StackInfo | None:
+        """Where the running stack is; None if no part of it runs."""
+        pids = self._stack.pids()
+        return self._info(pids) if pids else None
+
+    def _info(self, pids: Mapping[str, int]) -> StackInfo:
+        return self._plan(self._stack.ports()).info(pids)
+
+    def _part(self, name: str, ports: Mapping[str, int]) -> Part:
+        return self._plan(ports).part(cast(PartName, name))
+
+    def _plan(self, ports: Mapping[str, int]) -> Plan:
+        credentials = Credentials.load(self.home / "credentials.json")
+        return Plan(self.home, self.project, self.environment, credentials, ports)
