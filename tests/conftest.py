@@ -104,11 +104,15 @@ class Servers:
         return info.pids
 
 
+def as_superuser(info: StackInfo, home: Path) -> psycopg.Connection:
+    """A connection to the stack's PostgreSQL that may do everything; each statement is a transaction."""
+    password = Credentials.load(home / "credentials.json").postgres_password
+    return psycopg.connect(make_conninfo(info.database_url, user="postgres", password=password), autocommit=True)
+
+
 def without_waiting_for_the_disk(info: StackInfo, home: Path) -> None:
     """What is committed outlives PostgreSQL's process, which tests kill, but not the machine, which they do not."""
-    password = Credentials.load(home / "credentials.json").postgres_password
-    superuser = make_conninfo(info.database_url, user="postgres", password=password)
-    with psycopg.connect(superuser, autocommit=True) as connection:
+    with as_superuser(info, home) as connection:
         connection.execute("ALTER SYSTEM SET fsync = off")
         connection.execute("ALTER SYSTEM SET full_page_writes = off")
         connection.execute("SELECT pg_reload_conf()")

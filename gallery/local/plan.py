@@ -44,7 +44,7 @@ def embedded(parts: frozenset[str], environment: Mapping[str, str]) -> frozenset
 
 
 @dataclass(frozen=True)
-class Plan:
+class StackPlan:
     """A stack as it should be, derived from its folder, its ports and the caller's environment."""
 
     home: Path

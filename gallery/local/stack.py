@@ -10,7 +10,7 @@ from typing import cast
 from gallery.local.credentials import Credentials
 from gallery.local.definition import ALL_PARTS, NAMES, STACK, PartName
 from gallery.local.info import StackInfo
-from gallery.local.plan import Plan, embedded
+from gallery.local.plan import StackPlan, embedded
 from gallery.local.supervisor.files import make_private_folder
 from gallery.local.supervisor.parts import Part
 from gallery.local.supervisor.stack import Progress, Stack
@@ -93,6 +93,6 @@ class LocalStack:
     def _part(self, name: str, ports: Mapping[str, int]) -> Part:
         return self._plan(ports).part(cast(PartName, name))
 
-    def _plan(self, ports: Mapping[str, int]) -> Plan:
+    def _plan(self, ports: Mapping[str, int]) -> StackPlan:
         credentials = Credentials.load(self.home / "credentials.json")
-        return Plan(self.home, self.project, self.environment, credentials, ports)
+        return StackPlan(self.home, self.project, self.environment, credentials, ports)

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy import Engine, select, text, update
 from sqlalchemy.engine import make_url
@@ -22,6 +23,7 @@ from gallery.catalogue.tables import EntryRow, ImageRow, OutboxRow, RenditionRow
 from gallery.models import Attempt, Deletion, Entry, EntryProblem, Outcome, ProcessedImage, Rendition, SaveReceipt
 from gallery.settings import Settings
 from gallery.timings import Timing
+from tests.conftest import Servers, as_superuser
 
 UPLOADS, LIBRARY = "uploads-bucket", "library-bucket"
 RECIPE, JUDGES = "recipe-one", "limits-one"
@@ -229,18 +231,15 @@ def deletions_of(receipt: SaveReceipt) -> set[tuple[str, str, str | None]]:
 
 
 @pytest.fixture(scope="session")
-def databases(engine: Engine, settings: Settings) -> Iterator[NewDatabase]:
+def databases(stores: Servers, engine: Engine, settings: Settings) -> Iterator[NewDatabase]:
     """Makes empty databases beside the stack's, and drops them in the end."""
     made: list[Engine] = []
 
-    def execute(statement: str) -> None:
-        # A connection each time: between two, a test may have killed the server and started it again.
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
-            admin.execute(text(statement))
-
     def make() -> Engine:
         name = f"scratch_{uuid4().hex[:8]}"
-        execute(f"CREATE DATABASE {name}")
+        # A connection each time: between two, a test may have killed the server and started it again.
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
+            admin.execute(text(f"CREATE DATABASE {name}"))
         url = make_url(settings.sqlalchemy_url).set(database=name).render_as_string(hide_password=False)
         own = settings.model_copy(update={"database_url": SecretStr(url)})
         made.append(connect(own, application="tests", connections=24))
@@ -248,9 +247,11 @@ def databases(engine: Engine, settings: Settings) -> Iterator[NewDatabase]:
 
     yield make
     for one in made:
-        name = one.url.database
         one.dispose()
-        execute(f"DROP DATABASE {name} WITH (FORCE)")
+    # Its owner may not end PostgreSQL's own processes, such as one that vacuums it just then.
+    with as_superuser(stores.info, stores.home) as admin:
+        for one in made:
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(one.url.database or "")))
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 
 from gallery.errors import ConfigurationError
 from gallery.local.credentials import Credentials
-from gallery.local.plan import Plan
+from gallery.local.plan import StackPlan
 
 PORTS = {"postgres": 5432, "s3": 9000, "prefect_server": 4200, "api": 8000}
 
@@ -45,7 +45,7 @@ def test_analysts_have_an_address_where_their_password_is_known(tmp_path: Path) 
     }
 
     def address(**environment: str) -> str | None:
-        return Plan(tmp_path, tmp_path, environment, own, PORTS).info({}).analytics_database_url
+        return StackPlan(tmp_path, tmp_path, environment, own, PORTS).info({}).analytics_database_url
 
     embedded = "127.0.0.1:5432/catalogue"
     assert address() == f"postgresql://gallery_analyst:{own.analytics_password}@{embedded}"
