@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Beside the wheel: a Python that has it first in its path uses it.
 SIMD := .pillow-simd
 
-.PHONY: demo test bench simd lint types fmt check lock clean help
+.PHONY: demo test unit bench simd lint types fmt check lock clean help
 
 help: ## What there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -23,6 +23,9 @@ demo: $(STAMP) ## A gallery through everything, on embedded parts; then stop it 
 
 test: $(STAMP) ## All tests, on a real PostgreSQL, S3 server, Prefect server and worker
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+unit: $(STAMP) ## The tests that need no servers, in about a minute
+	$(BIN)/python -m pytest -m "not servers" $(PYTEST_FLAGS)
 
 bench: $(STAMP) ## What the pipeline costs beside other ways to do the same work; BENCH_FLAGS="--images 1361"
 	@$(BIN)/python -m bench --out .gallery/bench/results $(BENCH_FLAGS)

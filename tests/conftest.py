@@ -53,6 +53,8 @@ PATIENCE = {
 # Accepted beside those that the stack generates: a second caller, and a webhook secret under rotation.
 PARTNER_KEY = "a-key-that-only-tests-know"
 ROTATED_SECRET = "whsec_" + base64.b64encode(b"a secret that is being rotated out").decode()
+# Fixtures that start servers: who uses one, directly or not, gets the marker `servers`.
+SERVER_FIXTURES = frozenset({"stores", "new_stack"})
 OUTSIDE = ("GALLERY_", "AWS_", "PREFECT_")
 # Tests that wait for whole runs, or for parts of the stack that go and come.
 LONGEST = ("tests/e2e/", "tests/bench/", "tests/api/test_starter.py")
@@ -253,7 +255,7 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that need servers come first, and of them the long ones, so that all processes end at about one time."""
     for item in items:
-        if "stores" in getattr(item, "fixturenames", ()):
+        if not SERVER_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.servers)
     waiting = {item.path for item in items if "servers" in getattr(item, "fixturenames", ())}
     items.sort(key=lambda item: (not item.nodeid.startswith(LONGEST), item.path not in waiting))

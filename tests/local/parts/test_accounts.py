@@ -18,6 +18,8 @@ from gallery.errors import ConfigurationError
 from gallery.local.stack import LocalStack
 from tests.conftest import PROJECT, clean_environment
 
+pytestmark = pytest.mark.servers
+
 NOBODY = 65534
 DAEMON = 1
 

@@ -18,6 +18,8 @@ from gallery.local.info import StackInfo
 from gallery.local.stack import LocalStack
 from tests.conftest import PROJECT, clean_environment
 
+pytestmark = pytest.mark.servers
+
 BUCKET = "guarded"
 
 
