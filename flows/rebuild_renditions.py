@@ -14,8 +14,7 @@ from pydantic import Field
 
 from gallery import maintenance, runs
 from gallery.errors import TransientError
-from gallery.imaging.styles_file import STYLE_NAME
-from gallery.names import GALLERY_ID
+from gallery.names import GALLERY_ID, STYLE_NAME
 from gallery.rebuild import steps
 from gallery.rebuild.context import Rebuild, open_rebuild
 from gallery.rebuild.report import RebuildProblem, RebuildReport

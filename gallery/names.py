@@ -13,6 +13,7 @@ from gallery.errors import RefusedRequest
 
 GALLERY_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 UPLOAD_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
+STYLE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")  # also part of rendition keys
 MAX_FILE_NAME_BYTES = 255
 
 

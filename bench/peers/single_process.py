@@ -9,9 +9,10 @@ from pathlib import Path
 from gallery.catalogue.attempts import begin_attempt
 from gallery.catalogue.connect import connect, transaction
 from gallery.imaging.pool import DecoderPool
-from gallery.imaging.recipe import Limits, Recipe, load_recipe
+from gallery.imaging.recipe import Limits, Recipe
 from gallery.imaging.render import render
 from gallery.imaging.rendered import RenderedImage
+from gallery.imaging.styles_file import load_limits, load_recipe
 from gallery.ingest.workspace import Workspace
 from gallery.models import Attempt
 from gallery.settings import Settings
@@ -42,7 +43,7 @@ def begin(settings: Settings, gallery_id: str, upload_id: str) -> Attempt:
 @contextmanager
 def open_for(settings: Settings, attempt: Attempt) -> Iterator[Workspace]:
     """A workspace of this process for an attempt that has begun; several processes may have one at once."""
-    recipe, limits = load_recipe(settings), Limits.from_settings(settings)
+    recipe, limits = load_recipe(settings), load_limits(settings)
     scratch = settings.scratch_dir / attempt.upload_id / str(attempt.number)
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     storage, engine = Storage(settings), connect(settings, application="bench")

@@ -17,7 +17,8 @@ from gallery.catalogue.connect import connect, transaction
 from gallery.catalogue.plan import Terms
 from gallery.errors import ConfigurationError
 from gallery.imaging.pool import DecoderPool
-from gallery.imaging.recipe import Limits, Recipe, load_recipe
+from gallery.imaging.recipe import Limits, Recipe
+from gallery.imaging.styles_file import load_limits, load_recipe
 from gallery.models import Attempt
 from gallery.retrying import patiently
 from gallery.settings import Settings
@@ -81,7 +82,7 @@ def open_workspace(
     Raises `ConfigurationError` before anything starts, `NotFoundError` or `ConflictError` for an upload that
     cannot be ingested, `TransientError` where the database does not answer.
     """
-    recipe, limits = load_recipe(settings), Limits.from_settings(settings)
+    recipe, limits = load_recipe(settings), load_limits(settings)
     check_scratch_dir(settings.scratch_dir)
     with ExitStack() as stack:
         storage = Storage(settings)

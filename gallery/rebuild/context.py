@@ -15,7 +15,8 @@ from gallery.catalogue.connect import connect, transaction
 from gallery.catalogue.outdated import Selection, check_gallery
 from gallery.errors import NotFoundError
 from gallery.imaging.pool import DecoderPool
-from gallery.imaging.recipe import Limits, Recipe, Style, load_recipe
+from gallery.imaging.recipe import Recipe, Style
+from gallery.imaging.styles_file import load_limits, load_recipe
 from gallery.ingest.workspace import REBUILD_SCRATCH, check_scratch_dir
 from gallery.retrying import patiently
 from gallery.settings import Settings
@@ -60,7 +61,7 @@ def open_rebuild(
 
     Raises `NotFoundError` for a gallery or style that is not known, `ConfigurationError`, `TransientError`.
     """
-    recipe, limits = load_recipe(settings), Limits.from_settings(settings)
+    recipe, limits = load_recipe(settings), load_limits(settings)
     selection = Selection(recipe.recipe_id, style, gallery_id)
     wanted = recipe if style is None else replace(recipe, styles=_only(recipe, style))
     check_scratch_dir(settings.scratch_dir)
