@@ -113,6 +113,7 @@ def test_files_that_would_be_refused_are_named_before_anything_is_sent(
         unicodedata.normalize("NFC", name): photo(2),
         unicodedata.normalize("NFD", name): photo(3) + b"\0",
         "raw/DSC_0001.NEF": b"II*\0",
+        "clips/MOV_0002.MPG": b"\0\0\1\xba",
         "empty.jpg": b"",
         "bad\\name.jpg": photo(4),
         ".DS_Store": b"litter",
@@ -123,11 +124,12 @@ def test_files_that_would_be_refused_are_named_before_anything_is_sent(
         file.truncate(201 * 1024 * 1024)
     visitor.open()
     visitor.drop(folder)
-    visitor.sees("5 files will not be sent")
+    visitor.sees("6 files will not be sent")
     visitor.sees("2 hidden or system files left out.")
     groups = visitor.page.locator("#refused > li")
     for title, file_name in {
         "Camera RAW (.nef)": "raw/DSC_0001.NEF",
+        "Video (.mpg)": "clips/MOV_0002.MPG",
         "Empty file": "empty.jpg",
         "Larger than 210 MB": "huge.tif",
         "Twice the same name": unicodedata.normalize("NFC", name),
