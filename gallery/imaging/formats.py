@@ -1,7 +1,7 @@
 """File formats: which are decoded, which are refused, and how their first bytes tell them apart.
 
-Whether a file is accepted depends on its contents alone (`identify`). The table of refused extensions is for clients,
-so that they can refuse a file before they send it.
+Whether a file is accepted depends on its contents alone (`identify`). The table of refused extensions is for clients:
+they can refuse a file before they send it.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _CONTENT_TYPES = {
 }
 
 UnsupportedKind = Literal["raw", "video", "other"]
-# Extensions of files that are refused by their contents, by the kind of file: lower case, without the dot. Extensions
-# that decoded formats use must not stand here.
+# Extensions of files whose contents are refused, by kind: lower case, without the dot. Never list an extension that a
+# decoded format uses.
 UNSUPPORTED_EXTENSIONS: Mapping[UnsupportedKind, tuple[str, ...]] = {
     "raw": (
         "3fr", "ari", "arw", "bay", "cr2", "cr3", "crw", "dcr", "dcs", "dng", "eip", "erf", "fff", "gpr", "iiq", "k25",
@@ -59,7 +59,7 @@ UNSUPPORTED_EXTENSIONS: Mapping[UnsupportedKind, tuple[str, ...]] = {
         "afphoto", "ai", "bmp", "cur", "dds", "dib", "eps", "exr", "fits", "hdr", "icns", "ico", "indd", "j2k", "jp2",
         "jpf", "jpx", "jxl", "jxr", "pbm", "pdf", "pgm", "pnm", "ppm", "ps", "psb", "psd", "qoi", "svg", "svgz", "wdp",
         "wmf", "xcf",
-        # Catalogues, edits, thumbnails (JPEGs, but not the photograph) and indexes that stand beside photographs
+        # Catalogues, edits, indexes and thumbnails (.thm: a JPEG, but not the photograph) beside photographs
         "aae", "cos", "ctg", "dop", "lrcat", "lrtemplate", "nksc", "pp3", "thm", "xmp",
         # Notes, sound and archives
         "7z", "csv", "doc", "docx", "gz", "htm", "html", "json", "m4a", "mp3", "rar", "rtf", "tar", "txt", "wav", "xml",

@@ -30,7 +30,7 @@ _OPAQUE_MODES = frozenset({"L", "RGB", "CMYK"})
 class Picture:
     """A file's picture between the steps.
 
-    `size` (pixels, after orientation) is that of the file, also where a scaled decoding makes `image` smaller.
+    `size` (pixels, after orientation) is the file's, even where a scaled decoding makes `image` smaller.
     `placements` has one entry per style. `memory_granted` is in bytes; `None` sets no bound.
     """
 
@@ -90,7 +90,7 @@ def reduce(picture: Picture) -> None:
         return
     width, height = opened.oriented(reduced)
     if picture.image.mode in _OPAQUE_MODES and picture.image.width < 2 * REDUCING_GAP * width:
-        # Pillow resamples across, then down. Between the two, the decoded picture goes: 8 MB less of a decoder.
+        # Pillow resamples across, then down. Closing the decoded picture between the two saves a decoder 8 MB.
         picture.image = picture.image.resize((width, picture.image.height), Image.Resampling.LANCZOS)
         opened.image.close()
     picture.image = picture.image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
@@ -102,13 +102,13 @@ def turn_upright(picture: Picture) -> None:
 
 
 def convert_to_srgb(picture: Picture) -> None:
-    """Convert the colours to sRGB, by the file's profile or what stands for one."""
+    """Convert the colours to sRGB, by the embedded profile or the one that the file names otherwise."""
     profile = _profile_of(picture.opened, picture.image.mode)
     picture.image, picture.colour_note = to_srgb(picture.image, profile)
 
 
 def detach_from_file(picture: Picture) -> None:
-    """Make the picture independent of the file, which is closed behind it, and of the file's comments."""
+    """Copy the picture if it is still the file's own, which is about to be closed, and drop the file's comments."""
     if picture.image is picture.opened.image:
         picture.image = picture.image.copy()
     picture.image.info.clear()  # comments, XMP and the like, which encoders would write into renditions
