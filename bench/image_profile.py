@@ -27,7 +27,7 @@ from bench.peers.bare_loop import ingest
 from bench.peers.single_process import begin, open_for
 from bench.servers import running_servers
 from bench.staging import fresh_gallery_id, stage, take_away
-from gallery.imaging import child, render, source
+from gallery.imaging import child, picture_steps, render, rendition_steps, source
 from gallery.ingest import stages
 from gallery.settings import load_settings
 from gallery.storage.s3 import Storage
@@ -37,10 +37,10 @@ STEPS: tuple[tuple[object, str, str], ...] = (
     (ImageFile.ImageFile, "load", "decode"),
     (Image.Image, "resize", "resize"),
     (Image.Image, "save", "encode"),
-    (render, "to_srgb", "colour"),
-    (render, "orient", "orientation"),
-    (render, "sharpen", "sharpening"),
-    (render, "draw_watermark", "watermark"),
+    (picture_steps, "to_srgb", "colour"),
+    (picture_steps, "orient", "orientation"),
+    (rendition_steps, "sharpen", "sharpening"),
+    (rendition_steps, "draw_watermark", "watermark"),
     (render, "placeholder_of", "placeholder"),
     (render, "read_metadata", "metadata"),
     (render, "rendition_exif", "metadata"),

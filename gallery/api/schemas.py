@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from gallery import names
 from gallery.api.links import DEFAULT_LIFE, LONGEST_LIFE
 from gallery.errors import NotFoundError, RefusedRequest
+from gallery.imaging.formats import UnsupportedKind
 from gallery.models import UploadState
 
 MAX_FILES = 10_000  # a gallery of 1,361 seven times over; bounds one request's work and answer
@@ -165,10 +166,14 @@ class LinkAnswer(BaseModel):
 
 
 class LimitsAnswer(BaseModel):
-    """What the page names before it sends: files that would be refused."""
+    """Which files are refused. Extensions are in lower case, without the dot.
+
+    `unsupported_extensions` has all of `unsupported_kinds` in one list.
+    """
 
     max_file_bytes: int
     max_files: int
+    unsupported_kinds: dict[UnsupportedKind, list[str]]
     unsupported_extensions: list[str]
 
 

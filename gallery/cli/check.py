@@ -18,7 +18,7 @@ from gallery import runs
 from gallery.catalogue.connect import connect, transaction
 from gallery.catalogue.migrate import check_revision
 from gallery.errors import ConfigurationError, GalleryError, NotFoundError, PrefectUnavailable
-from gallery.imaging.recipe import load_recipe
+from gallery.imaging.styles_file import load_recipe
 from gallery.ingest.workspace import check_scratch_dir
 from gallery.models import Deletion
 from gallery.settings import Settings

@@ -126,10 +126,10 @@ def process(
 ) -> None:
     """The process stage alone, with no server: for trying styles."""
     from gallery.imaging.process import process_files
-    from gallery.imaging.recipe import Limits, load_recipe
+    from gallery.imaging.styles_file import load_limits, load_recipe
 
     settings = load_processing_settings()
-    limits, recipe = Limits.from_settings(settings), load_recipe(settings)
+    limits, recipe = load_limits(settings), load_recipe(settings)
     budget = settings.memory_budget
     try:
         for done in process_files(files, out, recipe, limits, processors=settings.processors, memory_budget=budget):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gallery.errors import GalleryError, RefusedRequest
+from gallery.imaging.formats import content_type_of
 from gallery.names import check_file_name
 
 LITTER = frozenset(
@@ -28,8 +29,6 @@ LITTER = frozenset(
         "@eaDir",
     }
 )
-# Python's own table knows these only from 3.13 on, or only where the machine has a mime.types file.
-CAMERA_TYPES = {".heic": "image/heic", ".heif": "image/heif", ".webp": "image/webp", ".avif": "image/avif"}
 NAMES_IN_A_NOTE = 5
 
 
@@ -127,7 +126,8 @@ def _local_file(folder: Path, path: Path) -> LocalFile:
         size = path.stat().st_size
     except OSError as error:
         raise GalleryError(f"cannot read {path}: {error.strerror}") from error
-    guessed = CAMERA_TYPES.get(path.suffix.lower()) or mimetypes.guess_type(file_name, strict=False)[0]
+    # Python's own table has HEIC and its like only from 3.13 on, or where the machine has a mime.types file.
+    guessed = content_type_of(path.suffix) or mimetypes.guess_type(file_name, strict=False)[0]
     return LocalFile(file_name, path, size, guessed or "application/octet-stream")
 
 

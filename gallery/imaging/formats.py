@@ -1,9 +1,15 @@
-"""Tells what a file is from its first bytes; its name and claimed type are never asked."""
+"""File formats: which are decoded, which are refused, and how their first bytes tell them apart.
+
+Whether a file is accepted depends on its contents alone (`identify`). The table of refused extensions is for clients:
+they can refuse a file before they send it.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from gallery.errors import RejectedImage
 
@@ -12,19 +18,54 @@ HEAD_BYTES = 4096  # enough for every signature below and an SVG's preamble
 
 @dataclass(frozen=True, slots=True)
 class SourceFormat:
-    """A format that is decoded: its name, which is Pillow's, and the extension that belongs to its bytes."""
+    """A format that is decoded: Pillow's name for it, its usual extension (with the dot) and its content type."""
 
     name: str
     extension: str
+    content_type: str
 
 
-JPEG = SourceFormat("JPEG", ".jpg")
-PNG = SourceFormat("PNG", ".png")
-WEBP = SourceFormat("WEBP", ".webp")
-GIF = SourceFormat("GIF", ".gif")
-TIFF = SourceFormat("TIFF", ".tif")
-HEIC = SourceFormat("HEIF", ".heic")
-AVIF = SourceFormat("AVIF", ".avif")
+JPEG = SourceFormat("JPEG", ".jpg", "image/jpeg")
+PNG = SourceFormat("PNG", ".png", "image/png")
+WEBP = SourceFormat("WEBP", ".webp", "image/webp")
+GIF = SourceFormat("GIF", ".gif", "image/gif")
+TIFF = SourceFormat("TIFF", ".tif", "image/tiff")
+HEIC = SourceFormat("HEIF", ".heic", "image/heic")
+AVIF = SourceFormat("AVIF", ".avif", "image/avif")
+
+DECODED_FORMATS = (JPEG, PNG, WEBP, GIF, TIFF, HEIC, AVIF)
+_CONTENT_TYPES = {
+    **{source_format.extension: source_format.content_type for source_format in DECODED_FORMATS},
+    ".jpeg": "image/jpeg",
+    ".tiff": "image/tiff",
+    ".heif": "image/heif",
+}
+
+UnsupportedKind = Literal["raw", "video", "other"]
+# Extensions of files whose contents are refused, by kind: lower case, without the dot. Never list an extension that a
+# decoded format uses.
+UNSUPPORTED_EXTENSIONS: Mapping[UnsupportedKind, tuple[str, ...]] = {
+    "raw": (
+        "3fr", "ari", "arw", "bay", "cr2", "cr3", "crw", "dcr", "dcs", "dng", "eip", "erf", "fff", "gpr", "iiq", "k25",
+        "kdc", "mdc", "mef", "mos", "mrw", "nef", "nrw", "orf", "ori", "pef", "ptx", "raf", "raw", "rw2", "rwl", "sr2",
+        "srf", "srw", "x3f",
+    ),
+    "video": (
+        "3g2", "3gp", "asf", "avi", "braw", "crm", "f4v", "flv", "insv", "lrv", "m2t", "m2ts", "m4v", "mkv", "mov",
+        "mp4", "mpeg", "mpg", "mts", "mxf", "ogv", "qt", "r3d", "vob", "webm", "wmv",
+    ),
+    "other": (
+        # Pictures and drawings
+        "afphoto", "ai", "bmp", "cur", "dds", "dib", "eps", "exr", "fits", "hdr", "icns", "ico", "indd", "j2k", "jp2",
+        "jpf", "jpx", "jxl", "jxr", "pbm", "pdf", "pgm", "pnm", "ppm", "ps", "psb", "psd", "qoi", "svg", "svgz", "wdp",
+        "wmf", "xcf",
+        # Catalogues, edits, indexes and thumbnails (.thm: a JPEG, but not the photograph) beside photographs
+        "aae", "cos", "ctg", "dop", "lrcat", "lrtemplate", "nksc", "pp3", "thm", "xmp",
+        # Notes, sound and archives
+        "7z", "csv", "doc", "docx", "gz", "htm", "html", "json", "m4a", "mp3", "rar", "rtf", "tar", "txt", "wav", "xml",
+        "zip",
+    ),
+}  # fmt: skip
 
 _DECODED = (
     (b"\xff\xd8\xff", JPEG),
@@ -79,9 +120,6 @@ _NAMED = (
 )
 # Brands of ISO base media files (ISO/IEC 14496-12, 4.3): the major one at byte 8 of the `ftyp` box, those that
 # the file is compatible with from byte 16 on. Of the general `mif1` and `msf1` only the others tell the coding.
-# What Pillow is built without where it does not find the library.
-_OPTIONAL = frozenset({"webp", "avif"})
-
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"})
 _GENERAL_BRANDS = frozenset({b"mif1", b"mif2", b"msf1", b"miaf"})
@@ -89,6 +127,13 @@ _BRANDS = {b"crx ": "CR3 (camera RAW)", b"qt  ": "MOV video", b"jp2 ": "JPEG 200
 # What may stand before an SVG's first element, and how each of these ends.
 _PREAMBLE = ((b"<?xml", b">"), (b"<!--", b"-->"), (b"<!doctype svg", b">"))
 _PNM = re.compile(rb"P[1-7]\s")
+# Pillow is built without these where it does not find their libraries.
+_OPTIONAL = frozenset({"webp", "avif"})
+
+
+def content_type_of(extension: str) -> str | None:
+    """Return the content type of a decoded format's `extension` (with its dot, in any case); `None` for others."""
+    return _CONTENT_TYPES.get(extension.lower())
 
 
 def is_built_in(name: str) -> bool:

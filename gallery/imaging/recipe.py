@@ -1,15 +1,11 @@
-"""What is made of every image: the styles, the watermark, the limits, and the fingerprints over them."""
+"""Types only: the recipe (styles and watermark), the limits, and their fingerprints."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from dataclasses import dataclass, field
-from importlib import resources
-from typing import TYPE_CHECKING, Any, Literal
-
-if TYPE_CHECKING:
-    from gallery.settings import ProcessingSettings
+from typing import Any, Literal
 
 # Raise it with every change of the code that changes pixels or metadata of renditions, or what is rejected:
 # cached results and rejections of the former version then no longer count.
@@ -133,40 +129,6 @@ class Limits:
         """16 hex digits: a rejection stands only for the limits and processing version that made it."""
         limits = [self.max_pixels, self.max_file_bytes, self.max_memory_bytes, self.max_side, self.max_frames]
         return _sha256({"version": PROCESSING_VERSION, "limits": limits})[:16]
-
-    @classmethod
-    def from_settings(cls, settings: ProcessingSettings) -> Limits:
-        """The limits of `GALLERY_MAX_PIXELS`, `GALLERY_MAX_FILE_BYTES` and `GALLERY_MEMORY_BUDGET`."""
-        return cls(settings.max_pixels, settings.max_file_bytes, settings.memory_budget)
-
-
-def default_watermark() -> Watermark:
-    """The mark that is shipped."""
-    return Watermark(resources.files("gallery.imaging").joinpath("watermark.png").read_bytes())
-
-
-def default_recipe() -> Recipe:
-    """The built-in styles: large and medium with the watermark, thumb without."""
-    return Recipe(
-        styles=(
-            Style("large", 2048, 2048, watermark=True),
-            Style("medium", 1024, 1024, watermark=True),
-            Style("thumb", 320, 320),
-        ),
-        watermark=default_watermark(),
-    )
-
-
-def load_recipe(settings: ProcessingSettings) -> Recipe:
-    """The recipe of `GALLERY_STYLES_FILE`, else the built-in one.
-
-    Raises `ConfigurationError` that names the file, the line and the mend.
-    """
-    if settings.styles_file is None:
-        return default_recipe()
-    from gallery.imaging.styles_file import read_styles_file  # noqa: PLC0415 - decoders do without it
-
-    return read_styles_file(settings.styles_file)
 
 
 def _sha256(facts: dict[str, Any]) -> str:

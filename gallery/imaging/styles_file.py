@@ -1,4 +1,6 @@
-"""Reads styles and watermark from a TOML file, and says which line is wrong and how to mend it.
+"""Reads the recipe and the limits of a run: from the settings, and from the TOML file of styles that they may name.
+
+A mistake in the file is reported with its line and how to fix it.
 
 [styles.large]
 width = 2048
@@ -16,14 +18,18 @@ import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from gallery.errors import ConfigurationError
 from gallery.imaging.formats import is_built_in
-from gallery.imaging.recipe import Anchor, FileFormat, Fit, Recipe, Style, Watermark, default_watermark
+from gallery.imaging.recipe import Anchor, FileFormat, Fit, Limits, Recipe, Style, Watermark
+from gallery.names import STYLE_NAME
 
-STYLE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
+if TYPE_CHECKING:
+    from gallery.settings import ProcessingSettings
+
 _LARGEST_SIDE = 16_384  # pixels; the largest that all output formats can hold
 
 
@@ -77,8 +83,38 @@ _WATERMARK_RULES = {
 }
 
 
+def load_recipe(settings: ProcessingSettings) -> Recipe:
+    """Read the recipe of `GALLERY_STYLES_FILE`, or return the built-in one.
+
+    Raises `ConfigurationError` that names the file, the line and the fix.
+    """
+    return default_recipe() if settings.styles_file is None else read_styles_file(settings.styles_file)
+
+
+def load_limits(settings: ProcessingSettings) -> Limits:
+    """Return the limits of `GALLERY_MAX_PIXELS`, `GALLERY_MAX_FILE_BYTES` and `GALLERY_MEMORY_BUDGET`."""
+    return Limits(settings.max_pixels, settings.max_file_bytes, settings.memory_budget)
+
+
+def default_recipe() -> Recipe:
+    """Return the built-in styles: large and medium with the watermark, thumb without."""
+    return Recipe(
+        styles=(
+            Style("large", 2048, 2048, watermark=True),
+            Style("medium", 1024, 1024, watermark=True),
+            Style("thumb", 320, 320),
+        ),
+        watermark=default_watermark(),
+    )
+
+
+def default_watermark() -> Watermark:
+    """Read the watermark that is part of the package."""
+    return Watermark(resources.files("gallery.imaging").joinpath("watermark.png").read_bytes())
+
+
 def read_styles_file(path: Path) -> Recipe:
-    """Read `path`. Raises `ConfigurationError` that names the file, the line and the mend."""
+    """Read `path`. Raises `ConfigurationError` that names the file, the line and the fix."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

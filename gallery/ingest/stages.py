@@ -25,6 +25,7 @@ from gallery.catalogue.plan import Plan, make_plan
 from gallery.catalogue.retention import summarise_days
 from gallery.catalogue.save import commit_version
 from gallery.errors import RejectedImage, TransientError
+from gallery.imaging.formats import content_type_of
 from gallery.imaging.rendered import RenderedImage, RenditionFile
 from gallery.ingest.report import RunReport, report_run
 from gallery.ingest.workspace import Workspace
@@ -42,17 +43,6 @@ from gallery.settings import Settings
 from gallery.storage.keys import EntryKeys
 from gallery.storage.s3 import Storage
 from gallery.timings import Timing, camera
-
-# Of originals, by the extension that belongs to their bytes; Python 3.11's own table lacks the newer half.
-CONTENT_TYPES = {
-    ".jpg": "image/jpeg",
-    ".png": "image/png",
-    ".gif": "image/gif",
-    ".tif": "image/tiff",
-    ".webp": "image/webp",
-    ".heic": "image/heic",
-    ".avif": "image/avif",
-}
 
 
 def plan(workspace: Workspace) -> Plan:
@@ -174,7 +164,7 @@ def save(workspace: Workspace, entry: Entry, image: ProcessedImage) -> SaveRecei
     `TransientError` where storage or database do not answer; `StaleAttempt`.
     """
     original_key = workspace.keys_of(entry.number).original(image.extension)
-    content_type = CONTENT_TYPES.get(image.extension, "application/octet-stream")
+    content_type = content_type_of(image.extension) or "application/octet-stream"
     with workspace.timings.measure(entry.number, "save") as timing:
         timing.processed = image
         workspace.storage.copy_original(entry.staged_key, entry.etag, original_key, content_type)

@@ -19,7 +19,8 @@ from gallery.catalogue.connect import connect, transaction
 from gallery.catalogue.plan import Terms
 from gallery.errors import ConfigurationError
 from gallery.imaging.pool import DecoderPool
-from gallery.imaging.recipe import Limits, Recipe, load_recipe
+from gallery.imaging.recipe import Limits, Recipe
+from gallery.imaging.styles_file import load_limits, load_recipe
 from gallery.models import Attempt
 from gallery.retrying import retry
 from gallery.settings import Settings
@@ -48,7 +49,7 @@ def open_render_resources(settings: Settings, *, application: str) -> Iterator[R
 
     `application` names the connections to the database. Raises `ConfigurationError` before anything is opened.
     """
-    recipe, limits = load_recipe(settings), Limits.from_settings(settings)
+    recipe, limits = load_recipe(settings), load_limits(settings)
     check_scratch_dir(settings.scratch_dir)
     with ExitStack() as stack:
         storage = Storage(settings)

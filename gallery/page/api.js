@@ -1,6 +1,6 @@
 /* The gallery API, as this page uses it. What may pass by itself (a lost line, an overload, a restart) is tried again. */
 
-import { backoff, pause } from "./patience.js";
+import { backoff, pause } from "./backoff.js";
 
 const TRIES = 6;
 

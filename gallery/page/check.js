@@ -3,22 +3,30 @@
 import { brokenRule } from "./names.js";
 import { bytes, extensionOf, number } from "./words.js";
 
-const RAW = new Set(
-  "3fr ari arw bay cr2 cr3 crw dcr dcs dng erf fff iiq k25 kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f".split(" "),
-);
-const VIDEO = new Set("3gp avi flv m2ts m4v mkv mov mp4 mpeg mpg mts ogv webm wmv".split(" "));
+// By the kinds of files that the server names in its limits.
+const WORDS = {
+  raw: (extension) => ({
+    title: `Camera RAW (.${extension})`,
+    advice: "RAW files have to be developed first: export them as JPEG, TIFF or PNG and send those.",
+  }),
+  video: (extension) => ({ title: `Video (.${extension})`, advice: "A gallery takes photographs only." }),
+  other: (extension) => ({
+    title: `Not supported (.${extension})`,
+    advice: "Export it as JPEG, TIFF or PNG. If it is no photograph, there is nothing to do.",
+  }),
+};
 // Browsers know no type for these on some systems.
 const TYPES = { heic: "image/heic", heif: "image/heif", webp: "image/webp", avif: "image/avif" };
 const TYPE = /^[A-Za-z0-9!#$&^_.+-]{1,60}\/[A-Za-z0-9!#$&^_.+-]{1,60}$/;
 
 /** Divide named files into those that can be sent and those that would be refused, each with its reason. */
 export function sortOut(files, limits) {
-  const unsupported = new Set(limits.unsupported_extensions.map((one) => one.toLowerCase().replace(/^\./, "")));
+  const kinds = kindByExtension(limits);
   const good = new Map();
   const refused = [];
   for (const { name, file } of files) {
     const earlier = good.get(name);
-    const why = earlier ? twice(earlier.file, file) : reasonAgainst(name, file, limits, unsupported);
+    const why = earlier ? twice(earlier.file, file) : reasonAgainst(name, file, limits, kinds);
     if (why) refused.push({ name, ...why });
     else if (!earlier) good.set(name, { name, file, size: file.size, type: typeOf(name, file) });
   }
@@ -35,11 +43,11 @@ function twice(earlier, file) {
   };
 }
 
-function reasonAgainst(name, file, limits, unsupported) {
+function reasonAgainst(name, file, limits, kinds) {
   const extension = extensionOf(name);
   const broken = brokenRule(name);
   if (broken) return { title: `The name ${broken}`, advice: "Rename the file or its folder and choose it again." };
-  if (unsupported.has(extension)) return unsupportedKind(extension);
+  if (kinds.has(extension)) return (WORDS[kinds.get(extension)] ?? WORDS.other)(extension);
   if (file.size === 0) return { title: "Empty file", advice: "It has no content; perhaps copying it was interrupted. Copy it again from the card." };
   if (file.size > limits.max_file_bytes) {
     return { title: `Larger than ${bytes(limits.max_file_bytes)}`, advice: "Export it smaller, for example as a JPEG of high quality." };
@@ -47,12 +55,10 @@ function reasonAgainst(name, file, limits, unsupported) {
   return null;
 }
 
-function unsupportedKind(extension) {
-  if (RAW.has(extension)) {
-    return { title: `Camera RAW (.${extension})`, advice: "RAW files have to be developed first: export them as JPEG, TIFF or PNG and send those." };
-  }
-  if (VIDEO.has(extension)) return { title: `Video (.${extension})`, advice: "A gallery takes photographs only." };
-  return { title: `Not supported (.${extension})`, advice: "Export it as JPEG, TIFF or PNG. If it is no photograph, there is nothing to do." };
+/** The kind of each extension that the server refuses; an older server has them in one list, without kinds. */
+function kindByExtension(limits) {
+  const kinds = limits.unsupported_kinds ?? { other: limits.unsupported_extensions };
+  return new Map(Object.entries(kinds).flatMap(([kind, extensions]) => extensions.map((one) => [one, kind])));
 }
 
 /** A sentence where there are more files than one upload takes; null where there are not. */

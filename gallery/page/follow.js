@@ -1,7 +1,7 @@
 /* Asks for an upload's status until its end: soon while it moves, ever less often while it does not. An end that a
 retry may follow is none: a crashed run is retried by itself within half a minute. */
 
-import { pause } from "./patience.js";
+import { pause } from "./backoff.js";
 
 const SOON = 1_000;
 const LATEST = 5_000;

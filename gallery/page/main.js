@@ -1,10 +1,10 @@
-/* The upload page: who is here, then choose, send, watch. Each step is a section of index.html and a module of screens/. */
+/* The upload page: log in where there is no upload link, then choose, send, watch. Each step is a section of index.html and a module of screens/. */
 
 import { GalleryApi } from "./api.js";
 import { announce, byId, notice } from "./dom.js";
 import { Journal } from "./journal.js";
 import { choose } from "./screens/choose.js";
-import { knock } from "./screens/door.js";
+import { login } from "./screens/login.js";
 import { resume } from "./screens/resume.js";
 import { send } from "./screens/send.js";
 import { watch } from "./screens/watch.js";
@@ -27,7 +27,7 @@ for (const type of ["dragover", "drop"]) addEventListener(type, (event) => event
 
 async function start() {
   notice(byId("trouble"), "");
-  if (!session.isOpen) await knock(session, api);
+  if (!session.isOpen) await login(session, api);
   document.body.dataset.started = "yes";
   byId("gallery").textContent = session.galleryId;
   document.title = `${session.galleryId} · Send photographs`;

@@ -3,7 +3,7 @@
 const MAX_BYTES = 255;
 const GALLERY_ID = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
-// What operating systems leave in folders; nobody means to send it. As in gallery/folder.py.
+// What operating systems leave in folders; nobody means to send it. As in gallery/client/folder.py.
 const LITTER = new Set([
   "Thumbs.db",
   "ehthumbs.db",

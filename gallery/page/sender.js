@@ -3,7 +3,7 @@
 A file is waiting, sending, sent, or stuck: given up until somebody asks to try again. Events: `change` (often; coalesce),
 `settled` when every file is sent or stuck, `locked-out` when the API takes the link no longer: it pauses then. */
 
-import { backoff } from "./patience.js";
+import { backoff } from "./backoff.js";
 import { isReadable, transfer } from "./transfer.js";
 
 const PARALLEL = 5; // browsers open six connections to a host; one stays free

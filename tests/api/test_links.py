@@ -91,5 +91,10 @@ def test_limits_are_told_to_everybody(second_api: SecondApi) -> None:
     told = httpx.get(f"{second_api.url}/v1/limits").json()
     assert told["max_file_bytes"] == 200 * 1024 * 1024
     assert told["max_files"] == 10_000
-    assert {"cr3", "nef", "arw", "mov"} <= set(told["unsupported_extensions"])
-    assert not {"jpg", "jpeg", "png", "heic", "tif", "webp"} & set(told["unsupported_extensions"])
+    kinds, extensions = told["unsupported_kinds"], told["unsupported_extensions"]
+    assert set(kinds) == {"raw", "video", "other"}
+    assert {"cr3", "nef", "arw"} <= set(kinds["raw"])
+    assert {"mov", "mpg", "webm"} <= set(kinds["video"])
+    assert {"psd", "jxl", "txt"} <= set(kinds["other"])
+    assert extensions == sorted(kinds["raw"] + kinds["video"] + kinds["other"])
+    assert not {"jpg", "jpeg", "png", "heic", "tif", "webp"} & set(extensions)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import get_args
 
 from gallery.errors import RejectionReason
-from gallery.imaging.recipe import Limits, Style, Watermark, default_recipe
-from gallery.imaging.styles_file import read_styles_file
+from gallery.imaging.recipe import Limits, Style, Watermark
+from gallery.imaging.styles_file import default_recipe, read_styles_file
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "images.md").read_text(encoding="utf-8")
 

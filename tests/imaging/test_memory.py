@@ -152,6 +152,12 @@ def test_a_heic_brings_its_decoder_only_to_the_child_that_meets_one(tmp_path: Pa
     assert "pi_heif" not in _modules_of_pool()
 
 
+def test_a_decoder_needs_no_settings_and_no_styles_file() -> None:
+    modules = _modules_of_pool()
+    assert "gallery.imaging.recipe" in modules
+    assert not {"gallery.settings", "gallery.imaging.styles_file", "PIL", "pydantic", "tomllib"} & modules
+
+
 def _touched(folder: Path) -> Path:
     (folder / "report.jpg").touch()
     return folder / "report.jpg"

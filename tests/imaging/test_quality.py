@@ -43,7 +43,7 @@ def _write_plainly(image: Image.Image, style: Style, path: Path, exif: bytes) ->
 def test_photographs_look_like_libvips_reduces_them(
     photograph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gallery.imaging.render.write_rendition", _write_plainly)
+    monkeypatch.setattr("gallery.imaging.rendition_steps.write_rendition", _write_plainly)
     result = rendered(photograph, tmp_path, plain_recipe(2048, 1024, 320))
     full = pyvips.Image.new_from_file(str(photograph)).colourspace("srgb")
     for rendition in result.renditions:

@@ -10,8 +10,8 @@ from PIL import Image, features
 
 from gallery.errors import ConfigurationError
 from gallery.imaging import recipe as recipe_module
-from gallery.imaging.recipe import Limits, Recipe, Style, Watermark, default_recipe
-from gallery.imaging.styles_file import read_styles_file
+from gallery.imaging.recipe import Limits, Recipe, Style, Watermark
+from gallery.imaging.styles_file import default_recipe, read_styles_file
 
 DEFAULT = default_recipe()
 STYLE = Style("large", 2048, 2048, watermark=True)

@@ -21,8 +21,9 @@ from pictures import (
 )
 from PIL import Image, ImageStat
 
-from gallery.imaging.recipe import Anchor, Limits, Recipe, Style, Watermark, default_recipe
+from gallery.imaging.recipe import Anchor, Limits, Recipe, Style, Watermark
 from gallery.imaging.render import render
+from gallery.imaging.styles_file import default_recipe
 
 KINDS = [
     *(("in.jpg", mode) for mode in ("L", "RGB", "CMYK")),

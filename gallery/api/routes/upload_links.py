@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Request
@@ -11,61 +12,9 @@ from gallery.api.auth import Caller
 from gallery.api.links import UploadLink, sign_link
 from gallery.api.schemas import MAX_FILES, GalleryId, LimitsAnswer, LinkAnswer, LinkRequest
 from gallery.api.services import services_of
+from gallery.imaging.formats import UNSUPPORTED_EXTENSIONS
 
 router = APIRouter(prefix="/v1", tags=["upload page"])
-# What photographers have on their cards and no decoder of ours opens: raw files, films, notes beside them.
-UNSUPPORTED_EXTENSIONS = [
-    "3fr",
-    "3gp",
-    "arw",
-    "avi",
-    "bay",
-    "cr2",
-    "cr3",
-    "crw",
-    "dcr",
-    "dng",
-    "eip",
-    "erf",
-    "fff",
-    "gpr",
-    "iiq",
-    "k25",
-    "kdc",
-    "lrcat",
-    "lrv",
-    "m4v",
-    "mdc",
-    "mef",
-    "mkv",
-    "mos",
-    "mov",
-    "mp4",
-    "mrw",
-    "mts",
-    "nef",
-    "nrw",
-    "orf",
-    "pdf",
-    "pef",
-    "psb",
-    "psd",
-    "ptx",
-    "raf",
-    "raw",
-    "rw2",
-    "rwl",
-    "sr2",
-    "srf",
-    "srw",
-    "svg",
-    "thm",
-    "txt",
-    "wav",
-    "x3f",
-    "xmp",
-    "zip",
-]
 
 
 @router.post("/galleries/{gallery_id}/upload-links", status_code=201)
@@ -86,10 +35,11 @@ def make_link(
 
 @router.get("/limits")
 def limits(request: Request) -> LimitsAnswer:
-    """What will be refused, so that the page can say so before it sends."""
+    """The limits on files and the extensions that are refused, for clients that check files before they send them."""
     settings = services_of(request).settings
     return LimitsAnswer(
         max_file_bytes=settings.max_file_bytes,
         max_files=MAX_FILES,
-        unsupported_extensions=UNSUPPORTED_EXTENSIONS,
+        unsupported_kinds={kind: sorted(extensions) for kind, extensions in UNSUPPORTED_EXTENSIONS.items()},
+        unsupported_extensions=sorted(chain.from_iterable(UNSUPPORTED_EXTENSIONS.values())),
     )

@@ -80,10 +80,10 @@ def phone(browser: Browser, upload_link: str, tmp_path: Path) -> Iterator[Visito
 
 @contextmanager
 def visiting(context: BrowserContext, link: str, tmp_path: Path) -> Iterator[Visitor]:
-    """A visit; what the browser asked for and complained of is checked at its end."""
+    """A visit; what the browser requested and logged is checked at its end."""
     try:
         visitor = Visitor(context, link, tmp_path)
         yield visitor
-        visitor.check_quiet()
+        visitor.check_requests_and_console()
     finally:
         context.close()

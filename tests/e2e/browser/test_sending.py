@@ -14,7 +14,7 @@ from sqlalchemy import Engine, select
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import UploadRow
 from tests.conftest import Servers
-from tests.e2e.browser.dead_line import POSTS, dead_line
+from tests.e2e.browser.stalled_connections import POSTS, stalled_connections
 from tests.e2e.browser.visitor import Visitor, photographs
 from tests.journeys import Journeys, photo
 
@@ -44,7 +44,7 @@ def test_after_a_reload_the_same_folder_sends_only_the_rest(
     folder = visitor.folder(photographs(40))
     visitor.page.on("dialog", lambda dialog: dialog.accept())
     visitor.open()
-    with dead_line(servers.s3, after=15):
+    with stalled_connections(servers.s3, after=15):
         visitor.choose(folder)
         visitor.send(40)
         expect(visitor.page.locator("#send-count")).to_contain_text("15 of 40 photographs")
@@ -64,7 +64,7 @@ def test_what_is_no_longer_in_the_folder_can_be_left_out(
     folder = visitor.folder(photographs(4))
     visitor.page.on("dialog", lambda dialog: dialog.accept())
     visitor.open()
-    with dead_line(servers.s3, after=1):
+    with stalled_connections(servers.s3, after=1):
         visitor.choose(folder)
         visitor.send(4)
         expect(visitor.page.locator("#send-count")).to_contain_text("1 of 4 photographs")
@@ -91,7 +91,7 @@ def test_leaving_is_warned_of_while_sending_and_not_afterwards(visitor: Visitor,
 
     visitor.page.on("dialog", leave_all_the_same)
     visitor.open()
-    with dead_line(servers.s3, after=1):
+    with stalled_connections(servers.s3, after=1):
         visitor.choose(visitor.folder(photographs(3)))
         visitor.send(3)
         expect(visitor.page.locator("#send-count")).to_contain_text("1 of 3 photographs")
@@ -113,6 +113,7 @@ def test_files_that_would_be_refused_are_named_before_anything_is_sent(
         unicodedata.normalize("NFC", name): photo(2),
         unicodedata.normalize("NFD", name): photo(3) + b"\0",
         "raw/DSC_0001.NEF": b"II*\0",
+        "clips/MOV_0002.MPG": b"\0\0\1\xba",
         "empty.jpg": b"",
         "bad\\name.jpg": photo(4),
         ".DS_Store": b"litter",
@@ -123,11 +124,12 @@ def test_files_that_would_be_refused_are_named_before_anything_is_sent(
         file.truncate(201 * 1024 * 1024)
     visitor.open()
     visitor.drop(folder)
-    visitor.sees("5 files will not be sent")
+    visitor.sees("6 files will not be sent")
     visitor.sees("2 hidden or system files left out.")
     groups = visitor.page.locator("#refused > li")
     for title, file_name in {
         "Camera RAW (.nef)": "raw/DSC_0001.NEF",
+        "Video (.mpg)": "clips/MOV_0002.MPG",
         "Empty file": "empty.jpg",
         "Larger than 210 MB": "huge.tif",
         "Twice the same name": unicodedata.normalize("NFC", name),
@@ -153,7 +155,7 @@ def test_a_name_that_looks_like_markup_is_only_ever_text(visitor: Visitor) -> No
 def test_what_storage_refuses_for_a_moment_is_sent_again_by_itself(
     visitor: Visitor, servers: Servers, journeys: Journeys, gallery_id: str
 ) -> None:
-    visitor.expected_complaints = r"status of 503"
+    visitor.expected_console_errors = r"status of 503"
     visitor.open()
     with servers.s3.fault("POST", POSTS, status=503, times=1) as posts:
         visitor.choose(visitor.folder(photographs(8)))
@@ -164,7 +166,7 @@ def test_what_storage_refuses_for_a_moment_is_sent_again_by_itself(
 
 
 def test_expired_signatures_are_replaced_by_fresh_ones(visitor: Visitor, servers: Servers) -> None:
-    visitor.expected_complaints = r"status of 403"
+    visitor.expected_console_errors = r"status of 403"
     visitor.open()
     with servers.s3.fault("POST", POSTS, status=403, times=5):
         visitor.choose(visitor.folder(photographs(8)))
@@ -190,10 +192,10 @@ def test_a_store_without_posted_forms_gets_puts(visitor: Visitor, journeys: Jour
     assert len(journeys.staged(gallery_id)) == 3
 
 
-def test_a_lost_line_is_waited_for(visitor: Visitor, servers: Servers) -> None:
-    visitor.expected_complaints = r"ERR_INTERNET_DISCONNECTED|ERR_FAILED|ERR_EMPTY_RESPONSE"
+def test_sending_waits_for_a_lost_connection(visitor: Visitor, servers: Servers) -> None:
+    visitor.expected_console_errors = r"ERR_INTERNET_DISCONNECTED|ERR_FAILED|ERR_EMPTY_RESPONSE"
     visitor.open()
-    with dead_line(servers.s3, after=5):
+    with stalled_connections(servers.s3, after=5):
         visitor.choose(visitor.folder(photographs(12)))
         visitor.send(12)
         expect(visitor.page.locator("#send-count")).to_contain_text("5 of 12 photographs")
@@ -205,7 +207,7 @@ def test_a_lost_line_is_waited_for(visitor: Visitor, servers: Servers) -> None:
 
 def test_pause_stops_sending_until_told_to_go_on(visitor: Visitor, servers: Servers) -> None:
     visitor.open()
-    with dead_line(servers.s3, after=4):
+    with stalled_connections(servers.s3, after=4):
         visitor.choose(visitor.folder(photographs(12)))
         visitor.send(12)
         expect(visitor.page.locator("#send-count")).to_contain_text("4 of 12 photographs")
@@ -229,7 +231,7 @@ def test_the_keyboard_alone_is_enough(visitor: Visitor) -> None:
 
 
 def test_without_a_link_the_page_asks_for_gallery_and_key(visitor: Visitor, servers: Servers, gallery_id: str) -> None:
-    visitor.expected_complaints = r"status of (401|404)"
+    visitor.expected_console_errors = r"status of (401|404)"
     visitor.page.goto(visitor.link.partition("?")[0])
     visitor.page.get_by_label("Gallery").fill(gallery_id)
     visitor.page.get_by_label("Key").fill("a key that nobody has")
@@ -241,7 +243,7 @@ def test_without_a_link_the_page_asks_for_gallery_and_key(visitor: Visitor, serv
 
 
 def test_an_expired_link_is_replaced_by_a_new_one_without_choosing_again(visitor: Visitor) -> None:
-    visitor.expected_complaints = r"status of 401"
+    visitor.expected_console_errors = r"status of 401"
     visitor.page.goto(visitor.link[:-3])
     visitor.choose(visitor.folder(photographs(1)))
     visitor.send(1)
@@ -255,7 +257,7 @@ def test_an_expired_link_is_replaced_by_a_new_one_without_choosing_again(visitor
 
 
 def test_a_link_that_expires_while_sending_is_replaced_and_sending_goes_on(visitor: Visitor, servers: Servers) -> None:
-    visitor.expected_complaints = r"status of (401|403)"
+    visitor.expected_console_errors = r"status of (401|403)"
     visitor.open()
     visitor.choose(visitor.folder(photographs(12)))
     # A night later: neither the signatures nor the link are good any more.
@@ -281,9 +283,9 @@ def test_the_screen_stays_on_while_photographs_are_sent_and_no_longer(visitor: V
         """
     )
     # Of the two that are cut off; none where Chromium sends them again by itself, as on a line that it has used before.
-    visitor.expected_complaints = r"net::ERR_EMPTY_RESPONSE"
+    visitor.expected_console_errors = r"net::ERR_EMPTY_RESPONSE"
     visitor.open()
-    with dead_line(servers.s3, after=2):
+    with stalled_connections(servers.s3, after=2):
         visitor.choose(visitor.folder(photographs(4)))
         assert visitor.page.evaluate("held") == 0
         visitor.send(4)
@@ -298,7 +300,7 @@ def test_a_list_of_1361_files_has_only_the_rows_one_can_see(visitor: Visitor, se
     visitor.page.on("dialog", lambda dialog: dialog.accept())
     visitor.open()
     visitor.drop(visitor.folder(files))
-    with dead_line(servers.s3, after=3):
+    with stalled_connections(servers.s3, after=3):
         visitor.send(1361)
         expect(visitor.page.locator("#send-count")).to_contain_text("3 of 1,361 photographs")
         assert 10 <= visitor.page.locator("#files li").count() <= 40

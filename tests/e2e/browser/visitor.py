@@ -1,4 +1,4 @@
-"""What somebody does on the page, and what their browser noticed meanwhile."""
+"""A person who uses the page, and what their browser requested and logged meanwhile."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, e
 from tests.journeys import PATIENCE_SECONDS, photo, write_folder
 
 LOOPBACK = {"127.0.0.1", "localhost"}
-PATIENCE = PATIENCE_SECONDS * 1000  # milliseconds
+TIMEOUT = PATIENCE_SECONDS * 1000  # milliseconds
 
 
 def photographs(count: int, size: int = 0) -> dict[str, bytes]:
@@ -29,29 +29,29 @@ class Visitor:
         self.link, self._tmp_path = link, tmp_path
         self.page: Page = context.new_page()
         self.requests: list[Request] = []
-        self.complaints: list[str] = []
-        self.expected_complaints = ""
-        """A pattern of what this test provokes: Chromium also complains of answers that the page handles."""
-        self.page.set_default_timeout(PATIENCE)
+        self.console_errors: list[str] = []
+        self.expected_console_errors = ""
+        """A pattern of what this test provokes: Chromium also logs answers that the page handles."""
+        self.page.set_default_timeout(TIMEOUT)
         # Once and for all: asked for with each press of a key, Chromium hears of it now and then only after the key.
         self.page.on("filechooser", lambda _: None)
-        self.page.on("request", self._note)
-        self.page.on("console", self._hear)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", self._record_request)
+        self.page.on("console", self._record_console)
+        self.page.on("pageerror", lambda error: self.console_errors.append(str(error)))
 
-    def _note(self, request: Request) -> None:
+    def _record_request(self, request: Request) -> None:
         self.requests.append(request)
 
-    def _hear(self, message: ConsoleMessage) -> None:
+    def _record_console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            self.complaints.append(f"{message.text} {message.location.get('url', '')}")
+            self.console_errors.append(f"{message.text} {message.location.get('url', '')}")
 
-    def check_quiet(self) -> None:
-        """Nothing outside was asked for; no script failed, nothing broke the content security policy."""
+    def check_requests_and_console(self) -> None:
+        """Check that only loopback was requested, no script failed, and nothing broke the content security policy."""
         hosts = {urlsplit(request.url).hostname for request in self.requests if request.url.startswith("http")}
         assert hosts <= LOOPBACK
-        expected = re.compile(self.expected_complaints or r"(?!)")
-        assert [text for text in self.complaints if not expected.search(text)] == []
+        expected = re.compile(self.expected_console_errors or r"(?!)")
+        assert [text for text in self.console_errors if not expected.search(text)] == []
 
     def open(self) -> None:
         self.page.goto(self.link)
@@ -80,15 +80,15 @@ class Visitor:
         self.page.get_by_role("button", name=f"Send {photographs}", exact=True).click()
 
     def sees_heading(self, text: str) -> None:
-        expect(self.page.get_by_role("heading", level=1, name=text)).to_be_visible(timeout=PATIENCE)
+        expect(self.page.get_by_role("heading", level=1, name=text)).to_be_visible(timeout=TIMEOUT)
 
     def is_told_that_all_has_arrived(self) -> None:
         """The tab may be closed; a small gallery may even be finished by the time one looks."""
         told = re.compile("You may close this tab now|in the gallery$")
-        expect(self.page.locator("#watch-heading")).to_have_text(told, timeout=PATIENCE)
+        expect(self.page.locator("#watch-heading")).to_have_text(told, timeout=TIMEOUT)
 
     def sees(self, text: str) -> None:
-        expect(self.page.get_by_text(text, exact=True).filter(visible=True).first).to_be_visible(timeout=PATIENCE)
+        expect(self.page.get_by_text(text, exact=True).filter(visible=True).first).to_be_visible(timeout=TIMEOUT)
 
     def is_within_its_width(self) -> bool:
         """Whether nothing has to be scrolled sideways."""

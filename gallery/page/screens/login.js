@@ -4,10 +4,10 @@ import { byId, notice, show } from "../dom.js";
 import { isGalleryId } from "../names.js";
 
 /** Resolves once a key is there that the API takes. */
-export function knock(session, api) {
-  const [form, problem] = [byId("door-form"), byId("door-problem")];
+export function login(session, api) {
+  const [form, problem] = [byId("login-form"), byId("login-problem")];
   form.elements.gallery.value = session.galleryId;
-  show("door");
+  show("login");
   return new Promise((resolve) => {
     form.onsubmit = async (event) => {
       event.preventDefault();
@@ -28,7 +28,7 @@ async function opens(api, problem) {
   try {
     await api.images({ limit: 1 });
   } catch (error) {
-    // A gallery without photographs is not known yet, which is no lock.
+    // The API does not know a gallery before its first upload. The key is accepted all the same.
     if (error.status === 404) return true;
     const wrong = "This key is not accepted. Check that it was copied whole.";
     notice(problem, error.isLockedOut ? wrong : `The server does not answer as it should: ${error.message}.`, "error");

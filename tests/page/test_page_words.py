@@ -1,4 +1,4 @@
-"""What the page's modules repeat from the Python side stays the same there and here."""
+"""The page's modules repeat some words and rules of the Python side; both stay the same."""
 
 from __future__ import annotations
 
