@@ -66,7 +66,7 @@ class Attempt:
     force: bool = False
     first_of_run: int = 0
 
-    def stands(self, written_by: int | None) -> bool:
+    def keeps(self, written_by: int | None) -> bool:
         """Whether a good outcome that attempt `written_by` wrote is to be left alone."""
         return not self.force or (written_by or 0) >= self.first_of_run
 

@@ -37,7 +37,7 @@ RETRY_AUTOMATION = "gallery: a crashed run is retried once"
 PAGE = 200
 # How long a caller of ours may be kept waiting for Prefect's answer.
 ANSWER_SECONDS = 10
-SIGN_OF_LIFE_SECONDS = 1
+HEALTH_SECONDS = 1
 # How long Prefect may take to hear of an end that the catalogue has already.
 LAG_SECONDS = 5
 # How long a run waits for a server that is being restarted.
@@ -77,7 +77,7 @@ def check_reachable() -> None:
     # For HTTP, httpx would read all public certificates as well, 20 ms of CPU.
     verify = url.startswith("https:") and not get_current_settings().api.tls_insecure_skip_verify
     try:
-        answer = httpx.get(f"{url}/health", timeout=SIGN_OF_LIFE_SECONDS, verify=verify)
+        answer = httpx.get(f"{url}/health", timeout=HEALTH_SECONDS, verify=verify)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise PrefectUnavailable(f"Prefect's API: {type(error).__name__}") from error
     if not answer.is_success:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parent.parent
 # Short pauses: what is tested is that and when a stage is retried, not how long it waits.
-PATIENCE = {
+SHORT_PAUSES = {
     "GALLERY_RETRIES": "2",
     "GALLERY_RETRY_DELAY_SECONDS": "0.05",
 }
@@ -131,7 +131,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         without_waiting_for_the_disk(direct, home)
         s3 = FaultyS3(direct.s3_endpoint_url)
         environment = clean_environment(
-            **PATIENCE,
+            **SHORT_PAUSES,
             **ports,
             GALLERY_S3_ENDPOINT_URL=s3.url,
             GALLERY_API_KEYS=f"partner:{PARTNER_KEY}",

@@ -25,7 +25,7 @@ from gallery.client.upload import IngestResult, ingest_folder
 from gallery.storage.s3 import Storage
 from tests.conftest import Servers
 
-PATIENCE_SECONDS = 120
+WAIT_SECONDS = 120
 PHOTO_BYTES = 40_000
 V = TypeVar("V")
 
@@ -45,12 +45,12 @@ def photo(seed: int, size: tuple[int, int] = (640, 480)) -> bytes:
 
 def wait_until(ask: Callable[[], V | None], what: str) -> V:
     """Ask until there is an answer; fails, naming what was waited for, when patience runs out."""
-    end = time.monotonic() + PATIENCE_SECONDS
+    end = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < end:
         if (answer := ask()) is not None:
             return answer
         time.sleep(0.2)  # what answers needs the processors that are waited for
-    raise AssertionError(f"waited {PATIENCE_SECONDS} s in vain for {what}")
+    raise AssertionError(f"waited {WAIT_SECONDS} s in vain for {what}")
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
@@ -92,7 +92,7 @@ class Journeys:
             self._folders += 1
             files = write_folder(self._tmp_path / f"folder-{self._folders}", files)
         with GalleryClient(self.servers.info.api_url, self.servers.info.api_key) as client:
-            return ingest_folder(client, files, gallery_id, NoProgress(), timeout=PATIENCE_SECONDS)
+            return ingest_folder(client, files, gallery_id, NoProgress(), timeout=WAIT_SECONDS)
 
     def retry(self, flow_run_id: str | UUID | None) -> dict[str, Any]:
         """Press the UI's Retry button, and wait for the run's next end."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CALLBACK_SECRET = "whsec_" + "Y2FsbGJhY2tzIG9mIHRoZSB0ZXN0cyBhcmUgc2lnbmVk"
 TOPIC = "arn:aws:sns:us-east-1:000000000000:gallery-tests"
 ORIGIN = "https://photos.example.org"
-PATIENCE_SECONDS = 60
+WAIT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Application:
             return [item for item in self.received if item.path == path and is_meant(json.loads(item.body))]
 
         with self.arrived:
-            assert self.arrived.wait_for(lambda: len(found()) >= count, PATIENCE_SECONDS), f"nothing came to {path}"
+            assert self.arrived.wait_for(lambda: len(found()) >= count, WAIT_SECONDS), f"nothing came to {path}"
             return found()
 
 
@@ -112,7 +112,7 @@ class SecondApi:
 
     def wait_for(self, upload_id: str, *states: str) -> dict[str, Any]:
         """The upload's status, once it is in one of these states."""
-        end = time.monotonic() + PATIENCE_SECONDS
+        end = time.monotonic() + WAIT_SECONDS
         while (found := self.status(upload_id))["state"] not in states:
             assert time.monotonic() < end, f"upload {upload_id} is still {found['state']}, not {states}"
             time.sleep(0.1)
@@ -183,7 +183,7 @@ def free_port() -> int:
 
 
 def _wait_until_up(url: str, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
+    end = time.monotonic() + WAIT_SECONDS
     while True:
         try:
             httpx.get(f"{url}/healthz")

@@ -19,7 +19,7 @@ from gallery.ingest import stages
 from gallery.settings import load_settings
 
 # Seconds for an image, however many are before it; a task that is lost would be waited for without end.
-PATIENCE = 3600
+LONGEST_RUN = 3600
 START_SECONDS = 60
 
 
@@ -42,7 +42,7 @@ def main() -> None:
                 for entry in stages.plan(workspace).todo
             ]
             for chain in chains:
-                chain.get(timeout=PATIENCE)
+                chain.get(timeout=LONGEST_RUN)
             finish(workspace)
     finally:
         worker.terminate()

@@ -83,7 +83,7 @@ def make_plan(session: Session, attempt: Attempt, terms: Terms, staged: Mapping[
 def _is_done(row: EntryRow, attempt: Attempt, terms: Terms) -> bool:
     if row.outcome is None or row.outcome == "failed":
         return False
-    if not attempt.stands(row.attempt):
+    if not attempt.keeps(row.attempt):
         return False
     # A rejection stands only for the limits and the processing version that made it.
     return row.outcome != "rejected" or row.judged_by == terms.judged_by

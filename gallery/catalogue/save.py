@@ -69,7 +69,7 @@ def commit_version(
 
 def _settled_before(row: EntryRow, attempt: Attempt) -> Outcome | None:
     """The outcome that an earlier commit wrote and that is to be left alone."""
-    if row.outcome in (None, "failed", "rejected") or not attempt.stands(row.attempt):
+    if row.outcome in (None, "failed", "rejected") or not attempt.keeps(row.attempt):
         return None
     return row.outcome
 

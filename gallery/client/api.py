@@ -28,7 +28,7 @@ TIMEOUT = httpx.Timeout(60, connect=10)
 # Seconds before each repetition; together longer than a restart of the API takes.
 BACKOFF = (0.25, 0.5, 1.0, 2.0, 4.0)
 # While an upload is followed: everything is sent, and the API may be away for two minutes.
-PATIENT_BACKOFF = (*BACKOFF, *[5.0] * 30)
+LONG_BACKOFF = (*BACKOFF, *[5.0] * 30)
 LONGEST_PAUSE = 30.0
 POLL_SECONDS = 0.5
 CONNECTIONS = 32
@@ -108,7 +108,7 @@ class GalleryClient:
         deadline = None if timeout is None else time.monotonic() + timeout
         last: ReportedStatus | None = None
         while True:
-            status = self._status(upload_id, PATIENT_BACKOFF)
+            status = self._status(upload_id, LONG_BACKOFF)
             if status != last:
                 on_change(status)
                 last = status

@@ -94,55 +94,47 @@ def process(workspace: Workspace, image: DownloadedImage) -> ProcessedImage:
 
     Raises `RejectedImage` where the file is at fault, `TransientError` where storage does not answer.
     """
+    out = workspace.scratch / f"{image.entry.number}.renditions"
     with workspace.timings.measure(image.entry.number, "process") as timing:
+        out.mkdir(exist_ok=True)
         try:
-            rendered, renditions = _render(workspace, image)
+            rendered = workspace.decoders.render(image.path, out)
+            keys = workspace.keys_of(image.entry.number)
+            return put_renditions(workspace.storage, keys, workspace.recipe.recipe_id, image.sha256, rendered)
         except RejectedImage as rejection:
             timing.camera = camera(rejection.metadata)
             raise
+        finally:
+            shutil.rmtree(out, ignore_errors=True)
+
+
+def put_renditions(
+    storage: Storage, keys: EntryKeys, recipe_id: str, sha256: str, rendered: RenderedImage
+) -> ProcessedImage:
+    """Put what was rendered from a file with this SHA-256 into the library. Raises `TransientError`."""
     return ProcessedImage(
-        sha256=image.sha256,
-        recipe_id=workspace.recipe.recipe_id,
+        sha256=sha256,
+        recipe_id=recipe_id,
         width=rendered.width,
         height=rendered.height,
         source_format=rendered.source_format,
         extension=rendered.extension,
         metadata=rendered.metadata,
-        renditions=renditions,
+        renditions=tuple(_put(storage, keys, recipe_id, file) for file in rendered.renditions),
     )
 
 
-def _render(workspace: Workspace, image: DownloadedImage) -> tuple[RenderedImage, tuple[Rendition, ...]]:
-    out = workspace.scratch / f"{image.entry.number}.renditions"
-    out.mkdir(exist_ok=True)
-    try:
-        rendered = workspace.decoders.render(image.path, out)
-        keys = workspace.keys_of(image.entry.number)
-        return rendered, put_renditions(workspace.storage, keys, workspace.recipe.recipe_id, rendered.renditions)
-    finally:
-        shutil.rmtree(out, ignore_errors=True)
-
-
-def put_renditions(
-    storage: Storage, keys: EntryKeys, recipe_id: str, files: Sequence[RenditionFile]
-) -> tuple[Rendition, ...]:
-    """Put what was rendered into the library, under an entry's keys. Raises `TransientError`."""
-    renditions = []
-    for file in files:
-        key = keys.rendition(file.style, recipe_id, file.path.suffix)
-        etag = storage.put(key, file.path, file.content_type)
-        renditions.append(
-            Rendition(
-                style=file.style,
-                key=key,
-                width=file.width,
-                height=file.height,
-                bytes=file.bytes,
-                content_type=file.content_type,
-                etag=etag,
-            )
-        )
-    return tuple(renditions)
+def _put(storage: Storage, keys: EntryKeys, recipe_id: str, file: RenditionFile) -> Rendition:
+    key = keys.rendition(file.style, recipe_id, file.path.suffix)
+    return Rendition(
+        style=file.style,
+        key=key,
+        width=file.width,
+        height=file.height,
+        bytes=file.bytes,
+        content_type=file.content_type,
+        etag=storage.put(key, file.path, file.content_type),
+    )
 
 
 def is_intact(workspace: Workspace, image: ProcessedImage) -> bool:

@@ -28,7 +28,7 @@ from gallery.catalogue.outdated import (
 from gallery.errors import StagedFileError
 from gallery.imaging.rendered import RenderedImage
 from gallery.ingest.stages import put_renditions
-from gallery.models import Deletion, ProcessedImage
+from gallery.models import Deletion
 from gallery.rebuild.context import Rebuild
 
 
@@ -89,26 +89,16 @@ def _download(rebuild: Rebuild, outdated: OutdatedVersion, path: Path) -> None:
 
 
 def _commit(rebuild: Rebuild, outdated: OutdatedVersion, rendered: RenderedImage) -> RebuildReceipt:
-    recipe_id = rebuild.recipe.recipe_id
     with transaction(rebuild.engine) as session:
         status = lock_version(session, outdated.upload_id, outdated.image_id, outdated.version_id)
         if status != "current":
             return RebuildReceipt(status, outdated.upload_id)
         # Within the transaction, whose locks keep the sweep and the upload's next attempt off these keys.
-        renditions = put_renditions(rebuild.storage, outdated.keys, recipe_id, rendered.renditions)
+        image = put_renditions(rebuild.storage, outdated.keys, rebuild.recipe.recipe_id, outdated.sha256, rendered)
         deletions = commit_rebuild(
             session,
             outdated,
-            ProcessedImage(
-                sha256=outdated.sha256,
-                recipe_id=recipe_id,
-                width=rendered.width,
-                height=rendered.height,
-                source_format=rendered.source_format,
-                extension=rendered.extension,
-                metadata=rendered.metadata,
-                renditions=renditions,
-            ),
+            image,
             style=rebuild.selection.style,
             styles={style.name for style in rebuild.recipe.styles},
             library_bucket=rebuild.storage.library_bucket,

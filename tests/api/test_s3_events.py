@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
 import boto3
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.x509.oid import NameOID
 from sqlalchemy import Engine, func, select, update
 
 from gallery.catalogue import arrivals
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import EntryRow, UploadRow
-from gallery.errors import ForbiddenError, RefusedRequest
-from gallery.storage.events import ArrivedObject, read_events
 from gallery.storage.s3 import Storage, StoredObject
-from gallery.storage.sns import NOTIFICATION_FIELDS, SUBSCRIPTION_FIELDS, SnsMessages, check_url
 from tests.conftest import Servers
 from tests.journeys import photo, wait_until
 from tests.second_api import TOPIC, SecondApi
+from tests.storage.notifications import record
 
 NAMES = {"card1/a b+c.jpg": photo(1), "ü&=%.jpg": photo(2)}
 RECEIVED = ("accepted", "running", "completed")
@@ -99,30 +92,6 @@ def test_real_events_complete_an_upload_without_its_browser(
     assert second_api.status(opened["upload_id"])["state"] == "completed"
 
 
-def record(key: str, source: str = "aws:s3", name: str = "ObjectCreated:Put", bucket: str = "uploads") -> str:
-    item = {"eventSource": source, "eventName": name, "s3": {"bucket": {"name": bucket}, "object": {"key": key}}}
-    return json.dumps({"Records": [item]})
-
-
-@pytest.mark.parametrize("key", [*NAMES, "a%20b.jpg", "plus+.jpg", "日本 語.jpg"])
-def test_keys_are_decoded_once_by_each_producers_convention(key: str) -> None:
-    wanted = [ArrivedObject("uploads", key)]
-    assert read_events(record(quote_plus(key, safe="/"))) == wanted
-    assert read_events(record(quote_plus(key), "minio:s3", "s3:ObjectCreated:Post")) == wanted
-    assert read_events(record(key, "ceph:s3")) == wanted
-    bridged = {"bucket": {"name": "uploads"}, "object": {"key": key}}
-    assert read_events(json.dumps({"detail-type": "Object Created", "source": "aws.s3", "detail": bridged})) == wanted
-
-
-def test_other_events_are_no_arrivals_and_no_event_is_refused() -> None:
-    assert read_events(record("k", name="ObjectRemoved:Delete")) == []
-    assert read_events('{"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "uploads"}') == []
-    for body in ("", "[]", "{}", '{"Records": [1]}', '{"Records": [{}]}', '{"Records": {}}', "[" * 100_000):
-        with pytest.raises(RefusedRequest) as refused:
-            read_events(body)
-        assert refused.value.code == "invalid_event"
-
-
 def test_events_of_unknown_keys_and_of_the_library_change_nothing(
     second_api: SecondApi, storage: Storage, gallery_id: str
 ) -> None:
@@ -174,95 +143,6 @@ def test_without_a_key_or_a_listed_topic_nobody_may_report(second_api: SecondApi
         "SigningCertURL": f"{servers.s3.url}/SimpleNotificationService-fake.pem",
     }
     assert httpx.post(url, content=json.dumps(fake), headers=sns).status_code == 403
-
-
-class Sns:
-    """A signer of messages as SNS is one, and the web that its certificate and links are fetched from."""
-
-    def __init__(self) -> None:
-        self.key = rsa.generate_private_key(65537, 2048)
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sns.amazonaws.com")])
-        now = datetime.now(UTC)
-        builder = x509.CertificateBuilder(name, name, self.key.public_key(), 1, now - timedelta(1), now + timedelta(1))
-        self.pem = builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-        self.fetched: list[str] = []
-
-    def fetch(self, url: str) -> bytes:
-        self.fetched.append(url)
-        return self.pem
-
-    def message(self, kind: str = "Notification", version: str = "2", **changed: str) -> bytes:
-        message = {
-            "Type": kind,
-            "MessageId": "1",
-            "TopicArn": TOPIC,
-            "Message": record("k"),
-            "Timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "SignatureVersion": version,
-            "SigningCertURL": "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-1.pem",
-        }
-        if kind != "Notification":
-            message |= {"Token": "t", "SubscribeURL": "https://sns.eu-central-1.amazonaws.com/?Action=Confirm"}
-        message |= changed
-        fields = NOTIFICATION_FIELDS if kind == "Notification" else SUBSCRIPTION_FIELDS
-        text = "".join(f"{name}\n{message[name]}\n" for name in fields if name in message)
-        algorithm = hashes.SHA1() if version == "1" else hashes.SHA256()
-        signature = self.key.sign(text.encode(), padding.PKCS1v15(), algorithm)
-        return json.dumps({**message, "Signature": base64.b64encode(signature).decode()}).encode()
-
-
-@pytest.mark.parametrize("version", ["1", "2"])
-def test_signed_messages_of_listed_topics_are_opened(version: str) -> None:
-    sns = Sns()
-    messages = SnsMessages([TOPIC], sns.fetch)
-    for _ in range(2):
-        assert messages.open(sns.message(version=version)) == record("k")
-    assert messages.open(sns.message(version=version, Subject="with a subject")) == record("k")
-    assert len(sns.fetched) == 1  # the certificate is kept
-    assert messages.open(sns.message("SubscriptionConfirmation", version)) is None
-    assert sns.fetched[1:] == ["https://sns.eu-central-1.amazonaws.com/?Action=Confirm"]
-    assert messages.open(sns.message("UnsubscribeConfirmation", version)) is None
-    assert len(sns.fetched) == 2
-
-
-def test_a_message_that_is_changed_old_or_foreign_is_refused_and_fetches_nothing_foreign() -> None:
-    sns = Sns()
-    messages = SnsMessages([TOPIC], sns.fetch)
-    changed = json.loads(sns.message())
-    old = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
-    for body in (
-        json.dumps({**changed, "Message": record("other")}).encode(),
-        json.dumps({**changed, "Signature": "FAKE"}).encode(),
-        json.dumps({**changed, "SignatureVersion": "3"}).encode(),
-        sns.message(TopicArn=TOPIC + "x"),
-        sns.message(Timestamp=old),
-        sns.message(SigningCertURL="http://169.254.169.254/latest.pem"),
-        sns.message("SubscriptionConfirmation", SubscribeURL="https://evil.example/?Action=Confirm"),
-    ):
-        with pytest.raises(ForbiddenError):
-            messages.open(body)
-    assert set(sns.fetched) == {"https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-1.pem"}
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://sns.us-east-1.amazonaws.com/a.pem",
-        "https://sns.us-east-1.amazonaws.com.evil.example/a.pem",
-        "https://user@sns.us-east-1.amazonaws.com/a.pem",
-        "https://sns.us-east-1.amazonaws.com:8443/a.pem",
-        "https://evil.example/sns.us-east-1.amazonaws.com/a.pem",
-        "https://s3.us-east-1.amazonaws.com/bucket/a.pem",
-        "https://sns.us-east-1.amazonaws.com\\@evil.example/a.pem",
-        "https://[",
-        "",
-        None,
-    ],
-)
-def test_only_addresses_of_sns_itself_are_ever_fetched(url: object) -> None:
-    with pytest.raises(ForbiddenError):
-        check_url(url)
-    assert check_url("https://sns.cn-north-1.amazonaws.com.cn/a.pem")
 
 
 def listing(storage: Storage, opened: dict[str, Any], age: timedelta) -> dict[str, StoredObject]:

@@ -19,7 +19,7 @@ from anyio.from_thread import start_blocking_portal
 from gallery.runs import DEPLOYMENTS, LIMIT_NAME, REBUILD_QUEUE, RETRY_AUTOMATION
 from tests.command import gallery
 from tests.conftest import PROJECT, runs_have
-from tests.journeys import PATIENCE_SECONDS, Journeys, photo, wait_until
+from tests.journeys import WAIT_SECONDS, Journeys, photo, wait_until
 
 pytestmark = pytest.mark.usefixtures("warm_runs")
 
@@ -61,7 +61,7 @@ def limit_events(journeys: Journeys) -> Iterator[Callable[[str | None], list[str
 
     with start_blocking_portal() as portal:
         under_way = portal.start_task_soon(listen)
-        assert listening.wait(PATIENCE_SECONDS)
+        assert listening.wait(WAIT_SECONDS)
         yield of_run
         under_way.cancel()
 

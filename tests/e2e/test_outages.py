@@ -25,7 +25,7 @@ from gallery.runs import LIMIT_NAME
 from gallery.storage.s3 import Storage
 from tests.conftest import Servers, runs_have
 from tests.e2e.processes import flow_process
-from tests.journeys import PATIENCE_SECONDS, Journeys, photo, wait_until
+from tests.journeys import WAIT_SECONDS, Journeys, photo, wait_until
 
 FILES = {f"IMG_{number}.jpg": photo(number) for number in range(14)}
 # Long enough for a part to be started again; the other tests have no time for that.
@@ -71,7 +71,7 @@ class Sender:
             self._result.append(error)
 
     def _wait(self) -> IngestResult:
-        self._thread.join(PATIENCE_SECONDS + 30)
+        self._thread.join(WAIT_SECONDS + 30)
         assert self._result, "the client neither came to an end nor gave up"
         result = self._result[0]
         if isinstance(result, GalleryError):

@@ -25,7 +25,7 @@ log = logging.getLogger("gallery.api")
 # Seconds between looks; each is two requests to Prefect.
 WATCH_EVERY = 10.0
 # Looks without an answer until Prefect counts as gone: a restart is none.
-PATIENCE = 3
+UNANSWERED_LOOKS = 3
 # The automation waits 15 seconds and is evaluated every 5.
 AUTOMATION_IS_LATE = timedelta(seconds=30)
 TOO_LATE_TO_RETRY = timedelta(hours=1)
@@ -45,7 +45,7 @@ def watcher(engine: Engine, starts: Worker) -> Worker:
             watch_workers(engine)
         except PrefectUnavailable:
             unanswered += 1
-            if unanswered >= PATIENCE:
+            if unanswered >= UNANSWERED_LOOKS:
                 _note(engine, PREFECT, is_well=False, message="Prefect's server does not answer: no run is started")
             return False
         unanswered = 0

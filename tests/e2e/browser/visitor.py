@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect
 
-from tests.journeys import PATIENCE_SECONDS, photo, write_folder
+from tests.journeys import WAIT_SECONDS, photo, write_folder
 
 LOOPBACK = {"127.0.0.1", "localhost"}
-TIMEOUT = PATIENCE_SECONDS * 1000  # milliseconds
+TIMEOUT = WAIT_SECONDS * 1000  # milliseconds
 
 
 def photographs(count: int, size: int = 0) -> dict[str, bytes]:

@@ -23,7 +23,7 @@ from gallery.settings import Settings, load_settings
 from gallery.storage.bucket_rules import set_bucket_rules
 from tests.conftest import PROJECT, Servers
 from tests.e2e.browser.conftest import CHROMIUM, FLAGS
-from tests.journeys import PATIENCE_SECONDS, photo, wait_until
+from tests.journeys import WAIT_SECONDS, photo, wait_until
 from tests.second_api import CALLBACK_SECRET, SecondApi, free_port, running_api
 
 pytestmark = pytest.mark.usefixtures("warm_runs")
@@ -280,7 +280,7 @@ def send_with_uppy(origin: str, session: str, gallery_id: str, files: list[Path]
         with page.expect_response(lambda answer: answer.url.endswith("/complete")) as completed:
             page.goto(f"{origin}/?gallery={gallery_id}")
             page.get_by_label("Photographs").set_input_files(files)
-            expect(page).to_have_title(f"{len(files)} sent, 0 failed", timeout=PATIENCE_SECONDS * 1000)
+            expect(page).to_have_title(f"{len(files)} sent, 0 failed", timeout=WAIT_SECONDS * 1000)
         assert completed.value.status == 202
         assert errors == []
         browser.close()
