@@ -25,7 +25,7 @@ test: $(STAMP) ## All tests, on a real PostgreSQL, S3 server, Prefect server and
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 unit: $(STAMP) ## The tests that need no servers, in about a minute
-	$(BIN)/python -m pytest -m "not servers" $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -m "not servers" --ignore=tests/e2e $(PYTEST_FLAGS) -n logical
 
 bench: $(STAMP) ## What the pipeline costs beside other ways to do the same work; BENCH_FLAGS="--images 1361"
 	@$(BIN)/python -m bench --out .gallery/bench/results $(BENCH_FLAGS)

@@ -59,6 +59,9 @@ OUTSIDE = ("GALLERY_", "AWS_", "PREFECT_")
 # Tests that wait for whole runs, or for parts of the stack that go and come.
 LONGEST = ("tests/e2e/", "tests/bench/", "tests/api/test_starter.py")
 
+# Of those that need no servers, the long ones: begun early, so that no process has one of them left in the end.
+LONG = ("tests/imaging/test_memory.py", "tests/imaging/test_quality.py", "tests/cli/", "tests/test_layout.py")
+
 
 def free_ports() -> dict[str, str]:
     """Settings that give a stack ports of its own, whatever other tests run beside it.
@@ -258,7 +261,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not SERVER_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.servers)
     waiting = {item.path for item in items if "servers" in getattr(item, "fixturenames", ())}
-    items.sort(key=lambda item: (not item.nodeid.startswith(LONGEST), item.path not in waiting))
+    items.sort(key=lambda i: (not i.nodeid.startswith(LONGEST), i.path not in waiting, not i.nodeid.startswith(LONG)))
 
 
 class FromBothEnds(LoadFileScheduling):
@@ -278,6 +281,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FromBot
     return FromBothEnds(config, log) if config.getoption("dist") == "loadfile" else None
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than processors: runs that the tests wait for leave some of them idle."""
-    return len(os.sched_getaffinity(0)) + 1
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """With `auto` one more than processors: runs that the tests wait for leave some idle. With `logical` as many."""
+    processors = len(os.sched_getaffinity(0))
+    return processors if config.option.numprocesses == "logical" else processors + 1
