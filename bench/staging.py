@@ -39,7 +39,7 @@ def fresh_gallery_id(variant: str) -> str:
 
 
 def send(client: GalleryClient, files: Sequence[LocalFile], gallery_id: str) -> StagedGallery:
-    """Stage through the front door, as a browser does; what is left to say is `complete`."""
+    """Stage through the API, as a browser does; what is left to say is `complete`."""
     began = time.monotonic()
     declared = [DeclaredFile(file.file_name, file.size, file.content_type) for file in files]
     presigned = client.presign(gallery_id, declared, idempotency_key=str(uuid4()))

@@ -87,7 +87,7 @@ class Journeys:
         self.api.close()
 
     def send(self, gallery_id: str, files: Mapping[str, bytes] | Path) -> IngestResult:
-        """Send a gallery through the front door and wait for its run."""
+        """Send a gallery through the API and wait for its run."""
         if not isinstance(files, Path):
             self._folders += 1
             files = write_folder(self._tmp_path / f"folder-{self._folders}", files)

@@ -1,4 +1,4 @@
-"""This project's own way: an upload through the front door, and the flow run that the API starts for it."""
+"""This project's own way: an upload through the API, and the flow run that the API starts for it."""
 
 from __future__ import annotations
 

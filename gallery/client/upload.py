@@ -1,4 +1,4 @@
-"""Sends a folder through the front door, as a browser would, and follows what becomes of it."""
+"""Sends a folder through the API, as a browser would, and follows what becomes of it."""
 
 from __future__ import annotations
 

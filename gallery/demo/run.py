@@ -26,7 +26,7 @@ MEGAPIXELS = 12.0
 
 
 def run_demo(stack: LocalStack, *, images: int, photos: Path | None, keep: bool, as_json: bool) -> int:
-    """Start the stack, send a gallery through the front door, show what happened, stop the stack.
+    """Start the stack, send a gallery through the API, show what happened, stop the stack.
 
     Returns the exit status: 0 where every image came in, but for the broken one that a made gallery has.
     A stack that ran before is used as it is and left running.

@@ -1,4 +1,4 @@
-"""The front door for browsers: presign, send to the store, sign again, complete, follow."""
+"""The API for browsers: presign, send to the store, sign again, complete, follow."""
 
 from __future__ import annotations
 
