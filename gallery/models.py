@@ -10,7 +10,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from gallery.errors import Reason
-from gallery.storage.keys import upload_prefix
 
 Stage = Literal["download", "process", "save", "cleanup"]
 STAGES: tuple[Stage, ...] = ("download", "process", "save", "cleanup")
@@ -69,11 +68,6 @@ class Attempt:
     def keeps(self, written_by: int | None) -> bool:
         """Whether a good outcome that attempt `written_by` wrote is to be left alone."""
         return not self.force or (written_by or 0) >= self.first_of_run
-
-    @property
-    def prefix(self) -> str:
-        """Where this upload's objects are, in both buckets: `summer-wedding/20260620-3f9c/`."""
-        return upload_prefix(self.gallery_id, self.upload_id)
 
 
 # Results of tasks take weak references: Prefect tells by one whether what has a result's address is still that result.

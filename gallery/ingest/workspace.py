@@ -24,7 +24,7 @@ from gallery.imaging.styles_file import load_limits, load_recipe
 from gallery.models import Attempt
 from gallery.retrying import retry
 from gallery.settings import Settings
-from gallery.storage.keys import EntryKeys
+from gallery.storage.keys import EntryKeys, upload_prefix
 from gallery.storage.s3 import Storage
 from gallery.timings import Timings
 
@@ -86,6 +86,11 @@ class Workspace(RunContext):
     def source_path(self, number: int) -> Path:
         """Where an entry's staged file is kept while it is under way; its own name plays no part."""
         return self.scratch / f"{number}.source"
+
+    @property
+    def prefix(self) -> str:
+        """What the keys of all objects of the upload begin with, in both buckets."""
+        return upload_prefix(self.attempt.gallery_id, self.attempt.upload_id)
 
     def keys_of(self, number: int) -> EntryKeys:
         """The library keys of an entry."""

@@ -22,6 +22,7 @@ from gallery.catalogue.migrate import migrate
 from gallery.catalogue.tables import EntryRow, ImageRow, OutboxRow, RenditionRow, UploadRow, VersionRow
 from gallery.models import Attempt, Deletion, Entry, EntryProblem, Outcome, ProcessedImage, Rendition, SaveReceipt
 from gallery.settings import Settings
+from gallery.storage.keys import upload_prefix
 from gallery.timings import Timing
 from tests.conftest import Servers, as_superuser
 
@@ -37,6 +38,11 @@ def sha256(content: str) -> str:
 
 def etag(content: str) -> str:
     return f"etag-{content}"
+
+
+def prefix_of(attempt: Attempt) -> str:
+    """What the keys of all objects of the attempt's upload begin with."""
+    return upload_prefix(attempt.gallery_id, attempt.upload_id)
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ class Catalogue:
 
     def keys(self, attempt: Attempt, number: int = 1, recipe: str = RECIPE) -> set[str]:
         """The library keys that a save of this entry writes."""
-        prefix = f"{attempt.prefix}{number}/"
+        prefix = f"{prefix_of(attempt)}{number}/"
         return {f"{prefix}original.jpg", f"{prefix}large-{recipe}.jpg", f"{prefix}thumb-{recipe}.jpg"}
 
     def save(
@@ -172,7 +178,7 @@ def commit(
     timing: Timing | None = None,
     metadata: Mapping[str, Any] = MappingProxyType({}),
 ) -> SaveReceipt:
-    prefix = f"{attempt.prefix}{entry.number}/"
+    prefix = f"{prefix_of(attempt)}{entry.number}/"
     renditions = [
         Rendition(
             style=style,

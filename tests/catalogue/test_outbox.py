@@ -10,7 +10,7 @@ from sqlalchemy import insert
 from gallery.catalogue import outbox
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import OutboxRow
-from tests.catalogue.conftest import LIBRARY, UPLOADS, Catalogue, deletions_of, etag, in_library, places
+from tests.catalogue.conftest import LIBRARY, UPLOADS, Catalogue, deletions_of, etag, in_library, places, prefix_of
 
 
 def test_the_first_version_of_an_image_deletes_nothing(catalogue: Catalogue, gallery_id: str) -> None:
@@ -26,7 +26,7 @@ def test_a_replacement_deletes_its_staged_file_and_the_former_version(catalogue:
     catalogue.save(first, "A")
     receipt = catalogue.save(second, "B")
     assert receipt.outcome == "replaced"
-    staged = (UPLOADS, f"{second.prefix}a.jpg", etag("B"))
+    staged = (UPLOADS, f"{prefix_of(second)}a.jpg", etag("B"))
     # The staged file only while it is still the one that was saved.
     assert deletions_of(receipt) == in_library(catalogue.keys(first)) | {staged}
     assert catalogue.due(second) == deletions_of(receipt)
@@ -37,7 +37,7 @@ def test_replaced_versions_may_be_kept_for_days(catalogue: Catalogue, gallery_id
     first, second = catalogue.begun(gallery_id), catalogue.begun(gallery_id)
     catalogue.save(first, "A")
     receipt = catalogue.save(second, "B", keep_replaced=timedelta(days=7))
-    staged = {(UPLOADS, f"{second.prefix}a.jpg", etag("B"))}
+    staged = {(UPLOADS, f"{prefix_of(second)}a.jpg", etag("B"))}
     assert deletions_of(receipt) == catalogue.due(second) == staged
     former = [row for row in catalogue.outbox(second) if row.bucket == LIBRARY]
     assert places(former) == in_library(catalogue.keys(first))
@@ -82,7 +82,7 @@ def test_a_forced_repeat_of_an_upload_keeps_the_keys_it_writes_again(catalogue: 
     forced = catalogue.begin(gallery_id, attempt.upload_id, force=True)
     receipt = catalogue.save(forced, "A")
     assert receipt.outcome == "replaced"
-    assert deletions_of(receipt) == {(UPLOADS, f"{forced.prefix}a.jpg", etag("A"))}
+    assert deletions_of(receipt) == {(UPLOADS, f"{prefix_of(forced)}a.jpg", etag("A"))}
     assert catalogue.current_keys(gallery_id) == catalogue.keys(attempt)
 
 
@@ -121,11 +121,11 @@ def test_a_repeated_attempt_that_finds_its_own_version_current_deletes_nothing_o
 def test_a_key_that_a_current_version_refers_to_is_never_due(catalogue: Catalogue, gallery_id: str) -> None:
     attempt = catalogue.begun(gallery_id)
     catalogue.save(attempt, "A")
-    keys = {*catalogue.current_keys(gallery_id), f"{attempt.prefix}1/left-over.jpg"}
+    keys = {*catalogue.current_keys(gallery_id), f"{prefix_of(attempt)}1/left-over.jpg"}
     with transaction(catalogue.engine) as session:
         rows = [{"bucket": LIBRARY, "key": key, "upload_id": attempt.upload_id, "entry_number": 1} for key in keys]
         session.execute(insert(OutboxRow), rows)
-    assert catalogue.due(attempt) == in_library({f"{attempt.prefix}1/left-over.jpg"})
+    assert catalogue.due(attempt) == in_library({f"{prefix_of(attempt)}1/left-over.jpg"})
 
 
 def test_done_once_is_done_and_the_first_time_stays(catalogue: Catalogue, gallery_id: str) -> None:

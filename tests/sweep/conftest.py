@@ -21,7 +21,7 @@ from gallery.settings import Settings
 from gallery.storage.s3 import Storage
 from gallery.sweep.findings import Category, Findings
 from gallery.sweep.run import sweep
-from tests.catalogue.conftest import Catalogue, NewDatabase, databases  # noqa: F401 - a fixture
+from tests.catalogue.conftest import Catalogue, NewDatabase, databases, prefix_of  # noqa: F401 - a fixture
 from tests.conftest import Servers
 
 # As it stands in keys: the first eight digits of a fingerprint.
@@ -98,7 +98,7 @@ def gone(findings: Findings) -> dict[Category, int]:
 
 def left(attempt: Attempt, name: str = "large-0123abcd.jpg", number: int = 1) -> str:
     """A key that a run of this upload may have left in the library."""
-    return f"{attempt.prefix}{number}/{name}"
+    return f"{prefix_of(attempt)}{number}/{name}"
 
 
 @pytest.fixture

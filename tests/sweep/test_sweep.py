@@ -21,6 +21,7 @@ from gallery.ingest.workspace import REBUILD_SCRATCH
 from gallery.settings import load_settings
 from gallery.storage.keys import RESULTS_PREFIX
 from gallery.sweep import context
+from tests.catalogue.conftest import prefix_of
 from tests.conftest import Servers
 from tests.sweep.conftest import OTHER_RECIPE, RECIPE, Yard, gone, left
 from tests.test_docs import SERVERS
@@ -93,7 +94,7 @@ def test_what_is_not_of_our_making_is_reported_and_left_alone(yard: Yard, galler
         "readme.txt",
         "Another/tool/1/original.jpg",
         left(attempt, "notes.txt"),
-        f"{attempt.prefix}x/original.jpg",
+        f"{prefix_of(attempt)}x/original.jpg",
         # An upload that this catalogue does not know, and one under another gallery than its own.
         f"{gallery_id}/unknown/1/original.jpg",
         f"other-gallery/{attempt.upload_id}/1/original.jpg",
@@ -149,7 +150,7 @@ def test_no_attempt_begins_while_its_objects_are_deleted(yard: Yard, stores: Ser
 
 def test_staged_files_go_when_their_upload_ended_long_ago(yard: Yard, gallery_id: str) -> None:
     ended = yard.ended(gallery_id, state="completed")
-    yard.stage(f"{ended.prefix}a.jpg", f"{gallery_id}/never-called/x/a.jpg")
+    yard.stage(f"{prefix_of(ended)}a.jpg", f"{gallery_id}/never-called/x/a.jpg")
     assert gone(yard.sweep(days=13.9)) == {}, "a failed upload's retry needs them"
     kept = yard.catalogue.open(gallery_id)
     yard.stage(f"{gallery_id}/{kept}/a.jpg")
@@ -158,7 +159,7 @@ def test_staged_files_go_when_their_upload_ended_long_ago(yard: Yard, gallery_id
 
 
 def test_a_staged_file_that_changed_after_the_listing_stays(yard: Yard, stores: Servers, gallery_id: str) -> None:
-    key = f"{yard.ended(gallery_id).prefix}a.jpg"
+    key = f"{prefix_of(yard.ended(gallery_id))}a.jpg"
     yard.stage(key)
     storage = yard.storage
 
@@ -272,7 +273,7 @@ def test_the_report_names_the_first_and_counts_them_all(yard: Yard, gallery_id: 
     findings = yard.sweep(dry_run=True)
     report = findings.to_markdown()
     assert "| unreferenced: objects of the library that no version refers to | 25 | 0.0 MB |" in report
-    assert report.count(f"    {attempt.prefix}") == 20
+    assert report.count(f"    {prefix_of(attempt)}") == 20
     assert findings.counts()["unreferenced"] == 25
 
 
@@ -301,7 +302,7 @@ def test_never_a_key_that_is_needed_and_everything_else(
         if saves:
             yard.save(attempt, content, recipe=recipe, keep_days=keep_days)
         if state == "running":
-            needed |= {key for key in yard.library() if key.startswith(attempt.prefix)}
+            needed |= {key for key in yard.library() if key.startswith(prefix_of(attempt))}
         else:
             yard.end(attempt, state)  # type: ignore[arg-type]
     before = yard.library()
