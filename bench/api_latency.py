@@ -77,7 +77,7 @@ class FrontDoor:
     def webhook(self, upload_id: str, files: int) -> None:
         """Announce an upload: the first time it is stored and gets a run, again it is only looked up."""
         names = [f"IMG_{n:04}.JPG" for n in range(files)]
-        staged = [{"key": str(StagedKey(self.gallery_id, upload_id, name)), "file_name": name} for name in names]
+        staged = [{"key": StagedKey(self.gallery_id, upload_id, name).key, "file_name": name} for name in names]
         body = json.dumps({"gallery_id": self.gallery_id, "upload_id": upload_id, "files": staged})
         message, now = f"msg_{uuid4().hex}", datetime.now(UTC)
         headers = {

@@ -14,8 +14,8 @@ from gallery.demo.photographs import make_gallery
 
 
 def bench_home() -> Path:
-    """The folder of photographs and servers: GALLERY_BENCH_HOME, else `.gallery/bench` in the checkout."""
-    return Path(os.environ.get("GALLERY_BENCH_HOME") or PROJECT / ".gallery" / "bench").absolute()
+    """The folder of photographs and servers: BENCH_HOME, else `.gallery/bench` in the checkout."""
+    return Path(os.environ.get("BENCH_HOME") or PROJECT / ".gallery" / "bench").absolute()
 
 
 def photographs(home: Path, images: int, megapixels: float) -> Sequence[LocalFile]:

@@ -20,8 +20,8 @@ from gallery.client.folder import LocalFile
 from gallery.client.types import DeclaredFile
 from gallery.client.upload import SENDERS
 from gallery.errors import GalleryError
-from gallery.models import Deletion
-from gallery.storage.keys import StagedKey
+from gallery.models import Deletion, ObjectKey
+from gallery.storage.keys import StagedKey, gallery_prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,12 @@ def stage(servers: Servers, files: Sequence[LocalFile], gallery_id: str) -> Stag
     began, upload_id = time.monotonic(), uuid4().hex
     staged = [
         DeclaredEntry(
-            file.file_name, str(StagedKey(gallery_id, upload_id, file.file_name)), file.size, file.content_type
+            file.file_name, StagedKey(gallery_id, upload_id, file.file_name).key, file.size, file.content_type
         )
         for file in files
     ]
 
-    def put(file: LocalFile, key: str) -> None:
+    def put(file: LocalFile, key: ObjectKey) -> None:
         servers.storage.put(key, file.path, file.content_type, bucket=servers.storage.uploads_bucket)
 
     with ThreadPoolExecutor(SENDERS) as senders:
@@ -104,5 +104,5 @@ def take_away(servers: Servers, gallery_id: str) -> None:
     """Delete a gallery's objects, so that the disk does not fill up; its rows stay."""
     storage = servers.storage
     for bucket in (storage.uploads_bucket, storage.library_bucket):
-        for page in storage.list_pages(bucket, f"{gallery_id}/"):
+        for page in storage.list_pages(bucket, gallery_prefix(gallery_id)):
             storage.delete(Deletion(None, bucket, found.key) for found in page)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NewType
 
 from pydantic import BaseModel, ConfigDict
 
 from gallery.errors import Reason
+
+ObjectKey = NewType("ObjectKey", str)
+"""The key of an object. Only `gallery.storage.keys` makes them; a store also gives those of what it lists."""
 
 Stage = Literal["download", "process", "save", "cleanup"]
 STAGES: tuple[Stage, ...] = ("download", "process", "save", "cleanup")
@@ -44,7 +47,7 @@ class Entry:
 
     number: int
     file_name: str
-    staged_key: str
+    staged_key: ObjectKey
     etag: str
     size: int
 
@@ -86,7 +89,7 @@ class Rendition(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     style: str
-    key: str
+    key: ObjectKey
     width: int
     height: int
     bytes: int
@@ -119,7 +122,7 @@ class Deletion:
 
     outbox_id: int | None
     bucket: str
-    key: str
+    key: ObjectKey
     etag: str | None = None
 
 

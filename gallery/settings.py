@@ -64,7 +64,7 @@ def _given(environment: Mapping[str, str], name: str) -> str | None:
     if value := environment.get(variable(name), "").strip():
         return value
     file_variable = variable(name) + "_FILE"
-    if name not in SECRETS or not (file := environment.get(file_variable)):
+    if name not in SECRETS or not (file := environment.get(file_variable, "").strip()):
         return None
     try:
         return Path(file).read_text(encoding="utf-8").strip()
@@ -395,7 +395,7 @@ def load_inherited_settings(environment: Mapping[str, str] | None = None) -> Inh
 def names_catalogue(environment: Mapping[str, str] | None = None) -> bool:
     """Whether the environment says where the catalogue is, in the variable or with a file."""
     given = os.environ if environment is None else environment
-    return any(given.get(name) for name in (variable("database_url"), variable("database_url") + "_FILE"))
+    return any(given.get(name, "").strip() for name in (variable("database_url"), variable("database_url") + "_FILE"))
 
 
 def history_database_url(environment: Mapping[str, str] | None = None) -> str | None:

@@ -9,7 +9,7 @@ from prefect.filesystems import WritableFileSystem
 from pydantic import ConfigDict, Field
 
 from gallery.settings import load_settings
-from gallery.storage.keys import RESULTS_PREFIX
+from gallery.storage.keys import RESULTS_PREFIX, result_key
 from gallery.storage.s3 import Storage
 
 BLOCK_NAME = "gallery-results"
@@ -37,11 +37,11 @@ class LibraryResultStorage(WritableFileSystem):
     # read of a few hundred bytes is what its own LocalFileSystem does there, too.
     def read_path(self, path: str, _sync: bool | None = None) -> bytes:  # type: ignore[override]
         """The stored result's bytes. Raises `StagedFileError` where there is none."""
-        return self._storage.read_bytes(self.prefix + path)
+        return self._storage.read_bytes(result_key(path, self.prefix))
 
     def write_path(self, path: str, content: bytes, _sync: bool | None = None) -> None:  # type: ignore[override]
         """Store a result's bytes."""
-        self._storage.write_bytes(self.prefix + path, content)
+        self._storage.write_bytes(result_key(path, self.prefix), content)
 
     async def aread_path(self, path: str) -> bytes:
         """As `read_path`."""

@@ -3,47 +3,101 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 # Names of what stands in an object key.
-PARTS_OF_KEYS = (
-    "gallery_id",
-    "upload_id",
-    "entry_number",
-    "library_prefix",
-    "upload_prefix",
-    "recipe_id",
-    "staged_key",
-)
+PARTS_OF_KEYS = ("gallery_id", "upload_id", "entry_number", "recipe_id", "staged_key", "_prefix", ".prefix")
 # Addresses and messages hold ids between slashes as well.
 NOT_KEYS = ("/v1/", "http://", "https://", "api_url", "base_url")
+# What takes a text apart or looks into it, as methods and as SQL operators.
+SPLITS = frozenset({"split", "rsplit", "partition", "rpartition", "removeprefix", "removesuffix"})
+LOOKS_INTO = SPLITS | {"startswith", "endswith", "contains", "like", "ilike"}
+TAKE_APART = frozenset({"match", "fullmatch", "search", "PurePosixPath", "dirname", "basename"})
+JOINS = frozenset({"join", "joinpath", "format"})
 
 
 def builds_or_parses_keys(source: str) -> list[int]:
-    """Lines that put an object key together, or take one apart."""
+    """Lines that put an object key together, or look into one.
+
+    What builds a key in a way that this does not see is caught by the types: only an `ObjectKey` is taken for a key,
+    see `makes_object_keys`.
+    """
     return sorted({node.lineno for node in ast.walk(ast.parse(source)) if _is_about_keys(node)})
 
 
+def makes_object_keys(source: str) -> list[int]:
+    """Lines that call a text an `ObjectKey`."""
+    calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    return sorted(
+        call.lineno
+        for call in calls
+        if ast.unparse(call.func).rpartition(".")[2] == "ObjectKey"
+        or (ast.unparse(call.func).rpartition(".")[2] == "cast" and "ObjectKey" in ast.unparse(call.args[0]))
+    )
+
+
 def _is_about_keys(node: ast.AST) -> bool:
-    if isinstance(node, ast.JoinedStr):
-        text = ast.unparse(node)
-        parts = [ast.unparse(part) for part in node.values if isinstance(part, ast.FormattedValue)]
-        between = "".join(str(part.value) for part in node.values if isinstance(part, ast.Constant))
-        named = any(name in part for part in parts for name in PARTS_OF_KEYS)
-        return named and _joins(node, between) and not any(mark in text for mark in NOT_KEYS)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        text = ast.unparse(node)
-        return "/" in _constants(node) and any(name in text for name in PARTS_OF_KEYS)
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        return _takes_apart(node, node.func) or _joins_by_slashes(node, node.func)
-    return False
+    return any(isinstance(node, kind) and check(node) for kind, check in CHECKS)
+
+
+def _is_text_of_a_key(node: ast.JoinedStr) -> bool:
+    text = ast.unparse(node)
+    between = "".join(str(part.value) for part in node.values if isinstance(part, ast.Constant))
+    return _names_parts(node) and _joins(node, between) and not any(mark in text for mark in NOT_KEYS)
+
+
+def _is_sum_of_a_key(node: ast.BinOp) -> bool:
+    joins = "/" in _constants(node) or ".prefix" in ast.unparse(node) or "PurePosixPath" in ast.unparse(node)
+    return isinstance(node.op, ast.Add | ast.Div | ast.Mod) and joins and _names_parts(node)
+
+
+def _is_rest_of_a_key(node: ast.Subscript) -> bool:
+    # The first so many characters are for a message.
+    return isinstance(node.slice, ast.Slice) and node.slice.lower is not None and _is_key(node.value)
+
+
+def _looks_for_a_part(node: ast.Compare) -> bool:
+    return isinstance(node.ops[0], ast.In) and _is_key(node.comparators[0]) and not _is_key(node.left)
+
+
+def _is_call_about_keys(node: ast.Call) -> bool:
+    name = ast.unparse(node.func).rpartition(".")[2]
+    if name in JOINS:
+        return _names_parts(node) and ("/" in _constants(node) or "path" in ast.unparse(node.func))
+    if name in LOOKS_INTO and isinstance(node.func, ast.Attribute):
+        by = node.args[0] if node.args else None
+        other = name.endswith(("split", "partition")) and isinstance(by, ast.Constant) and "/" not in str(by.value)
+        return _is_key(node.func.value) and not other
+    return name in TAKE_APART and any(map(_is_key, node.args))
+
+
+CHECKS: tuple[tuple[type, Callable[[Any], bool]], ...] = (
+    (ast.JoinedStr, _is_text_of_a_key),
+    (ast.BinOp, _is_sum_of_a_key),
+    (ast.Subscript, _is_rest_of_a_key),
+    (ast.Compare, _looks_for_a_part),
+    (ast.Call, _is_call_about_keys),
+)
+
+
+def _names_parts(node: ast.AST) -> bool:
+    """Whether a value in it is named like a part of a key."""
+    values = [part for part in ast.walk(node) if isinstance(part, ast.Name | ast.Attribute)]
+    return any(name in ast.unparse(part) for part in values for name in PARTS_OF_KEYS)
+
+
+def _is_key(node: ast.AST) -> bool:
+    """Whether a value is called a key, and not of a mapping, an API or a lock."""
+    word = ast.unparse(node).rpartition(".")[2]
+    return word in ("key", "staged_key", "original_key", "library_key", "object_key")
 
 
 def _joins(node: ast.JoinedStr, between: str) -> bool:
     """Whether the text between values is that of a path or a rendition's name, not a sentence."""
     values = "".join(ast.unparse(part) for part in node.values if isinstance(part, ast.FormattedValue))
-    path = "/" in between or "_prefix" in values or ("recipe_id" in values and "-" in between)
+    path = "/" in between or "prefix" in values or ("recipe_id" in values and "-" in between)
     return path and " " not in between
 
 
@@ -51,20 +105,8 @@ def _constants(node: ast.AST) -> str:
     return "".join(str(part.value) for part in ast.walk(node) if isinstance(part, ast.Constant))
 
 
-def _takes_apart(call: ast.Call, function: ast.Attribute) -> bool:
-    splits = function.attr in ("split", "rsplit", "partition", "rpartition")
-    by_slash = bool(call.args) and isinstance(call.args[0], ast.Constant) and call.args[0].value == "/"
-    return splits and by_slash and "key" in ast.unparse(function.value)
-
-
-def _joins_by_slashes(call: ast.Call, function: ast.Attribute) -> bool:
-    by_slash = isinstance(function.value, ast.Constant) and function.value.value == "/"
-    text = "".join(ast.unparse(argument) for argument in call.args)
-    return function.attr == "join" and by_slash and any(name in text for name in PARTS_OF_KEYS)
-
-
 def mentions(source: str, names: frozenset[str]) -> list[int]:
-    """Lines that use one of these names, as a name, an attribute, a keyword or within a text that is no docstring."""
+    """Lines with one of these, in a name, an attribute, a keyword, an import, or a text that is no docstring."""
     tree = ast.parse(source)
     docstrings = {
         id(node.body[0].value)
@@ -77,27 +119,45 @@ def mentions(source: str, names: frozenset[str]) -> list[int]:
         {
             node.lineno
             for node in ast.walk(tree)
-            if (isinstance(node, ast.Name) and node.id in names)
-            or (isinstance(node, ast.Attribute) and node.attr in names)
-            or (isinstance(node, ast.keyword) and node.arg in names)
-            or (
-                isinstance(node, ast.Constant)
-                and isinstance(node.value, str)
-                and id(node) not in docstrings
-                and any(name in node.value for name in names)
-            )
+            if any(name in word for word in _words(node, docstrings) for name in names)
         }
     )
 
 
-def imports(source: str, modules: frozenset[str]) -> set[str]:
-    """Which of these modules a source imports, anywhere in it: in functions and for type checking, too."""
+def _words(node: ast.AST, docstrings: set[int]) -> list[str]:
+    words: list[str] = []
+    match node:
+        case ast.Name(id=word) | ast.Attribute(attr=word):
+            words = [word]
+        case ast.keyword(arg=word):
+            words = [word or ""]
+        case ast.Import(names=aliases):
+            words = [alias.name for alias in aliases]
+        case ast.ImportFrom(module=word):
+            words = [word or ""]
+        case ast.Constant(value=str(word)) if id(node) not in docstrings:
+            words = [word]
+    return words
+
+
+def imports(source: str, modules: frozenset[str], module: str = "") -> set[str]:
+    """Which of these modules `module` imports, anywhere in its source: in functions and for type checking, too."""
     found: set[str] = set()
+    package = module.rpartition(".")[0]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+        elif isinstance(node, ast.ImportFrom):
+            start = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                start = ".".join([*above, *([start] if start else [])])
+            found |= {f"{start}.{alias.name}" for alias in node.names} | {start}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in (
+            "import_module",
+            "__import__",
+        ):
+            found |= {str(argument.value) for argument in node.args[:1] if isinstance(argument, ast.Constant)}
     return found & modules
 
 

@@ -13,6 +13,7 @@ from gallery.catalogue.callbacks import queue_callback
 from gallery.catalogue.locks import claimed, find_and_lock_upload, lock_upload
 from gallery.catalogue.tables import EntryRow, UploadRow
 from gallery.catalogue.uploads import accept
+from gallery.models import ObjectKey
 from gallery.storage.keys import StagedKey
 from gallery.storage.s3 import StoredObject
 
@@ -84,7 +85,7 @@ def claim_open(session: Session, *, limit: int = 1) -> list[OpenUpload]:
 
 
 def settle_open(
-    session: Session, upload_id: str, staged: Mapping[str, StoredObject], *, quiet: timedelta = QUIET
+    session: Session, upload_id: str, staged: Mapping[ObjectKey, StoredObject], *, quiet: timedelta = QUIET
 ) -> str:
     """Complete an open upload whose declared files are all in the listing `staged`, or expire it; its state then.
 

@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import Text, cast, delete, func, insert, literal, null, or_, select, union, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.callbacks import queue_callback
-from gallery.catalogue.locks import lock_image, lock_images, lock_open_uploads, lock_order
+from gallery.catalogue.locks import lock_image, lock_images, lock_open_uploads, lock_order, move_images
 from gallery.catalogue.tables import (
     ACCEPTED_SEQ,
     EntryRow,
@@ -116,12 +115,4 @@ def _forestall(session: Session, gallery_id: str, seq: int) -> None:
     )
     names = session.scalars(pending).all()
     if names:
-        statement = upsert(ImageRow).values(
-            [{"gallery_id": gallery_id, "file_name": name, "last_seq": seq} for name in names]
-        )
-        session.execute(
-            statement.on_conflict_do_update(
-                index_elements=[ImageRow.gallery_id, ImageRow.file_name],
-                set_={"last_seq": func.greatest(ImageRow.last_seq, statement.excluded.last_seq)},
-            )
-        )
+        move_images(session, gallery_id, names, seq)

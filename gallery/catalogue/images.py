@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from gallery.catalogue.tables import EntryRow, GalleryRow, ImageRow, RenditionRow, VersionRow
 from gallery.errors import NotFoundError
+from gallery.models import ObjectKey
 
 ImageOrder = Literal["captured_at", "name"]
 # After every ISO 8601 time: photographs that do not say when they were taken come last.
@@ -23,7 +24,7 @@ class CurrentRendition:
     """A rendition of a current version; pixels and bytes."""
 
     style: str
-    key: str
+    key: ObjectKey
     width: int
     height: int
     bytes: int
@@ -128,7 +129,7 @@ def _image(
     )
 
 
-def find_rendition_key(session: Session, gallery_id: str, image_id: UUID, style: str) -> str:
+def find_rendition_key(session: Session, gallery_id: str, image_id: UUID, style: str) -> ObjectKey:
     """The key of the rendition that is current now. Raises `NotFoundError`."""
     key = session.scalar(
         select(RenditionRow.key)

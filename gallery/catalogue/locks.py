@@ -171,6 +171,22 @@ def lock_images(session: Session, images: Select[tuple[UUID]]) -> Sequence[UUID]
     return session.scalars(images.order_by(ImageRow.image_id).with_for_update(of=ImageRow)).all()
 
 
+def move_images(session: Session, gallery_id: str, file_names: Sequence[str], seq: int) -> None:
+    """Put the images with these names behind `seq` in the order of uploads; one without a row gets one.
+
+    The caller has locked the gallery's order and its images (`lock_images`): the rows that this meets are its own.
+    """
+    statement = upsert(ImageRow).values(
+        [{"gallery_id": gallery_id, "file_name": name, "last_seq": seq} for name in file_names]
+    )
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[ImageRow.gallery_id, ImageRow.file_name],
+            set_={"last_seq": func.greatest(ImageRow.last_seq, statement.excluded.last_seq)},
+        )
+    )
+
+
 def lock_version(session: Session, upload_id: str, image_id: UUID, version_id: UUID) -> VersionStatus:
     """Lock a version's upload, shared, and its image, and tell whether the version may be rebuilt.
 

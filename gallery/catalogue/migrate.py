@@ -1,20 +1,22 @@
 """Brings the catalogue's schema to the newest version; safe to call from several machines at the same time.
 
-Tables change by migrations, each a step. The analysts' views, one file each in `views/`, have only a current state:
-they are dropped before migrations run and created again after the last one.
+Tables change by migrations, each a step; one that fills a large table does so in its `afterwards`, in batches. The
+analysts' views, one file each in `views/`, have only a current state: they are replaced after a migration that names
+their digest (`VIEWS`), and left alone by any other.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import InternalError
+from sqlalchemy.exc import InternalError, ProgrammingError
 
 from gallery.catalogue.connect import translated
 from gallery.catalogue.locks import lock_migrations
@@ -36,6 +38,15 @@ VIEWS = tuple(
         "failure_reasons",
     )
 )
+# invalid_table_definition: a column of the view is gone, or has another type.
+CANNOT_REPLACE = "42P16"
+# What is granted on the views; names are quoted as they need to be.
+GRANTS = """
+SELECT c.relname, g.privilege_type,
+       CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE CAST(CAST(g.grantee AS regrole) AS text) END
+FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) g
+WHERE c.relnamespace = CAST('analytics' AS regnamespace) AND c.relkind = 'v' AND g.grantee <> c.relowner
+"""
 
 
 def alembic_config() -> Config:
@@ -49,22 +60,54 @@ def migrate(engine: Engine, revision: str = "head") -> None:
     """Upgrade the schema `gallery` to `revision`, under an advisory lock; does nothing where it is there.
 
     Raises `TransientError` where the database does not answer, `ConfigurationError` where a view that is not ours
-    depends on the analysts' views.
+    keeps one of the analysts' views from being replaced.
     """
     config = alembic_config()
-    head = ScriptDirectory.from_config(config).get_current_head()
-    with translated(), engine.begin() as connection:
-        lock_migrations(connection)
-        wanted = head if revision == "head" else revision
-        if _current_revision(connection) == wanted:
-            return
+    scripts = ScriptDirectory.from_config(config)
+    with translated():
+        with engine.begin() as connection:
+            lock_migrations(connection)
+            # An index over millions of rows takes its time.
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            pending = list(scripts.iterate_revisions(revision, _current_revision(connection) or "base"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+            if revision == "head" and (_changes_views(pending) or not _has_views(connection)):
+                _replace_views(connection)
+        for script in reversed(pending):
+            afterwards: Callable[[Engine], None] | None = getattr(script.module, "afterwards", None)
+            if afterwards is not None:
+                afterwards(engine)
+
+
+def _changes_views(pending: Sequence[Script]) -> bool:
+    return any(hasattr(script.module, "VIEWS") for script in pending)
+
+
+def _has_views(connection: Connection) -> bool:
+    found = connection.execute(text("SELECT viewname FROM pg_views WHERE schemaname = 'analytics'")).scalars()
+    return {file.stem for file in VIEWS} <= set(found)
+
+
+def _replace_views(connection: Connection) -> None:
+    """Bring the views to their current state, and keep what others were granted on them."""
+    try:
+        with connection.begin_nested():
+            _create_views(connection)
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) != CANNOT_REPLACE:
+            raise
+        grants = connection.execute(text(GRANTS)).all()
         _drop_views(connection)
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-        if wanted == head:
-            for file in VIEWS:
-                # As it is: a percent sign or a colon in it is no parameter.
-                connection.exec_driver_sql(file.read_text(encoding="utf-8"), execution_options={"no_parameters": True})
+        _create_views(connection)
+        for view, privilege, role in grants:
+            connection.execute(text(f"GRANT {privilege} ON analytics.{view} TO {role}"))
+
+
+def _create_views(connection: Connection) -> None:
+    for file in VIEWS:
+        # As it is: a percent sign or a colon in it is no parameter.
+        connection.exec_driver_sql(file.read_text(encoding="utf-8"), execution_options={"no_parameters": True})
 
 
 def _drop_views(connection: Connection) -> None:
@@ -75,7 +118,7 @@ def _drop_views(connection: Connection) -> None:
         # PostgreSQL names the dependent object in its second line.
         why = "; ".join(str(error.orig).strip().splitlines()[:2])
         raise ConfigurationError(
-            f"the analysts' views cannot be renewed: {why}: drop what depends on them, run `gallery migrate`, and "
+            f"the analysts' views cannot be replaced: {why}: drop what depends on them, run `gallery migrate`, and "
             "create it again"
         ) from error
 

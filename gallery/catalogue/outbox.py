@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from gallery.catalogue.locks import claimed
 from gallery.catalogue.snapshots import has_ended
 from gallery.catalogue.tables import OutboxRow, RenditionRow, UploadRow, VersionRow
-from gallery.models import Deletion
+from gallery.models import Deletion, ObjectKey
 
 # Between two tries of a deletion that storage did not take.
 LONGEST_PAUSE = timedelta(hours=1)
@@ -21,7 +21,7 @@ def put_in_outbox(
     session: Session,
     upload_id: str,
     entry_number: int,
-    superfluous: Sequence[tuple[str, str, str | None]],
+    superfluous: Sequence[tuple[str, ObjectKey, str | None]],
     due_in: timedelta,
 ) -> list[Deletion]:
     """Write down (bucket, key, ETag) of what an entry's commit makes superfluous; returns what is due at once."""

@@ -17,7 +17,7 @@ from gallery.catalogue.snapshots import has_ended
 from gallery.catalogue.tables import GalleryRow, ImageRow, RenditionRow, UploadRow, VersionRow
 from gallery.catalogue.versions import make_current, renditions_of
 from gallery.errors import NotFoundError
-from gallery.models import Deletion, ProcessedImage
+from gallery.models import Deletion, ObjectKey, ProcessedImage
 from gallery.storage.keys import EntryKeys, short_recipe
 
 
@@ -42,7 +42,7 @@ class OutdatedVersion:
     file_name: str
     upload_id: str
     entry_number: int
-    original_key: str
+    original_key: ObjectKey
     sha256: str
 
     @property

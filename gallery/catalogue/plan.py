@@ -12,7 +12,7 @@ from gallery.catalogue.locks import lock_attempt
 from gallery.catalogue.outcomes import record_problems, settle_known
 from gallery.catalogue.tables import EntryRow, ImageRow, VersionRow
 from gallery.errors import FailureReason, RejectionReason
-from gallery.models import Attempt, Entry, EntryProblem
+from gallery.models import Attempt, Entry, EntryProblem, ObjectKey
 from gallery.storage.s3 import StoredObject
 
 
@@ -39,7 +39,7 @@ class Plan:
         return bool(self.todo or self.problems or self.settled)
 
 
-def make_plan(session: Session, attempt: Attempt, terms: Terms, staged: Mapping[str, StoredObject]) -> Plan:
+def make_plan(session: Session, attempt: Attempt, terms: Terms, staged: Mapping[ObjectKey, StoredObject]) -> Plan:
     """Decide for every entry, in one transaction, from one query and the listing `staged` (by key).
 
     Raises `StaleAttempt` where a newer attempt has begun.

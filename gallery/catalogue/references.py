@@ -8,9 +8,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.tables import OutboxRow, RenditionRow, VersionRow
+from gallery.models import ObjectKey
 
 
-def referred_to(session: Session, keys: Iterable[str]) -> set[str]:
+def referred_to(session: Session, keys: Iterable[ObjectKey]) -> set[ObjectKey]:
     """Which of these library keys a version that was not superseded still refers to."""
     wanted = list(keys)
     originals = select(VersionRow.original_key).where(
@@ -24,7 +25,7 @@ def referred_to(session: Session, keys: Iterable[str]) -> set[str]:
     return set(session.scalars(originals.union_all(renditions)))
 
 
-def awaiting_deletion(session: Session, bucket: str, keys: Iterable[str]) -> set[str]:
+def awaiting_deletion(session: Session, bucket: str, keys: Iterable[ObjectKey]) -> set[ObjectKey]:
     """Which of these keys the outbox is still to delete, now or later: when, is its own business."""
     query = select(OutboxRow.key).where(
         OutboxRow.key.in_(list(keys)), OutboxRow.bucket == bucket, OutboxRow.done_at.is_(None)

@@ -12,7 +12,7 @@ from gallery.catalogue.outcomes import Settlement, write_outcomes
 from gallery.catalogue.references import referred_to
 from gallery.catalogue.tables import EntryRow, ImageRow, VersionRow
 from gallery.catalogue.versions import SavedSource, current_version, make_current
-from gallery.models import Attempt, Entry, Outcome, ProcessedImage, SaveReceipt
+from gallery.models import Attempt, Entry, ObjectKey, Outcome, ProcessedImage, SaveReceipt
 from gallery.timings import Timing
 
 
@@ -22,7 +22,7 @@ def commit_version(
     entry: Entry,
     image: ProcessedImage,
     *,
-    original_key: str,
+    original_key: ObjectKey,
     uploads_bucket: str,
     library_bucket: str,
     keep_replaced: timedelta = timedelta(0),

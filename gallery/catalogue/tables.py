@@ -27,7 +27,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from gallery.errors import Reason
-from gallery.models import OUTCOMES, Audience, Outcome, Stage, Trigger, UploadState
+from gallery.models import OUTCOMES, Audience, ObjectKey, Outcome, Stage, Trigger, UploadState
 
 SCHEMA = "gallery"
 # Named by rule, so that a migration can name what it alters.
@@ -53,6 +53,7 @@ class Base(DeclarativeBase):
         Stage: Text,
         Trigger: Text,
         UploadState: Text,
+        ObjectKey: Text,
     }
 
 
@@ -149,7 +150,7 @@ class EntryRow(Base):
     upload_id: Mapped[str] = mapped_column(ForeignKey("gallery.uploads.upload_id"), primary_key=True)
     number: Mapped[int] = mapped_column(Integer, primary_key=True)
     file_name: Mapped[str]
-    staged_key: Mapped[str]
+    staged_key: Mapped[ObjectKey]
     declared_size: Mapped[int | None]
     content_type: Mapped[str | None]
     meta: Mapped[dict[str, Any]] = mapped_column("metadata", server_default="{}")
@@ -203,7 +204,7 @@ class VersionRow(Base):
     etag: Mapped[str]
     size: Mapped[int]
     recipe_id: Mapped[str] = mapped_column(String(64))
-    original_key: Mapped[str]
+    original_key: Mapped[ObjectKey]
     source_format: Mapped[str]
     width: Mapped[int] = mapped_column(Integer)
     height: Mapped[int] = mapped_column(Integer)
@@ -226,7 +227,7 @@ class RenditionRow(Base):
         ForeignKey("gallery.versions.version_id", ondelete="CASCADE"), primary_key=True
     )
     style: Mapped[str] = mapped_column(primary_key=True)
-    key: Mapped[str]
+    key: Mapped[ObjectKey]
     width: Mapped[int] = mapped_column(Integer)
     height: Mapped[int] = mapped_column(Integer)
     bytes: Mapped[int]
@@ -252,7 +253,7 @@ class OutboxRow(Base):
 
     outbox_id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     bucket: Mapped[str]
-    key: Mapped[str]
+    key: Mapped[ObjectKey]
     etag: Mapped[str | None]
     upload_id: Mapped[str]
     entry_number: Mapped[int] = mapped_column(Integer)

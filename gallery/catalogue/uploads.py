@@ -18,7 +18,7 @@ from gallery.catalogue.attempts import RunUnderWay
 from gallery.catalogue.locks import claimed, lock_idempotency_key, lock_new_upload, lock_upload, share_order
 from gallery.catalogue.tables import ACCEPTED_SEQ, EntryRow, GalleryRow, UploadRow
 from gallery.errors import ConflictError, NotFoundError
-from gallery.models import Trigger, UploadState
+from gallery.models import ObjectKey, Trigger, UploadState
 
 # A start that did not get through is tried again after 2, 4, 8 ... seconds, at most this many.
 LONGEST_START_DELAY = timedelta(seconds=60)
@@ -31,7 +31,7 @@ class DeclaredEntry:
     """A file as a caller announced it; names and keys are already checked. `size` in bytes."""
 
     file_name: str
-    key: str
+    key: ObjectKey
     size: int | None = None
     content_type: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.tables import ImageRow, RenditionRow, VersionRow
-from gallery.models import ProcessedImage
+from gallery.models import ObjectKey, ProcessedImage
 
 
 class Source(Protocol):
@@ -25,7 +25,7 @@ class Source(Protocol):
     @property
     def size(self) -> int: ...
     @property
-    def original_key(self) -> str: ...
+    def original_key(self) -> ObjectKey: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class SavedSource:
     entry_number: int
     etag: str
     size: int
-    original_key: str
+    original_key: ObjectKey
 
 
 def current_version(session: Session, image: ImageRow) -> VersionRow | None:
@@ -58,7 +58,7 @@ def make_current(
     *,
     kept: Sequence[RenditionRow] = (),
     recipe_id: str | None = None,
-) -> list[str]:
+) -> list[ObjectKey]:
     """Make a new version of `image` current, whose row the caller has locked; `former` is superseded.
 
     `kept` are renditions that it takes over from the former one; `recipe_id` is then that of both together (default:
@@ -90,7 +90,7 @@ def make_current(
     return sorted(before - {source.original_key, *(values["key"] for values in renditions)})
 
 
-def _keys(session: Session, version: VersionRow) -> Sequence[str]:
+def _keys(session: Session, version: VersionRow) -> Sequence[ObjectKey]:
     return session.scalars(select(RenditionRow.key).where(RenditionRow.version_id == version.version_id)).all()
 
 

@@ -20,9 +20,9 @@ from gallery.catalogue.migrate import check_revision
 from gallery.errors import ConfigurationError, GalleryError, NotFoundError, PrefectUnavailable
 from gallery.imaging.styles_file import load_recipe
 from gallery.ingest.workspace import check_scratch_dir
-from gallery.models import Deletion
+from gallery.models import Deletion, ObjectKey
 from gallery.settings import Settings
-from gallery.storage.keys import CHECK_PREFIX
+from gallery.storage.keys import CHECK_PREFIX, check_key
 from gallery.storage.s3 import Storage
 
 
@@ -81,7 +81,7 @@ class _Trial:
 
     def __init__(self, storage: Storage, folder: Path) -> None:
         self._storage, self._folder = storage, folder
-        self._key = f"{CHECK_PREFIX}{uuid4().hex}"
+        self._key = check_key(uuid4().hex)
         self._file = folder / "trial"
         self._file.write_bytes(b"a trial of permissions")
 
@@ -95,14 +95,14 @@ class _Trial:
     def library(self) -> None:
         bucket = self._storage.library_bucket
         etag = self._storage.put(self._key, self._file, "text/plain", bucket=self._storage.uploads_bucket)
-        copy = f"{self._key}.copy"
+        copy = check_key(f"{uuid4().hex}.copy")
         self._storage.copy_original(self._key, etag, copy, "text/plain")
         self._storage.write_bytes(self._key, b"a result")
         self._storage.read_bytes(self._key)
         self._delete(bucket, self._key, copy)
         self._delete(self._storage.uploads_bucket, self._key)
 
-    def _delete(self, bucket: str, *keys: str) -> None:
+    def _delete(self, bucket: str, *keys: ObjectKey) -> None:
         self._storage.delete([Deletion(None, bucket, key) for key in keys])
         left = [key for key in keys if self._storage.head(bucket, key) is not None]
         if left:

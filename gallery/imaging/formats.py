@@ -46,24 +46,26 @@ UnsupportedKind = Literal["raw", "video", "other"]
 # decoded format uses.
 UNSUPPORTED_EXTENSIONS: Mapping[UnsupportedKind, tuple[str, ...]] = {
     "raw": (
-        "3fr", "ari", "arw", "bay", "cr2", "cr3", "crw", "dcr", "dcs", "dng", "eip", "erf", "fff", "gpr", "iiq", "k25",
-        "kdc", "mdc", "mef", "mos", "mrw", "nef", "nrw", "orf", "ori", "pef", "ptx", "raf", "raw", "rw2", "rwl", "sr2",
-        "srf", "srw", "x3f",
+        "3fr", "ari", "arw", "bay", "cap", "cr2", "cr3", "crw", "dcr", "dcs", "dng", "eip", "erf", "fff", "gpr",
+        "iiq", "k25", "kdc", "mdc", "mef", "mos", "mrw", "nef", "nrw", "orf", "ori", "pef", "ptx", "raf", "raw",
+        "rw2", "rwl", "rwz", "sr2", "srf", "srw", "x3f",
     ),
     "video": (
-        "3g2", "3gp", "asf", "avi", "braw", "crm", "f4v", "flv", "insv", "lrv", "m2t", "m2ts", "m4v", "mkv", "mov",
-        "mp4", "mpeg", "mpg", "mts", "mxf", "ogv", "qt", "r3d", "vob", "webm", "wmv",
+        "360", "3g2", "3gp", "asf", "avi", "braw", "crm", "divx", "dv", "f4v", "flv", "insv", "lrv", "m1v", "m2t",
+        "m2ts", "m2v", "m4v", "mkv", "mod", "mov", "mp4", "mpe", "mpeg", "mpg", "mts", "mxf", "ogg", "ogm", "ogv",
+        "qt", "r3d", "tod", "ts", "vob", "webm", "wmv",
     ),
     "other": (
         # Pictures and drawings
-        "afphoto", "ai", "bmp", "cur", "dds", "dib", "eps", "exr", "fits", "hdr", "icns", "ico", "indd", "j2k", "jp2",
-        "jpf", "jpx", "jxl", "jxr", "pbm", "pdf", "pgm", "pnm", "ppm", "ps", "psb", "psd", "qoi", "svg", "svgz", "wdp",
-        "wmf", "xcf",
+        "afphoto", "ai", "blp", "bmp", "cur", "dds", "dib", "emf", "eps", "exr", "fits", "hdp", "hdr", "icns", "ico",
+        "indd", "j2c", "j2k", "jp2", "jpc", "jpf", "jpm", "jpx", "jxl", "jxr", "pam", "pbm", "pcx", "pdf", "pgm",
+        "pnm", "ppm", "ps", "psb", "psd", "qoi", "ras", "rgb", "sgi", "svg", "svgz", "tga", "wdp", "wmf", "xcf",
+        "xpm",
         # Catalogues, edits, indexes and thumbnails (.thm: a JPEG, but not the photograph) beside photographs
         "aae", "cos", "ctg", "dop", "lrcat", "lrtemplate", "nksc", "pp3", "thm", "xmp",
         # Notes, sound and archives
-        "7z", "csv", "doc", "docx", "gz", "htm", "html", "json", "m4a", "mp3", "rar", "rtf", "tar", "txt", "wav", "xml",
-        "zip",
+        "7z", "csv", "doc", "docx", "gz", "htm", "html", "json", "m4a", "mp3", "rar", "rtf", "tar", "txt", "wav",
+        "xml", "zip",
     ),
 }  # fmt: skip
 

@@ -217,11 +217,11 @@ def report(workspace: Workspace, problems: Sequence[EntryProblem], *, found_work
         summarise_days(session)
     with transaction(workspace.engine) as session:
         counts = count_outcomes(session, workspace.attempt.upload_id)
-        standing = list_problems(session, workspace.attempt.upload_id)
-        numbers = {problem.number for problem in standing}
+        remaining = list_problems(session, workspace.attempt.upload_id)
+        numbers = {problem.number for problem in remaining}
         # Only a forced run meets a problem with an entry that keeps the good outcome it had.
         kept = [problem for problem in problems if problem.number not in numbers]
-        summary = report_run(counts, standing, kept, found_work=found_work)
+        summary = report_run(counts, remaining, kept, found_work=found_work)
         finish_attempt(session, workspace.attempt, summary.state, summary.message)
     return summary
 

@@ -5,8 +5,8 @@
 | uploads | `{gallery_id}/{upload_id}/{file_name}` | `StagedKey` |
 | library | `{gallery_id}/{upload_id}/{entry number}/original{extension}` | `LibraryKey`, style `None` |
 | library | `{gallery_id}/{upload_id}/{entry number}/{style}-{recipe}{extension}` | `LibraryKey` |
-| library | `_results/{gallery_id}/{upload_id}/{entry number}/{SHA-256}-{recipe_id}` | `EntryKeys.cached_result` |
-| both | `_check/...` | `CHECK_PREFIX` |
+| library | `_results/{gallery_id}/{upload_id}/{entry number}/{SHA-256}-{recipe_id}` | `result_key` |
+| both | `_check/...` | `check_key` |
 
 No gallery_id begins with an underscore, so the last two can never meet a gallery's objects.
 """
@@ -17,6 +17,8 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
+from gallery.errors import RefusedRequest
+from gallery.models import ObjectKey
 from gallery.names import GALLERY_ID, STYLE_NAME, UPLOAD_ID
 
 # Cached results of the process stage, in the library bucket.
@@ -42,9 +44,14 @@ Owner = tuple[str, str]
 """The upload that an object belongs to: (gallery_id, upload_id)."""
 
 
+def gallery_prefix(gallery_id: str) -> str:
+    """What the keys of all objects of a gallery begin with, in both buckets: `summer-wedding/`."""
+    return f"{gallery_id}/"
+
+
 def upload_prefix(gallery_id: str, upload_id: str) -> str:
     """What the keys of all objects of an upload begin with, in both buckets: `summer-wedding/20260620-3f9c/`."""
-    return f"{gallery_id}/{upload_id}/"
+    return f"{gallery_prefix(gallery_id)}{upload_id}/"
 
 
 def short_recipe(recipe_id: str) -> str:
@@ -60,8 +67,10 @@ class StagedKey:
     upload_id: str
     name: str
 
-    def __str__(self) -> str:
-        return f"{upload_prefix(self.gallery_id, self.upload_id)}{self.name}"
+    @property
+    def key(self) -> ObjectKey:
+        """The key as stores have it."""
+        return ObjectKey(f"{upload_prefix(self.gallery_id, self.upload_id)}{self.name}")
 
     @classmethod
     def parse(cls, key: str) -> Self | None:
@@ -90,9 +99,11 @@ class LibraryKey:
     style: str | None = None
     recipe: str | None = None
 
-    def __str__(self) -> str:
+    @property
+    def key(self) -> ObjectKey:
+        """The key as stores have it."""
         stem = "original" if self.style is None else f"{self.style}-{self.recipe}"
-        return f"{upload_prefix(self.gallery_id, self.upload_id)}{self.entry_number}/{stem}{self.extension}"
+        return ObjectKey(f"{upload_prefix(self.gallery_id, self.upload_id)}{self.entry_number}/{stem}{self.extension}")
 
     @classmethod
     def parse(cls, key: str) -> Self | None:
@@ -117,18 +128,47 @@ class EntryKeys:
     upload_id: str
     entry_number: int
 
-    def original(self, extension: str) -> str:
+    def original(self, extension: str) -> ObjectKey:
         """The key of the untouched file; `extension` belongs to its contents, such as `.jpg`."""
-        return str(LibraryKey(self.gallery_id, self.upload_id, self.entry_number, extension))
+        return LibraryKey(self.gallery_id, self.upload_id, self.entry_number, extension).key
 
-    def rendition(self, style: str, recipe_id: str, extension: str) -> str:
+    def rendition(self, style: str, recipe_id: str, extension: str) -> ObjectKey:
         """The key of one style's file."""
         recipe = short_recipe(recipe_id)
-        return str(LibraryKey(self.gallery_id, self.upload_id, self.entry_number, extension, style, recipe))
+        return LibraryKey(self.gallery_id, self.upload_id, self.entry_number, extension, style, recipe).key
 
-    def cached_result(self, sha256: str, recipe_id: str) -> str:
-        """The key, below `RESULTS_PREFIX`, of what process made of this content by this recipe."""
+    def result_path(self, sha256: str, recipe_id: str) -> str:
+        """The path, for `result_key`, of what process made of this content by this recipe."""
         return f"{upload_prefix(self.gallery_id, self.upload_id)}{self.entry_number}/{sha256}-{recipe_id}"
+
+
+def result_key(path: str, prefix: str = RESULTS_PREFIX) -> ObjectKey:
+    """The key of a cached result in the library bucket."""
+    return ObjectKey(f"{prefix}{path}")
+
+
+def is_result(key: str) -> bool:
+    """Whether a key of the library bucket is that of a cached result."""
+    return key.startswith(RESULTS_PREFIX)
+
+
+def check_key(name: str) -> ObjectKey:
+    """The key of something that `gallery check` writes and deletes again."""
+    return ObjectKey(f"{CHECK_PREFIX}{name}")
+
+
+def given_staged_key(key: str, gallery_id: str, upload_id: str) -> ObjectKey:
+    """A key that a caller of ours gave for a file that it has staged itself.
+
+    Raises `RefusedRequest` (`invalid_key`) for one outside of its upload, or that no store could have.
+    """
+    prefix = upload_prefix(gallery_id, upload_id)
+    if not key.startswith(prefix) or key == prefix:
+        raise RefusedRequest("invalid_key", f"key {key[:80]!r} does not begin with {prefix}")
+    staged = StagedKey.parse(key)
+    if staged is None or len(key.encode()) > MAX_KEY_BYTES:
+        raise RefusedRequest("invalid_key", f"key {key[:80]!r} is not a valid S3 key")
+    return staged.key
 
 
 def owner_of(key: str) -> Owner | None:

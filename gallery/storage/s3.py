@@ -23,7 +23,7 @@ from botocore.session import get_session
 from urllib3.exceptions import HTTPError
 
 from gallery.errors import ConfigurationError, StagedFileError, TransientError
-from gallery.models import Deletion
+from gallery.models import Deletion, ObjectKey
 from gallery.settings import MIB, Settings
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ CHANGED = frozenset({"PreconditionFailed", "412"})
 class StoredObject:
     """An object as a listing or HEAD shows it; `etag` without quotes, `size` in bytes."""
 
-    key: str
+    key: ObjectKey
     etag: str
     size: int
     modified_at: datetime | None = field(default=None, compare=False)
@@ -80,11 +80,11 @@ class Storage:
         with translated("list", prefix or bucket):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 yield [
-                    StoredObject(item["Key"], item["ETag"].strip('"'), item["Size"], item["LastModified"])
+                    StoredObject(ObjectKey(item["Key"]), item["ETag"].strip('"'), item["Size"], item["LastModified"])
                     for item in page.get("Contents", [])
                 ]
 
-    def download(self, key: str, etag: str, path: Path, *, bucket: str | None = None) -> str:
+    def download(self, key: ObjectKey, etag: str, path: Path, *, bucket: str | None = None) -> str:
         """Stream an object, a staged one by default, to `path`, in constant memory, and return its SHA-256 in hex.
 
         Raises `StagedFileError` where the object is gone or no longer has `etag`. Leaves no file behind when
@@ -106,24 +106,24 @@ class Storage:
             raise
         return digest.hexdigest()
 
-    def put(self, key: str, path: Path, content_type: str, *, bucket: str | None = None) -> str:
+    def put(self, key: ObjectKey, path: Path, content_type: str, *, bucket: str | None = None) -> str:
         """Write a whole file, to the library bucket by default, over whatever is there; returns its ETag."""
         bucket = bucket or self.library_bucket
         with translated("upload", key), path.open("rb") as file:
             answer = self._client.put_object(Bucket=bucket, Key=key, Body=file, ContentType=content_type)
         return answer["ETag"].strip('"')
 
-    def read_bytes(self, key: str) -> bytes:
+    def read_bytes(self, key: ObjectKey) -> bytes:
         """A small object of the library bucket, whole. Raises `StagedFileError` where there is none."""
         with translated("read", key):
             return self._client.get_object(Bucket=self.library_bucket, Key=key)["Body"].read()
 
-    def write_bytes(self, key: str, content: bytes) -> None:
+    def write_bytes(self, key: ObjectKey, content: bytes) -> None:
         """Write a small object to the library bucket."""
         with translated("write", key):
             self._client.put_object(Bucket=self.library_bucket, Key=key, Body=content)
 
-    def copy_original(self, staged_key: str, etag: str, key: str, content_type: str) -> None:
+    def copy_original(self, staged_key: ObjectKey, etag: str, key: ObjectKey, content_type: str) -> None:
         """Copy a staged object into the library, inside the store, only while it still has `etag`.
 
         Raises `StagedFileError` where it is gone or changed.
@@ -138,7 +138,7 @@ class Storage:
                 MetadataDirective="REPLACE",
             )
 
-    def head(self, bucket: str, key: str) -> StoredObject | None:
+    def head(self, bucket: str, key: ObjectKey) -> StoredObject | None:
         """The object's ETag and size, or `None` where there is none."""
         with translated("look up", key):
             try:
@@ -172,7 +172,7 @@ class Storage:
                 raise TransientError("storage_unavailable", f"delete of {error.get('Key')}: {error.get('Code')}")
 
     def presign_post(
-        self, key: str, *, size: int, content_type: str, expires_seconds: int
+        self, key: ObjectKey, *, size: int, content_type: str, expires_seconds: int
     ) -> tuple[str, dict[str, str]]:
         """A POST that may create this key only, of exactly `size` bytes and this type; returns (url, fields)."""
         answer = self._presigner.generate_presigned_post(
@@ -184,7 +184,7 @@ class Storage:
         )
         return answer["url"], answer["fields"]
 
-    def presign_put(self, key: str, *, size: int, content_type: str, expires_seconds: int) -> str:
+    def presign_put(self, key: ObjectKey, *, size: int, content_type: str, expires_seconds: int) -> str:
         """A PUT that may write this key only, of exactly `size` bytes and this type: both headers are signed."""
         return self._presigner.generate_presigned_url(
             "put_object",
@@ -198,7 +198,7 @@ class Storage:
             HttpMethod="PUT",
         )
 
-    def presign_get(self, key: str, *, expires_seconds: int) -> str:
+    def presign_get(self, key: ObjectKey, *, expires_seconds: int) -> str:
         """A GET of one object of the library, as browsers reach it."""
         return self._presigner.generate_presigned_url(
             "get_object", Params={"Bucket": self.library_bucket, "Key": key}, ExpiresIn=expires_seconds

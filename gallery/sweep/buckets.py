@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.references import awaiting_deletion, referred_to
 from gallery.catalogue.snapshots import UploadSnapshot, read_snapshots
-from gallery.models import Deletion
+from gallery.models import Deletion, ObjectKey
 from gallery.settings import CACHE_DAYS
-from gallery.storage.keys import RESULTS_PREFIX, LibraryKey, Owner, StagedKey
+from gallery.storage.keys import LibraryKey, Owner, StagedKey, is_result
 from gallery.storage.s3 import StoredObject
 from gallery.sweep.context import Candidate, SweepContext
 
@@ -34,15 +34,11 @@ def sweep_library(context: SweepContext) -> None:
     for page in context.storage.list_pages(bucket):
         context.findings.looked_at += len(page)
         old = [item for item in page if context.is_older(item.modified_at, timedelta(0))]
-        expired = [item for item in old if _is_result(item) and context.is_older(item.modified_at, RESULTS_AGE)]
+        expired = [item for item in old if is_result(item.key) and context.is_older(item.modified_at, RESULTS_AGE)]
         context.discard([Candidate("results", Deletion(None, bucket, item.key), item.size) for item in expired])
-        objects = [item for item in old if not _is_result(item)]
+        objects = [item for item in old if not is_result(item.key)]
         with context.reporting():
             _take_unreferenced(context, _by_owner(context, objects, LibraryKey))
-
-
-def _is_result(item: StoredObject) -> bool:
-    return item.key.startswith(RESULTS_PREFIX)
 
 
 def _take_unreferenced(context: SweepContext, owned: ByOwner) -> None:
@@ -71,7 +67,7 @@ def _unreferenced_still(
     return [deletion for deletion in deletions if deletion.key not in needed]
 
 
-def _needed(session: Session, bucket: str, keys: Sequence[str]) -> set[str]:
+def _needed(session: Session, bucket: str, keys: Sequence[ObjectKey]) -> set[ObjectKey]:
     return referred_to(session, keys) | awaiting_deletion(session, bucket, keys)
 
 

@@ -47,7 +47,7 @@ def test_every_variant_saves_every_image_and_is_measured(
         yield bench_servers
 
     monkeypatch.setattr(command, "running_servers", the_tests_own)
-    monkeypatch.setenv("GALLERY_BENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("BENCH_HOME", str(tmp_path / "home"))
     size = ["--images", "3", "--megapixels", "1", "--repeats", "1"]
     which = ["--variants", ",".join(MEASURED), "--json", "--out", str(tmp_path / "out")]
     monkeypatch.setattr(sys, "argv", ["bench", *size, *which])

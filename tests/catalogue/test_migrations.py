@@ -14,7 +14,15 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
 from gallery.catalogue.connect import connect
-from gallery.catalogue.migrate import VIEWS, alembic_config, check_revision, migrate, views_digest
+from gallery.catalogue.migrate import (
+    GRANTS,
+    VIEWS,
+    _replace_views,
+    alembic_config,
+    check_revision,
+    migrate,
+    views_digest,
+)
 from gallery.catalogue.tables import SCHEMA, Base
 from gallery.errors import ConfigurationError, TransientError
 from gallery.settings import Settings
@@ -103,17 +111,44 @@ def views(engine: Engine) -> dict[str, tuple[str, str | None]]:
         return {row[0]: (row[1], row[2]) for row in connection.execute(query)}
 
 
-def test_the_views_are_made_again_after_migrations(database: Engine) -> None:
+def test_views_of_another_shape_are_replaced_and_keep_what_was_granted(database: Engine) -> None:
     migrate(database)
     made = views(database)
     assert set(made) == {file.stem for file in VIEWS} == {file.stem for file in VIEWS[0].parent.glob("*.sql")}
     assert all(comment for _, comment in made.values())
 
-    _downgrade(database, "0005")
     with database.begin() as connection:
-        # As release 0.1.0 has them: of the same names, of another shape.
         connection.execute(text("DROP VIEW analytics.stage_latency"))
         connection.execute(text("CREATE VIEW analytics.stage_latency AS SELECT 1 AS something"))
+        connection.execute(text("GRANT SELECT ON analytics.stage_latency TO PUBLIC"))
+        connection.execute(text("GRANT SELECT ON analytics.run_history TO pg_monitor"))
+    with database.begin() as connection:
+        _replace_views(connection)
+    assert views(database) == made
+    with database.connect() as connection:
+        grants = {tuple(row) for row in connection.execute(text(GRANTS))}
+    assert grants == {("stage_latency", "SELECT", "PUBLIC"), ("run_history", "SELECT", "pg_monitor")}
+
+
+def test_a_migration_that_changes_no_view_leaves_them_and_what_depends_on_them_alone(database: Engine) -> None:
+    migrate(database)
+    _downgrade(database, "0005")
+    with database.begin() as connection:
+        connection.execute(text("CREATE VIEW public.theirs AS SELECT * FROM analytics.stage_latency"))
+        connection.execute(text("GRANT SELECT ON analytics.run_history TO pg_monitor"))
+    migrate(database)
+    assert differences(database) == []
+    with database.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM public.theirs")) == 0
+        assert connection.scalar(text("SELECT has_table_privilege('pg_monitor', 'analytics.run_history', 'SELECT')"))
+
+
+def test_views_that_are_missing_are_made(database: Engine) -> None:
+    migrate(database)
+    made = views(database)
+    _downgrade(database, "0005")
+    with database.begin() as connection:
+        connection.execute(text("DROP VIEW analytics.failure_reasons"))
     migrate(database)
     assert views(database) == made
 
@@ -126,15 +161,13 @@ def test_a_change_of_a_view_comes_with_a_migration() -> None:
 
 def test_a_view_of_somebody_else_on_the_views_is_named(database: Engine) -> None:
     migrate(database)
-    _downgrade(database, "0005")
     with database.begin() as connection:
+        connection.execute(text("DROP VIEW analytics.stage_latency"))
+        connection.execute(text("CREATE VIEW analytics.stage_latency AS SELECT 1 AS something"))
         connection.execute(text("CREATE VIEW public.theirs AS SELECT * FROM analytics.stage_latency"))
-    with pytest.raises(ConfigurationError, match=r"view theirs depends on view analytics\.stage_latency"):
-        migrate(database)
-    with database.begin() as connection:
-        connection.execute(text("DROP VIEW public.theirs"))
-    migrate(database)
-    assert differences(database) == []
+    match = r"view theirs depends on view analytics\.stage_latency"
+    with pytest.raises(ConfigurationError, match=match), database.begin() as connection:
+        _replace_views(connection)
 
 
 def test_the_version_is_found_whatever_the_search_path(database: Engine) -> None:
@@ -146,17 +179,18 @@ def test_the_version_is_found_whatever_the_search_path(database: Engine) -> None
 
 def test_renditions_of_the_former_release_get_the_recipe_that_their_keys_name(database: Engine) -> None:
     migrate(database, "0005")
-    recipe, other = "0123abcd" + "e" * 56, "89abcdef"
+    # More than two batches.
+    recipe, other, versions = "0123abcd" + "e" * 56, "89abcdef", 4_100
     with database.begin() as connection:
         for name in ("image_id", "upload_id_entry_number"):  # the rows stand alone
             connection.execute(text(f"ALTER TABLE gallery.versions DROP CONSTRAINT fk_versions_{name}"))
         connection.execute(
             text(
                 "INSERT INTO gallery.versions (version_id, image_id, upload_id, entry_number, sha256, etag, size,"
-                " recipe_id, original_key, source_format, width, height) VALUES (gen_random_uuid(),"
-                " gen_random_uuid(), 'u', 1, 's', 'e', 1, :recipe, 'g/u/1/original.jpg', 'JPEG', 1, 1)"
+                " recipe_id, original_key, source_format, width, height) SELECT gen_random_uuid(), gen_random_uuid(),"
+                " 'u', 1, 's', 'e', 1, :recipe, 'g/u/1/original.jpg', 'JPEG', 1, 1 FROM generate_series(1, :versions)"
             ),
-            {"recipe": recipe},
+            {"recipe": recipe, "versions": versions},
         )
         for style, digits in (("large", recipe[:8]), ("thumb-2", other)):
             connection.execute(
@@ -168,8 +202,10 @@ def test_renditions_of_the_former_release_get_the_recipe_that_their_keys_name(da
             )
     migrate(database)
     with database.connect() as connection:
-        rows = connection.execute(text("SELECT style, recipe_id FROM gallery.renditions ORDER BY style")).all()
-    assert [tuple(row) for row in rows] == [("large", recipe), ("thumb-2", other)]
+        rows = connection.execute(
+            text("SELECT style, recipe_id, count(*) FROM gallery.renditions GROUP BY 1, 2 ORDER BY 1")
+        ).all()
+    assert [tuple(row) for row in rows] == [("large", recipe, versions), ("thumb-2", other, versions)]
 
 
 def test_several_may_migrate_at_once(database: Engine) -> None:

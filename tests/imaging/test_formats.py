@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pictures import quarters
 from PIL import Image
 
 from gallery.errors import RejectedImage
+from gallery.imaging import formats
 from gallery.imaging.formats import DECODED_FORMATS, UNSUPPORTED_EXTENSIONS, content_type_of, identify
 
 ALL_EXTENSIONS = [extension for extensions in UNSUPPORTED_EXTENSIONS.values() for extension in extensions]
@@ -35,9 +37,11 @@ def test_no_extension_of_a_decoded_format_is_refused() -> None:
 
 
 def _written_by_pillow() -> list[str]:
-    formats = Image.registered_extensions()
-    # Pillow registers a writer for WMF, but has one on Windows only.
-    return [one for one in ALL_EXTENSIONS if one != "wmf" and formats.get(f".{one}") in Image.SAVE]
+    registered = Image.registered_extensions()
+    # Pillow registers writers for WMF and EMF, but has them on Windows only; a BLP is of palette mode.
+    return [
+        one for one in ALL_EXTENSIONS if one not in ("wmf", "emf", "blp") and registered.get(f".{one}") in Image.SAVE
+    ]
 
 
 @pytest.mark.parametrize("extension", _written_by_pillow())
@@ -46,6 +50,63 @@ def test_what_pillow_writes_under_a_refused_extension_is_refused_by_its_contents
     quarters(64, 64).save(content, Image.registered_extensions()[f".{extension}"])
     with pytest.raises(RejectedImage):
         identify(content.getvalue())
+
+
+# By what their contents are called when they are refused: the extensions that such files usually have.
+USUAL_EXTENSIONS = {
+    "PSD": "psd psb",
+    "RAF (camera RAW)": "raf",
+    "ORF (camera RAW)": "orf",
+    "RW2 (camera RAW)": "rw2",
+    "X3F (camera RAW)": "x3f",
+    "MRW (camera RAW)": "mrw",
+    "CR3 (camera RAW)": "cr3",
+    "JPEG 2000": "jp2 jpf jpx jpm j2k j2c jpc",
+    "JPEG XL": "jxl",
+    "MKV or WebM video": "mkv webm",
+    "PostScript": "ps",
+    "EPS": "eps",
+    "XCF": "xcf",
+    "OpenEXR": "exr",
+    "Radiance HDR": "hdr",
+    "QOI": "qoi",
+    "ICO": "ico",
+    "CUR": "cur",
+    "ICNS": "icns",
+    "DDS": "dds",
+    "JPEG XR": "jxr wdp hdp",
+    "Sun raster": "ras",
+    "SGI": "sgi rgb",
+    "FITS": "fits",
+    "WMF": "wmf",
+    "XPM": "xpm",
+    "BLP": "blp",
+    "FLV video": "flv",
+    "Ogg video": "ogv ogg ogm",
+    "WMV video": "wmv asf",
+    "MPEG video": "mpg mpeg mpe m1v m2v vob",
+    "MOV video": "mov qt",
+    "MP4 video": "mp4 m4v 3gp 3g2",
+    "AVI video": "avi",
+    "PDF": "pdf ai",
+    "BMP": "bmp dib",
+    "SVG": "svg",
+    "PNM": "pbm pgm ppm pnm pam",
+}
+
+
+def test_what_is_refused_by_contents_is_refused_by_its_usual_extensions() -> None:
+    recognised = {name for _, name in formats._NAMED} | set(formats._BRANDS.values())
+    recognised |= set(re.findall(r'name = "([^"]+)"', inspect.getsource(formats._recognise)))
+    recognised |= set(re.findall(r'_BRANDS\.get\(.*, "([^"]+)"\)', inspect.getsource(formats._recognise)))
+    assert recognised == set(USUAL_EXTENSIONS)
+    usual = {one for extensions in USUAL_EXTENSIONS.values() for one in extensions.split()}
+    assert usual - set(ALL_EXTENSIONS) == set()
+
+
+def test_videos_and_raws_that_have_no_signature_here_are_refused_by_extension() -> None:
+    assert {"ts", "dv", "divx", "mod", "tod", "360", "mts", "m2ts"} <= set(UNSUPPORTED_EXTENSIONS["video"])
+    assert {"cap", "rwz", "nef", "cr2", "arw", "dng"} <= set(UNSUPPORTED_EXTENSIONS["raw"])
 
 
 def test_content_types_are_known_by_extension() -> None:

@@ -75,7 +75,7 @@ class Library:
         upload_id = f"u-{uuid4().hex[:12]}"
         declared = []
         for name, content in files.items():
-            key = str(StagedKey(gallery_id, upload_id, name))
+            key = StagedKey(gallery_id, upload_id, name).key
             self.storage._client.put_object(Bucket=self.storage.uploads_bucket, Key=key, Body=content)
             declared.append(uploads.DeclaredEntry(name, key))
         with transaction(self.engine) as session:

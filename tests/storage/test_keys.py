@@ -39,17 +39,17 @@ TEXTS = st.text() | st.lists(PIECES, max_size=12).map("".join)
 @example(StagedKey("g", "u", "card1/IMG_0001.JPG"))
 @example(StagedKey("g", "u", "a\nb"))
 def test_a_staged_key_is_parsed_into_what_it_was_built_from(key: StagedKey) -> None:
-    assert StagedKey.parse(str(key)) == key
-    assert owner_of(str(key)) == key.owner == (key.gallery_id, key.upload_id)
-    assert str(key) == upload_prefix(key.gallery_id, key.upload_id) + key.name
+    assert StagedKey.parse(key.key) == key
+    assert owner_of(key.key) == key.owner == (key.gallery_id, key.upload_id)
+    assert key.key == upload_prefix(key.gallery_id, key.upload_id) + key.name
 
 
 @given(ORIGINALS | RENDITIONS)
 @example(LibraryKey("g", "u", 1, ".jpg", "original", "0123abcd"))
 @example(LibraryKey("g", "u", 1, ".jpg", "a-0123abcd", "0123abcd"))
 def test_a_library_key_is_parsed_into_what_it_was_built_from(key: LibraryKey) -> None:
-    assert LibraryKey.parse(str(key)) == key
-    assert owner_of(str(key)) == key.owner == (key.gallery_id, key.upload_id)
+    assert LibraryKey.parse(key.key) == key
+    assert owner_of(key.key) == key.owner == (key.gallery_id, key.upload_id)
 
 
 @given(TEXTS)
@@ -62,7 +62,7 @@ def test_a_library_key_is_parsed_into_what_it_was_built_from(key: LibraryKey) ->
 def test_whatever_is_parsed_is_built_again_as_it_was(text: str) -> None:
     for grammar in (StagedKey, LibraryKey):
         key = grammar.parse(text)
-        assert key is None or str(key) == text
+        assert key is None or key.key == text
 
 
 @given(GALLERIES, UPLOADS, NUMBERS, STYLES, DIGITS, EXTENSIONS)
@@ -82,9 +82,9 @@ def test_an_entrys_keys_belong_to_it_alone(
 @pytest.mark.parametrize("prefix", [RESULTS_PREFIX, CHECK_PREFIX])
 @given(ORIGINALS | RENDITIONS | STAGED)
 def test_what_is_no_uploads_meets_no_uploads_keys(prefix: str, key: LibraryKey | StagedKey) -> None:
-    assert not str(key).startswith(prefix)
-    assert StagedKey.parse(f"{prefix}{key}") is None
-    assert LibraryKey.parse(f"{prefix}{key}") is None
+    assert not key.key.startswith(prefix)
+    assert StagedKey.parse(f"{prefix}{key.key}") is None
+    assert LibraryKey.parse(f"{prefix}{key.key}") is None
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_what_is_no_uploads_meets_no_uploads_keys(prefix: str, key: LibraryKey |
             EntryKeys("summer-wedding", "20260620-3f9c", 1).original(".jpg"),
         ),
         ("g/u/2/large-0123abcd.webp", EntryKeys("g", "u", 2).rendition("large", "0123abcd" + "e" * 56, ".webp")),
-        ("g/u/3/s-r", EntryKeys("g", "u", 3).cached_result("s", "r")),
-        ("g/u/card1/IMG_0001.JPG", str(StagedKey("g", "u", "card1/IMG_0001.JPG"))),
+        ("g/u/3/s-r", EntryKeys("g", "u", 3).result_path("s", "r")),
+        ("g/u/card1/IMG_0001.JPG", StagedKey("g", "u", "card1/IMG_0001.JPG").key),
     ],
 )
 def test_keys_are_those_of_release_0_1_0(key: str, built: str) -> None:

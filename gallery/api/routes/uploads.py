@@ -133,7 +133,7 @@ def _declared(gallery_id: str, upload_id: str, body: PresignRequest) -> list[upl
     for file in body.files:
         name = names.check_file_name(file.file_name)
         key = StagedKey(gallery_id, upload_id, name)
-        declared.append(uploads.DeclaredEntry(name, str(key), file.size, file.content_type, file.metadata))
+        declared.append(uploads.DeclaredEntry(name, key.key, file.size, file.content_type, file.metadata))
     return declared
 
 

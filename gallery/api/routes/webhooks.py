@@ -13,7 +13,7 @@ from gallery.api.schemas import AcceptedAnswer, WebhookBody
 from gallery.api.services import Services, services_of
 from gallery.catalogue import uploads
 from gallery.errors import RefusedRequest
-from gallery.storage.keys import MAX_KEY_BYTES, StagedKey, upload_prefix
+from gallery.storage.keys import given_staged_key
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
@@ -47,13 +47,13 @@ def _accept(services: Services, body: bytes) -> AcceptedAnswer:
     names.check_gallery_id(upload.gallery_id)
     names.check_upload_id(upload.upload_id)
     check_no_duplicates(file.file_name for file in upload.files)
-    _check_keys(upload)
+    declared = _declared(upload)
     with services.transaction() as session:
         row = uploads.accept_staged(
             session,
             upload_id=upload.upload_id,
             gallery_id=upload.gallery_id,
-            files=[uploads.DeclaredEntry(names.check_file_name(file.file_name), file.key) for file in upload.files],
+            files=declared,
             trigger="webhook",
             requested_by="webhook",
             metadata=upload.metadata,
@@ -63,14 +63,13 @@ def _accept(services: Services, body: bytes) -> AcceptedAnswer:
     return accepted_answer(row)
 
 
-def _check_keys(upload: WebhookBody) -> None:
-    prefix = upload_prefix(upload.gallery_id, upload.upload_id)
+def _declared(upload: WebhookBody) -> list[uploads.DeclaredEntry]:
     seen: set[str] = set()
+    declared = []
     for file in upload.files:
-        if not file.key.startswith(prefix) or file.key == prefix:
-            raise RefusedRequest("invalid_key", f"key {file.key[:80]!r} does not begin with {prefix}")
-        if StagedKey.parse(file.key) is None or len(file.key.encode()) > MAX_KEY_BYTES:
-            raise RefusedRequest("invalid_key", f"key {file.key[:80]!r} is not a valid S3 key")
-        if file.key in seen:
+        key = given_staged_key(file.key, upload.gallery_id, upload.upload_id)
+        if key in seen:
             raise RefusedRequest("duplicate_key", f"key {file.key[:80]!r} stands twice")
-        seen.add(file.key)
+        seen.add(key)
+        declared.append(uploads.DeclaredEntry(names.check_file_name(file.file_name), key))
+    return declared

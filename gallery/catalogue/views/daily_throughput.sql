@@ -1,4 +1,4 @@
-CREATE VIEW analytics.daily_throughput AS
+CREATE OR REPLACE VIEW analytics.daily_throughput AS
 SELECT
     CAST(r.started_at AT TIME ZONE 'UTC' AS date) AS day,
     r.gallery_id,

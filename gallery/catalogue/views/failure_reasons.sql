@@ -1,4 +1,4 @@
-CREATE VIEW analytics.failure_reasons AS
+CREATE OR REPLACE VIEW analytics.failure_reasons AS
 SELECT
     day,
     stage,

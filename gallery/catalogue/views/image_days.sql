@@ -1,4 +1,4 @@
-CREATE VIEW analytics.image_days AS
+CREATE OR REPLACE VIEW analytics.image_days AS
 SELECT day, gallery_id, camera, outcome, stage, reason, images, retries, process_cached,
     download_seconds, process_seconds, save_seconds, cleanup_seconds, bytes_in, bytes_out
 FROM gallery.entry_days

@@ -1,4 +1,4 @@
-CREATE VIEW analytics.image_history AS
+CREATE OR REPLACE VIEW analytics.image_history AS
 SELECT
     h.upload_id,
     a.flow_run_id,

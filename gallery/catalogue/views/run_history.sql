@@ -1,4 +1,4 @@
-CREATE VIEW analytics.run_history AS
+CREATE OR REPLACE VIEW analytics.run_history AS
 SELECT
     a.upload_id,
     u.gallery_id,

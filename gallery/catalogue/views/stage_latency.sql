@@ -1,4 +1,4 @@
-CREATE VIEW analytics.stage_latency AS
+CREATE OR REPLACE VIEW analytics.stage_latency AS
 SELECT day, stage, images, p50, p95, p99, total_seconds
 FROM gallery.stage_days
 UNION ALL

@@ -1,4 +1,4 @@
-CREATE VIEW analytics.upload_history AS
+CREATE OR REPLACE VIEW analytics.upload_history AS
 SELECT
     u.upload_id,
     u.gallery_id,

@@ -10,6 +10,9 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+# See `gallery.catalogue.migrate.views_digest`.
+VIEWS = "bd31aa8985ae0d67d5253d698999f70f774797d82cbd8adad5c80c8677adde5e"
+
 OUTCOMES = ("saved", "replaced", "unchanged", "superseded", "rejected", "failed")
 
 
