@@ -33,9 +33,11 @@ bench: $(STAMP) ## What the pipeline costs beside other ways to do the same work
 simd: $(STAMP) ## Compile Pillow-SIMD into .pillow-simd, for its test and for: PYTHONPATH=$PWD/.pillow-simd make bench
 	bash deployments/build_pillow_simd.sh $(SIMD) $(BIN)/python
 
-lint: $(STAMP) ## Style and common mistakes
+lint: $(STAMP) ## Style, common mistakes, spelling, and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+	git ls-files -z | xargs -0 $(BIN)/codespell
 
 types: $(STAMP) ## Strict type checking
 	$(BIN)/mypy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -138,48 +138,6 @@ def _words(node: ast.AST, docstrings: set[int]) -> list[str]:
         case ast.Constant(value=str(word)) if id(node) not in docstrings:
             words = [word]
     return words
-
-
-def imports(source: str, modules: frozenset[str], module: str = "") -> set[str]:
-    """Which of these modules `module` imports, anywhere in its source: in functions and for type checking, too."""
-    found: set[str] = set()
-    package = module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            start = node.module or ""
-            if node.level:
-                above = package.split(".")[: len(package.split(".")) - node.level + 1]
-                start = ".".join([*above, *([start] if start else [])])
-            found |= {f"{start}.{alias.name}" for alias in node.names} | {start}
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in (
-            "import_module",
-            "__import__",
-        ):
-            found |= {str(argument.value) for argument in node.args[:1] if isinstance(argument, ast.Constant)}
-    return found & modules
-
-
-def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
-    """Modules that import each other, directly or by way of others."""
-    reachable = {module: set(_reached(graph, module)) for module in graph}
-    together = {
-        frozenset(other for other in reachable[module] if module in reachable[other]) | {module}
-        for module in graph
-        if module in reachable[module]
-    }
-    return sorted(sorted(circle) for circle in together)
-
-
-def _reached(graph: Mapping[str, set[str]], start: str) -> Iterator[str]:
-    seen: set[str] = set()
-    waiting = list(graph[start])
-    while waiting:
-        if (module := waiting.pop()) not in seen:
-            seen.add(module)
-            yield module
-            waiting += graph.get(module, ())
 
 
 def module_name(file: Path) -> str:

@@ -1,4 +1,7 @@
-"""The layout's rules: who may import whom, what a flow's file may be called, what is shipped, what is read when."""
+"""The layout's rules: where a rule has its home, what a flow's file may be called, what is shipped, what is read when.
+
+Who may import whom is said by the contracts in pyproject.toml, which `make lint` checks.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -16,21 +18,10 @@ import pytest
 import yaml
 
 from tests.conftest import PROJECT
-from tests.rules import builds_or_parses_keys, circles, imports, makes_object_keys, mentions, module_name
+from tests.rules import builds_or_parses_keys, makes_object_keys, mentions, module_name
 
 LAYERS = ("gallery", "tasks", "flows")
-# The one module that starts runs, and the one package that runs the local stack.
-MAY_IMPORT_PREFECT = re.compile(r"gallery/(runs\.py|local/.*)")
 FILES = [path.relative_to(PROJECT) for layer in LAYERS for path in sorted((PROJECT / layer).rglob("*.py"))]
-
-
-def imported(file: Path) -> Iterator[str]:
-    """Top-level packages that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse((PROJECT / file).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield file.parts[0] if node.level else (node.module or "").split(".")[0]
 
 
 def source(file: Path) -> str:
@@ -141,40 +132,6 @@ def test_prefects_internals_are_touched_in_one_module() -> None:
     assert touching == ["tasks/forgetting.py"]
 
 
-def graph() -> dict[str, set[str]]:
-    """Which module imports which, also in functions and for type checking."""
-    known = frozenset(map(module_name, FILES))
-    named = {module_name(file): file for file in FILES}
-    return {name: imports(source(file), known, name) - {name} for name, file in named.items()}
-
-
-def test_no_modules_import_each_other() -> None:
-    assert circles(graph()) == []
-    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
-
-
-@pytest.mark.parametrize(
-    "planted",
-    [
-        "import tasks.maps",
-        "from tasks import maps",
-        "from tasks.maps import StageMap",
-        "def late():\n    from tasks.maps import StageMap",
-        "def late():\n    importlib.import_module('tasks.maps')",
-        "def late():\n    __import__('tasks.maps')",
-    ],
-)
-def test_an_import_is_found_wherever_it_stands(planted: str) -> None:
-    assert "tasks.maps" in imports(planted, frozenset({"tasks.maps"}), "gallery.runs")
-
-
-def test_an_import_relative_to_its_module_is_found() -> None:
-    known = frozenset({"gallery.sweep", "gallery.sweep.context", "gallery.runs"})
-    assert imports("from . import context", known, "gallery.sweep.run") == {"gallery.sweep", "gallery.sweep.context"}
-    assert imports("from .context import SweepContext", known, "gallery.sweep.run") == {"gallery.sweep.context"}
-    assert imports("from ..runs import POOL", known, "gallery.sweep.run") == {"gallery.runs"}
-
-
 def test_a_class_has_a_name_of_its_own() -> None:
     where: dict[str, list[str]] = {}
     for file in FILES:
@@ -193,26 +150,6 @@ def test_modules_are_named_in_the_fields_words() -> None:
     words = {word for path in paths for part in path.relative_to(PROJECT).parts for word in re.split(r"[_.]", part)}
     assert len(words) > 100
     assert {word for word in words if word.startswith(METAPHORS)} == set()
-
-
-def test_imports_point_one_way() -> None:
-    assert {file.parts[0] for file in FILES} == set(LAYERS)
-    for file in FILES:
-        above = LAYERS[LAYERS.index(file.parts[0]) + 1 :]
-        assert not {*above, "tests", "deployments", "bench"} & set(imported(file)), file
-    upward = [(name, other) for name, others in graph().items() for other in others if rank(other) > rank(name)]
-    assert upward == []
-
-
-def rank(module: str) -> int:
-    return LAYERS.index(module.partition(".")[0])
-
-
-def test_nothing_in_gallery_imports_prefect_but_for_the_two() -> None:
-    importing = {file.as_posix() for file in FILES if {"prefect", "prefect_aws"} & set(imported(file))}
-    ours = {name for name in importing if name.startswith("gallery/")}
-    assert "gallery/runs.py" in ours
-    assert [name for name in ours if not MAY_IMPORT_PREFECT.fullmatch(name)] == []
 
 
 def test_no_flow_is_called_like_a_package() -> None:
