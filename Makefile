@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Beside the wheel: a Python that has it first in its path uses it.
 SIMD := .pillow-simd
 
-.PHONY: demo test unit bench simd lint types fmt check lock clean help
+.PHONY: demo test unit bench simd dist lint types fmt check lock clean help
 
 help: ## What there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -32,6 +32,11 @@ bench: $(STAMP) ## What the pipeline costs beside other ways to do the same work
 
 simd: $(STAMP) ## Compile Pillow-SIMD into .pillow-simd, for its test and for: PYTHONPATH=$PWD/.pillow-simd make bench
 	bash deployments/build_pillow_simd.sh $(SIMD) $(BIN)/python
+
+dist: $(STAMP) ## Wheel and source distribution in dist/; the wheel is tried in an empty environment
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+	bash deployments/try_wheel.sh $(PYTHON) dist/*.whl tests/photos/seeding.jpg
 
 lint: $(STAMP) ## Style, common mistakes, spelling, and who may import whom
 	$(BIN)/ruff check .
