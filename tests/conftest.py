@@ -264,7 +264,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda i: (not i.nodeid.startswith(LONGEST), i.path not in waiting, not i.nodeid.startswith(LONG)))
 
 
-class FromBothEnds(LoadFileScheduling):
+class FromBothEnds(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
     """Hands out files as ever, but to one process from the end: from those that need no servers.
 
     It starts a stack, at the price of half a minute, only once all that is left needs one.

@@ -24,7 +24,9 @@ def builds_or_parses_keys(source: str) -> list[int]:
     What builds a key in a way that this does not see is caught by the types: only an `ObjectKey` is taken for a key,
     see `makes_object_keys`.
     """
-    return sorted({node.lineno for node in ast.walk(ast.parse(source)) if _is_about_keys(node)})
+    return sorted(
+        {node.lineno for node in ast.walk(ast.parse(source)) if isinstance(node, ast.expr) and _is_about_keys(node)}
+    )
 
 
 def makes_object_keys(source: str) -> list[int]:
@@ -38,7 +40,7 @@ def makes_object_keys(source: str) -> list[int]:
     )
 
 
-def _is_about_keys(node: ast.AST) -> bool:
+def _is_about_keys(node: ast.expr) -> bool:
     return any(isinstance(node, kind) and check(node) for kind, check in CHECKS)
 
 
@@ -73,7 +75,7 @@ def _is_call_about_keys(node: ast.Call) -> bool:
     return name in TAKE_APART and any(map(_is_key, node.args))
 
 
-CHECKS: tuple[tuple[type, Callable[[Any], bool]], ...] = (
+CHECKS: tuple[tuple[type[ast.expr], Callable[[Any], bool]], ...] = (
     (ast.JoinedStr, _is_text_of_a_key),
     (ast.BinOp, _is_sum_of_a_key),
     (ast.Subscript, _is_rest_of_a_key),
@@ -119,7 +121,8 @@ def mentions(source: str, names: frozenset[str]) -> list[int]:
         {
             node.lineno
             for node in ast.walk(tree)
-            if any(name in word for word in _words(node, docstrings) for name in names)
+            if isinstance(node, ast.expr | ast.stmt | ast.keyword)
+            and any(name in word for word in _words(node, docstrings) for name in names)
         }
     )
 

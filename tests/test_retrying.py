@@ -16,7 +16,7 @@ def settings() -> Settings:
 
 
 def test_a_step_is_repeated_as_often_as_a_task_is(settings: Settings) -> None:
-    answers: list[Exception | str] = [TransientError("database_unavailable", "away")] * 2 + ["done"]
+    answers: list[Exception | str] = [*[TransientError("database_unavailable", "away")] * 2, "done"]
 
     def step() -> str:
         answer = answers.pop(0)

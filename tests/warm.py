@@ -78,7 +78,8 @@ def serve(descriptor: int) -> list[str]:
     message, outputs, _, _ = socket.recv_fds(command, MESSAGE_BYTES, 3)
     if pid := os.fork():
         command.send(str(pid).encode())
-        if command in select.select([command, os.pidfd_open(pid)], [], [])[0]:
+        watched: list[socket.socket | int] = [command, os.pidfd_open(pid)]
+        if command in select.select(watched, [], [])[0]:
             # The command was killed: what it runs does not outlive it.
             os.kill(pid, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

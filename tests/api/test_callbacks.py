@@ -12,6 +12,8 @@ from gallery.catalogue import callbacks
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import CallbackRow
 from gallery.catalogue.uploads import DeclaredEntry, open_upload
+from gallery.models import ObjectKey
+from gallery.storage.keys import StagedKey
 from tests.journeys import photo, wait_until
 from tests.second_api import SecondApi
 
@@ -47,7 +49,7 @@ def expired_upload(engine: Engine, gallery_id: str, upload_id: str) -> None:
             session,
             upload_id=upload_id,
             gallery_id=gallery_id,
-            files=[DeclaredEntry("a.jpg", f"{gallery_id}/{upload_id}/a.jpg", 5)],
+            files=[DeclaredEntry("a.jpg", StagedKey(gallery_id, upload_id, "a.jpg").key, 5)],
             trigger="api",
             requested_by="tests",
             metadata={},
@@ -91,23 +93,24 @@ def test_an_upload_that_has_not_ended_has_nothing_to_tell(second_api: SecondApi,
 
 
 def test_two_processes_never_take_the_same_callback(engine: Engine, gallery_id: str) -> None:
+    upload_id = f"u-{gallery_id}"
     with transaction(engine) as holder:
         open_upload(
             holder,
-            upload_id=f"u-{gallery_id}",
+            upload_id=upload_id,
             gallery_id=gallery_id,
-            files=[DeclaredEntry("a.jpg", "k")],
+            files=[DeclaredEntry("a.jpg", ObjectKey("k"))],
             trigger="api",
             requested_by="tests",
             metadata={},
             expires_at=None,
         )
-        callbacks.queue_callback(holder, f"u-{gallery_id}", "failed")
-        taken = [item for item in callbacks.claim_due_callbacks(holder, limit=1000) if item.upload_id[2:] == gallery_id]
+        callbacks.queue_callback(holder, upload_id, "failed")
+        taken = [item for item in callbacks.claim_due_callbacks(holder, limit=1000) if item.upload_id == upload_id]
         assert len(taken) == 1
         with transaction(engine) as other:
             assert not [
-                item for item in callbacks.claim_due_callbacks(other, limit=1000) if item.upload_id[2:] == gallery_id
+                item for item in callbacks.claim_due_callbacks(other, limit=1000) if item.upload_id == upload_id
             ]
         callbacks.sent(holder, taken[0])
 
@@ -123,7 +126,7 @@ def test_a_callback_nobody_takes_for_three_days_is_given_up_and_can_be_replayed(
             session,
             upload_id=upload_id,
             gallery_id=gallery_id,
-            files=[DeclaredEntry("a.jpg", "k")],
+            files=[DeclaredEntry("a.jpg", ObjectKey("k"))],
             trigger="api",
             requested_by="tests",
             metadata={},
@@ -142,7 +145,8 @@ def test_a_callback_nobody_takes_for_three_days_is_given_up_and_can_be_replayed(
         mine = [item for item in callbacks.claim_due_callbacks(session, limit=1000) if item.upload_id == upload_id]
         callbacks.refused(session, mine[0], "HTTP 500")
         session.refresh(row)
-        assert row.given_up_at is not None
+        given_up_at = row.given_up_at
+        assert given_up_at is not None
         callbacks.replay_callback(session, upload_id)
         assert (row.given_up_at, row.tries) == (None, 0)
         session.rollback()

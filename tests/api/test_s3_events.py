@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import boto3
@@ -15,11 +15,15 @@ from sqlalchemy import Engine, func, select, update
 from gallery.catalogue import arrivals
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import EntryRow, UploadRow
+from gallery.models import ObjectKey
 from gallery.storage.s3 import Storage, StoredObject
 from tests.conftest import Servers
 from tests.journeys import photo, wait_until
 from tests.second_api import TOPIC, SecondApi
 from tests.storage.notifications import record
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import NotificationConfigurationFilterTypeDef
 
 NAMES = {"card1/a b+c.jpg": photo(1), "ü&=%.jpg": photo(2)}
 RECEIVED = ("accepted", "running", "completed")
@@ -34,7 +38,7 @@ def events(servers: Servers, storage: Storage, gallery_id: str) -> Iterator[Call
         "aws_secret_access_key": servers.environment["AWS_SECRET_ACCESS_KEY"],
         "region_name": "us-east-1",
     }
-    sqs: Any = boto3.client("sqs", **options)  # type: ignore[call-overload]
+    sqs: Any = boto3.client("sqs", **options)
     queue = sqs.create_queue(QueueName=f"events-{gallery_id}")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     allow = {
@@ -44,11 +48,13 @@ def events(servers: Servers, storage: Storage, gallery_id: str) -> Iterator[Call
         ],
     }
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(allow)})
-    only = {"Key": {"FilterRules": [{"Name": "prefix", "Value": f"{gallery_id}/"}]}}
+    only: NotificationConfigurationFilterTypeDef = {
+        "Key": {"FilterRules": [{"Name": "prefix", "Value": f"{gallery_id}/"}]}
+    }
     storage._client.put_bucket_notification_configuration(
         Bucket=storage.uploads_bucket,
         NotificationConfiguration={
-            "QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": only}]  # type: ignore[typeddict-item]
+            "QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": only}]
         },
     )
     got: list[str] = []
@@ -145,7 +151,7 @@ def test_without_a_key_or_a_listed_topic_nobody_may_report(second_api: SecondApi
     assert httpx.post(url, content=json.dumps(fake), headers=sns).status_code == 403
 
 
-def listing(storage: Storage, opened: dict[str, Any], age: timedelta) -> dict[str, StoredObject]:
+def listing(storage: Storage, opened: dict[str, Any], age: timedelta) -> dict[ObjectKey, StoredObject]:
     """The staged files as if they had been there for so long."""
     prefix = opened["files"][0]["key"].rsplit("/", 1)[0] + "/"
     moment = datetime.now(UTC) - age

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from gallery.models import FINAL_STATES
+from gallery.storage.keys import StagedKey
 from tests.api.conftest import Api, files, refusal, runs_of
 from tests.conftest import Servers
 from tests.journeys import Journeys, photo, wait_until
@@ -71,7 +72,7 @@ def test_the_store_refuses_a_widened_policy(api: Api, journeys: Journeys, galler
 
 
 def test_the_store_refuses_an_expired_policy(api: Api, journeys: Journeys, gallery_id: str) -> None:
-    key = f"{gallery_id}/u/a.jpg"
+    key = StagedKey(gallery_id, "u", "a.jpg").key
 
     def presigned(seconds: int) -> dict[str, Any]:
         url, fields = journeys.storage.presign_post(

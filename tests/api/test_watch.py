@@ -15,6 +15,7 @@ from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import AttemptRow, CallbackRow, ConditionRow
 from gallery.catalogue.uploads import DeclaredEntry, accept_staged, started
 from gallery.errors import NotFoundError
+from gallery.storage.keys import StagedKey
 from tests.journeys import Journeys, wait_until
 from tests.second_api import SecondApi
 
@@ -26,7 +27,7 @@ def upload_with_run(engine: Engine, gallery_id: str, upload_id: str, run_id: UUI
             session,
             upload_id=upload_id,
             gallery_id=gallery_id,
-            files=[DeclaredEntry("a.jpg", f"{gallery_id}/{upload_id}/a.jpg")],
+            files=[DeclaredEntry("a.jpg", StagedKey(gallery_id, upload_id, "a.jpg").key)],
             trigger="api",
             requested_by="tests",
             metadata={},
@@ -68,11 +69,10 @@ def test_ends_that_only_prefect_knows_of_are_written_down(
     assert second_api.wait_for(lost, "crashed")["state"] == "crashed"
     assert second_api.status(waiting)["state"] == "accepted"
     with transaction(engine) as session:
-        messages = dict(
-            session.execute(
-                select(AttemptRow.upload_id, AttemptRow.message).where(AttemptRow.upload_id.in_([crashed, lost]))
-            ).all()
-        )
+        told = session.execute(
+            select(AttemptRow.upload_id, AttemptRow.message).where(AttemptRow.upload_id.in_([crashed, lost]))
+        ).tuples()
+        messages = dict(told.all())
     assert messages == {crashed: "No sign of life", lost: "Prefect does not know the run any more"}
     assert second_api.application.alert(type="alert.run_crashed", upload_id=crashed).verified()["state"] == "crashed"
 

@@ -22,7 +22,7 @@ from gallery.catalogue.migrate import migrate
 from gallery.catalogue.tables import EntryRow, ImageRow, OutboxRow, RenditionRow, UploadRow, VersionRow
 from gallery.models import Attempt, Deletion, Entry, EntryProblem, Outcome, ProcessedImage, Rendition, SaveReceipt
 from gallery.settings import Settings
-from gallery.storage.keys import upload_prefix
+from gallery.storage.keys import EntryKeys, StagedKey, upload_prefix
 from gallery.timings import Timing
 from tests.conftest import Servers, as_superuser
 
@@ -55,7 +55,9 @@ class Catalogue:
 
     def open(self, gallery_id: str, *names: str) -> str:
         upload_id = f"u-{uuid4().hex[:12]}"
-        files = [uploads.DeclaredEntry(name, f"{gallery_id}/{upload_id}/{name}") for name in names or ("a.jpg",)]
+        files = [
+            uploads.DeclaredEntry(name, StagedKey(gallery_id, upload_id, name).key) for name in names or ("a.jpg",)
+        ]
         with transaction(self.engine) as session:
             uploads.open_upload(
                 session,
@@ -208,7 +210,7 @@ def commit(
         attempt,
         entry,
         image,
-        original_key=f"{prefix}original.jpg",
+        original_key=EntryKeys(attempt.gallery_id, attempt.upload_id, entry.number).original(".jpg"),
         uploads_bucket=buckets[0],
         library_bucket=buckets[1],
         keep_replaced=keep_replaced,

@@ -20,7 +20,7 @@ from gallery.catalogue.migrate import migrate
 from gallery.catalogue.plan import Terms, make_plan
 from gallery.catalogue.tables import ImageRow, UploadRow
 from gallery.errors import ConflictError, NotFoundError, StaleAttempt
-from gallery.models import Attempt
+from gallery.models import Attempt, Outcome
 from gallery.storage.s3 import StoredObject
 from tests.catalogue.conftest import JUDGES, RECIPE, Catalogue, commit, etag, problem, sha256
 from tests.journeys import wait_until
@@ -229,7 +229,7 @@ def test_concurrent_saves_of_one_image_end_with_the_later_upload(catalogue: Cata
     barrier = Barrier(3)
     shuffled = random.Random(7)
 
-    def save_all(attempt: Attempt) -> dict[int, str]:
+    def save_all(attempt: Attempt) -> dict[int, Outcome]:
         found = {}
         for number in range(1, len(names) + 1):
             barrier.wait(timeout=60)

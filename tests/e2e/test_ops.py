@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -100,12 +101,16 @@ def test_a_run_tells_its_story_and_takes_one_slot_however_many_images_it_has(
 ) -> None:
     files = {f"IMG_{number}.jpg": photo(number) for number in range(20)}
     with limit_events(journeys) as slots:
+
+        def gave_back(run_id: str | None) -> bool | None:
+            return len(slots(run_id)) > 1 or None
+
         many = journeys.send(gallery_id, {**files, "letter.jpg": b"Dear Sir"})
         one = journeys.send(f"{gallery_id}-one", {"a.jpg": photo(1)})
         run = journeys.ended(many.flow_run_id)
         journeys.ended(one.flow_run_id)
         for run_id in (many.flow_run_id, one.flow_run_id):
-            wait_until(lambda run_id=run_id: len(slots(run_id)) > 1 or None, "the slot to be given back")
+            wait_until(partial(gave_back, run_id), "the slot to be given back")
     assert [slots(result.flow_run_id) for result in (many, one)] == [["acquired", "released"]] * 2
     assert (run["name"], run["state"]["name"]) == (f"{gallery_id} · 21 images", "Completed with rejects")
 

@@ -10,16 +10,18 @@ from sqlalchemy import insert, select
 
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import CallbackRow, MaintenanceRow, OutboxRow
+from gallery.models import ObjectKey
+from gallery.storage.keys import LibraryKey
 from tests.command import gallery
 from tests.journeys import Journeys, photo, wait_until
 
 pytestmark = pytest.mark.usefixtures("warm_runs")
 
 
-def leave_due(journeys: Journeys, gallery_id: str) -> str:
+def leave_due(journeys: Journeys, gallery_id: str) -> ObjectKey:
     """An object that is due for deletion, which nobody deletes."""
     upload_id = journeys.send(gallery_id, {"a.jpg": photo(1)}).upload_id
-    key = f"{gallery_id}/{upload_id}/1/large-0123abcd.jpg"
+    key = LibraryKey(gallery_id, upload_id, 1, ".jpg", "large", "0123abcd").key
     journeys.storage.write_bytes(key, b"left over")
     values = {"bucket": journeys.storage.library_bucket, "key": key, "upload_id": upload_id, "entry_number": 1}
     with transaction(journeys.engine) as session:

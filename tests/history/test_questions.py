@@ -41,8 +41,8 @@ def engine_with_history(databases: NewDatabase) -> Engine:
     save(catalogue, first, "A", 1, timing("download", "process", "save", bytes_in=100))
     bad = Timing(bytes_in=100, camera="Kestrel K1")
     for stage in ("download", "process"):
-        bad.begin(stage)  # type: ignore[arg-type]
-        bad.end(stage)  # type: ignore[arg-type]
+        bad.begin(stage)
+        bad.end(stage)
     lost = [
         EntryProblem(2, "b.jpg", "failed", "save", "storage_unavailable", "storage is away"),
         EntryProblem(3, "c.jpg", "rejected", "process", "truncated", "the file is cut off"),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import struct
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
-from pictures import UPRIGHT, corner_colours, mean_colour, near, plain_recipe, quarters, rendered
 from PIL import ExifTags, Image, ImageChops, ImageCms, ImageStat
 
 from gallery.imaging.profiles import display_p3_profile, matrix_profile, srgb_profile
+from tests.imaging.pictures import UPRIGHT, corner_colours, mean_colour, near, plain_recipe, quarters, rendered
 
 P3 = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
 
@@ -124,7 +125,11 @@ def _printing_profile() -> bytes:
     """A CMYK profile with a table (lut8Type) of its 16 corners in Lab: paper is white, cyan and black as below."""
     identity = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 65536)
     ramp = bytes(range(256))
-    corners = {(0, 0, 0, 0): (100, 0, 0), (1, 0, 0, 0): (60, -20, -30), (0, 0, 0, 1): (50, 0, 0)}
+    corners: dict[tuple[int, ...], tuple[int, int, int]] = {
+        (0, 0, 0, 0): (100, 0, 0),
+        (1, 0, 0, 0): (60, -20, -30),
+        (0, 0, 0, 1): (50, 0, 0),
+    }
     table = b""
     for number in range(16):
         lightness, a, b = corners.get(tuple(number >> bit & 1 for bit in (3, 2, 1, 0)), (0, 0, 0))
@@ -151,7 +156,7 @@ def _lab_in_srgb(lightness: float, a: float, b: float) -> tuple[int, ...]:
 def test_cmyk_is_converted_by_its_profile(
     tmp_path: Path, name: str, ink: tuple[int, ...], lab: tuple[float, float, float]
 ) -> None:
-    options = {"quality": 100} if name == "in.jpg" else {}
+    options: dict[str, Any] = {"quality": 100} if name == "in.jpg" else {}
     Image.new("CMYK", (64, 64), ink).save(tmp_path / name, icc_profile=_printing_profile(), **options)
     result = rendered(tmp_path / name, tmp_path, plain_recipe(64, format="png"))
     assert near(mean_colour(result.renditions[0].path), _lab_in_srgb(*lab), 4)

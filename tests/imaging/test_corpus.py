@@ -19,9 +19,10 @@ import os
 from pathlib import Path
 
 import pytest
-from corpus import outcomes
-from pictures import DATA
 from PIL import __version__ as pillow_version
+
+from tests.imaging.corpus import outcomes
+from tests.imaging.pictures import DATA
 
 CORPUS = Path(os.environ.get("GALLERY_PILLOW_CORPUS", f"pillow-{pillow_version}/Tests/images"))
 

@@ -10,12 +10,12 @@ from io import BytesIO
 
 import pytest
 from pi_heif import register_heif_opener
-from pictures import quarters
 from PIL import Image
 
 from gallery.errors import RejectedImage
 from gallery.imaging import formats
 from gallery.imaging.formats import DECODED_FORMATS, UNSUPPORTED_EXTENSIONS, content_type_of, identify
+from tests.imaging.pictures import quarters
 
 ALL_EXTENSIONS = [extension for extensions in UNSUPPORTED_EXTENSIONS.values() for extension in extensions]
 # JPEGs under other names: multi-picture and stereo files, and those of 360-degree cameras.

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pictures import (
+from PIL import Image, ImageChops, ImageStat
+
+from gallery.imaging.recipe import Recipe, Style
+from tests.imaging.pictures import (
     BLUE,
     DATA,
     GREEN,
@@ -18,9 +21,6 @@ from pictures import (
     quarters,
     rendered,
 )
-from PIL import Image, ImageChops, ImageStat
-
-from gallery.imaging.recipe import Recipe, Style
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path: Path, mode: str) -> N
 def _save_big_endian(ramp: Image.Image, path: Path) -> None:
     import struct
 
-    pixels = struct.pack(f">{256 * 256}H", *ramp.get_flattened_data())  # type: ignore[misc]
+    pixels = struct.pack(f">{256 * 256}H", *ramp.get_flattened_data())
     tags = {256: 256, 257: 256, 258: 16, 259: 1, 262: 1, 273: 8, 277: 1, 278: 256, 279: len(pixels)}
     entries = b"".join(struct.pack(">HHII", tag, 4, 1, value) for tag, value in tags.items())
     path.write_bytes(
@@ -155,7 +155,7 @@ def test_a_colour_that_a_png_names_transparent_is(tmp_path: Path) -> None:
 
 def test_transparency_is_laid_on_the_background_for_jpeg_and_kept_where_the_format_can(tmp_path: Path) -> None:
     Image.new("RGBA", (64, 64), (255, 0, 0, 0)).save(tmp_path / "in.png")
-    kept = [Style(name, 64, 64, format=name) for name in ("webp", "png", "avif")]  # type: ignore[arg-type]
+    kept = [Style(name, 64, 64, format=name) for name in ("webp", "png", "avif")]
     recipe = Recipe((Style("flat", 64, 64, background=(10, 200, 30)), *kept))
     flat, *clear = rendered(tmp_path / "in.png", tmp_path, recipe).renditions
     assert all(near(colour, (10, 200, 30)) for colour in corner_colours(flat.path))

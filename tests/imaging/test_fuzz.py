@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pictures import DATA, plain_recipe, quarters
 from PIL import Image
 
 from gallery.errors import RejectedImage
@@ -22,6 +22,7 @@ from gallery.imaging.pool import DecoderPool
 from gallery.imaging.profiles import srgb_profile
 from gallery.imaging.recipe import Limits
 from gallery.imaging.render import render
+from tests.imaging.pictures import DATA, plain_recipe, quarters
 
 EXAMPLES = int(os.environ.get("GALLERY_FUZZ_EXAMPLES", "60"))
 LIMITS = Limits(max_pixels=20_000_000, max_memory_bytes=128 << 20)
@@ -35,7 +36,7 @@ def _whole(kind: str) -> bytes:
     exif, written = Image.Exif(), BytesIO()
     exif[0x0112], exif[0x010F] = 6, "Maker"
     exif.get_ifd(0x8769)[0x9003] = "2024:05:06 07:08:09"
-    options: dict[str, object] = {"exif": exif, "icc_profile": srgb_profile()}
+    options: dict[str, Any] = {"exif": exif, "icc_profile": srgb_profile()}
     if kind == "PROGRESSIVE":
         options["progressive"] = True
     if kind == "LZW":

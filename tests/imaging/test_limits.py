@@ -8,11 +8,11 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from pictures import plain_recipe, quarters, reason_of
 from PIL import Image
 
 from gallery.imaging.recipe import Limits
 from gallery.imaging.render import render
+from tests.imaging.pictures import plain_recipe, quarters, reason_of
 
 
 def _png_header(width: int, height: int) -> bytes:

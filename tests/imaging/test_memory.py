@@ -11,10 +11,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import planted
 import psutil
 import pytest
-from pictures import DATA, plain_recipe, quarters, reason_of
 from PIL import Image
 
 from gallery.errors import RejectedImage
@@ -22,6 +20,8 @@ from gallery.imaging.gate import NeedsMoreMemory
 from gallery.imaging.pool import DecoderPool
 from gallery.imaging.recipe import Limits, Recipe, Style
 from gallery.imaging.render import render
+from tests.imaging import planted
+from tests.imaging.pictures import DATA, plain_recipe, quarters, reason_of
 
 MIB = 1024 * 1024
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")

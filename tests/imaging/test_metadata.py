@@ -8,11 +8,11 @@ import math
 from pathlib import Path
 
 import pytest
-from pictures import DATA, plain_recipe, quarters, rendered
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
 from gallery.imaging.recipe import Recipe, Style
+from tests.imaging.pictures import DATA, plain_recipe, quarters, rendered
 
 
 def test_renditions_keep_artist_and_copyright_and_nothing_else(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_the_place_is_read_from_every_format_and_kept_out_of_renditions(tmp_path
     if name == "in.tif":  # Pillow writes a TIFF's inner directories from values only
         exif[ExifTags.IFD.GPSInfo] = exif.get_ifd(ExifTags.IFD.GPSInfo)
     quarters(64, 64).save(tmp_path / name, exif=exif)
-    styles = tuple(Style(one, 64, 64, format=one) for one in ("jpeg", "webp", "png", "avif"))  # type: ignore[arg-type]
+    styles = tuple(Style(one, 64, 64, format=one) for one in ("jpeg", "webp", "png", "avif"))
     result = rendered(tmp_path / name, tmp_path / "..", Recipe(styles))
     assert result.metadata["gps"] == {"latitude": -33.8569, "longitude": 151.2151, "altitude_m": -3.5}
     for rendition in result.renditions:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pictures import DATA, ORIENTATION_TAG, UPRIGHT, corner_colours, near, quarters, rendered
 from PIL import Image
+
+from tests.imaging.pictures import DATA, ORIENTATION_TAG, UPRIGHT, corner_colours, near, quarters, rendered
 
 # What EXIF's orientation n means: how the upright picture has to be turned to be stored with it.
 STORED_AS = {

@@ -12,16 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
 
-import planted
 import psutil
 import pytest
-from pictures import DATA, plain_recipe, quarters
 from PIL import ExifTags, Image
 
 from gallery.errors import RejectedImage
 from gallery.imaging.pool import DecoderPool
 from gallery.imaging.recipe import Limits
+from tests.imaging import planted
+from tests.imaging.pictures import DATA, plain_recipe, quarters
 
+PROJECT = Path(__file__).resolve().parents[2]
 MIB = 1024 * 1024
 
 
@@ -138,7 +139,7 @@ def test_a_file_that_needs_more_than_its_share_runs_alone(picture: Path) -> None
 
 def test_children_know_nothing_of_their_parents_program(picture: Path, tmp_path: Path) -> None:
     program = tmp_path / "heavy_program.py"
-    program.write_text(PARENT.format(tests=str(Path(__file__).parent), folder=str(tmp_path)))
+    program.write_text(PARENT.format(project=str(PROJECT), folder=str(tmp_path)))
     _named(picture, "report")
     done = subprocess.run([sys.executable, program, "once"], check=True, capture_output=True, text=True)
     facts = json.loads(done.stdout)
@@ -151,7 +152,7 @@ def test_children_know_nothing_of_their_parents_program(picture: Path, tmp_path:
 
 def test_children_end_when_their_parent_is_killed(picture: Path, tmp_path: Path) -> None:
     program = tmp_path / "heavy_program.py"
-    program.write_text(PARENT.format(tests=str(Path(__file__).parent), folder=str(tmp_path)))
+    program.write_text(PARENT.format(project=str(PROJECT), folder=str(tmp_path)))
     _named(picture, "report")
     _named(picture, "loop")
     with subprocess.Popen([sys.executable, program, "stay"], stdout=subprocess.PIPE, text=True) as parent:
@@ -168,8 +169,8 @@ def test_children_end_when_their_parent_is_killed(picture: Path, tmp_path: Path)
 PARENT = """
 import os, sys, threading
 from pathlib import Path
-sys.path.insert(0, {tests!r})
-from planted import faulty_render
+sys.path.insert(0, {project!r})
+from tests.imaging.planted import faulty_render
 from gallery.imaging.pool import DecoderPool
 from gallery.imaging.recipe import Limits, Recipe, Style
 

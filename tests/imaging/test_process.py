@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pictures import quarters
 from PIL import Image
 
 from gallery.imaging.process import process_files
 from gallery.imaging.recipe import Limits
 from gallery.imaging.styles_file import default_recipe
+from tests.imaging.pictures import quarters
 
 
 def test_every_path_gets_an_outcome_in_the_order_given(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pictures import plain_recipe, rendered
 from PIL import Image
 
 from gallery.imaging.recipe import Style
+from tests.imaging.pictures import plain_recipe, rendered
 
 pyvips: Any = pytest.importorskip("pyvips", reason="pyvips is the reference")
 
@@ -24,7 +24,10 @@ LEAST_SSIM, MOST_MEAN_DIFFERENCE = 0.99, 0.7
 def _ssim(one: Any, other: Any) -> float:
     """The mean structural similarity of two grey pictures (Wang et al., 2004: sigma 1.5, K 0.01 and 0.03)."""
     one, other = one.cast("float"), other.cast("float")
-    blur = lambda image: image.gaussblur(1.5, precision="float")  # noqa: E731
+
+    def blur(image: Any) -> Any:
+        return image.gaussblur(1.5, precision="float")
+
     mean_one, mean_other = blur(one), blur(other)
     variance_one = blur(one * one) - mean_one * mean_one
     variance_other = blur(other * other) - mean_other * mean_other

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from pictures import DATA, plain_recipe, quarters, reason_of
 from PIL import Image, features
 
 from gallery.imaging.recipe import Limits
 from gallery.imaging.render import render
+from tests.imaging.pictures import DATA, plain_recipe, quarters, reason_of
 
 
 @pytest.mark.parametrize(

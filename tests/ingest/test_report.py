@@ -7,7 +7,7 @@ import pytest
 from gallery.catalogue.counts import Counts
 from gallery.errors import IngestError, RejectedImage, StagedFileError, StaleAttempt, TransientError
 from gallery.ingest.report import Fault, fault_of, markdown_summary, problem_of, problem_rows, report_run
-from gallery.models import Attempt, Entry, EntryProblem, Outcome, RunState
+from gallery.models import Attempt, Entry, EntryProblem, ObjectKey, Outcome, RunState
 
 
 def problem(number: int, outcome: str, reason: str) -> EntryProblem:
@@ -77,7 +77,7 @@ def test_reasons_of_failures_stand_in_the_order_of_how_many() -> None:
 )
 def test_an_error_becomes_an_outcome_a_reason_and_words(error: Exception, fault: Fault) -> None:
     assert fault_of(error) == fault
-    entry = Entry(7, "a.jpg", "k", "e", 1)
+    entry = Entry(7, "a.jpg", ObjectKey("k"), "e", 1)
     assert problem_of("save", entry, error) == EntryProblem(
         7, "a.jpg", fault.outcome, "save", fault.reason, fault.message
     )

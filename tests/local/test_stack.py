@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import httpx
@@ -23,21 +23,23 @@ import psycopg
 import pytest
 
 from gallery.errors import ConfigurationError, GalleryError
-from gallery.local.definition import PARTS
+from gallery.local.definition import PARTS, PartName
 from gallery.local.info import StackInfo
 from gallery.local.parts import prefect_settings
 from gallery.local.stack import LocalStack
 from gallery.local.supervisor.ports import PortSpec, choose_port
 from gallery.local.supervisor.processes import find
-from tests.conftest import free_ports
+from tests.conftest import PROJECT, clean_environment, free_ports
+from tests.local.conftest import processes_of, state_of
 
-from .conftest import PROJECT, clean_environment, processes_of, state_of
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
 
 NewStack = Callable[..., LocalStack]
-STORES = ("postgres", "s3")
+STORES: tuple[PartName, ...] = ("postgres", "s3")
 
 
-def s3_of(info: StackInfo):
+def s3_of(info: StackInfo) -> S3Client:
     return boto3.client(
         "s3",
         endpoint_url=info.s3_endpoint_url,

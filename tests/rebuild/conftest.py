@@ -21,7 +21,7 @@ from gallery.catalogue.outdated import OutdatedVersion
 from gallery.catalogue.tables import ImageRow, OutboxRow, RenditionRow, VersionRow
 from gallery.ingest import stages
 from gallery.ingest.workspace import open_workspace
-from gallery.models import Outcome
+from gallery.models import ObjectKey, Outcome
 from gallery.rebuild import steps
 from gallery.rebuild.context import Rebuild, open_rebuild
 from gallery.rebuild.steps import RebuildReceipt
@@ -164,7 +164,7 @@ class Library:
             query = select(OutboxRow).where(OutboxRow.key.startswith(f"{gallery_id}/"), OutboxRow.done_at.is_(None))
             return list(session.scalars(query))
 
-    def read(self, key: str) -> bytes:
+    def read(self, key: ObjectKey) -> bytes:
         return self.storage.read_bytes(key)
 
     def delete_image(self, gallery_id: str, name: str = "a.jpg") -> None:

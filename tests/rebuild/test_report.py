@@ -10,11 +10,12 @@ from gallery.catalogue.outdated import OutdatedVersion
 from gallery.errors import RejectedImage, TransientError
 from gallery.rebuild.report import FIRST, RebuildProblem, RebuildReport
 from gallery.rebuild.steps import RebuildReceipt
+from gallery.storage.keys import EntryKeys
 
-OUTDATED = OutdatedVersion(uuid4(), uuid4(), "g", "a.jpg", "u", 1, "g/u/1/original.jpg", "sha")
+OUTDATED = OutdatedVersion(uuid4(), uuid4(), "g", "a.jpg", "u", 1, EntryKeys("g", "u", 1).original(".jpg"), "sha")
 AWAY = RebuildProblem.of(OUTDATED, TransientError("storage_unavailable", "away"))
 CUT = RebuildProblem.of(OUTDATED, RejectedImage("too_many_pixels", "too large by now"))
-REBUILT, LATER, BUSY = (RebuildReceipt(outcome, "u") for outcome in ("rebuilt", "superseded", "busy"))  # type: ignore[arg-type]
+REBUILT, LATER, BUSY = (RebuildReceipt(outcome, "u") for outcome in ("rebuilt", "superseded", "busy"))
 
 
 @pytest.mark.parametrize(
@@ -29,10 +30,12 @@ REBUILT, LATER, BUSY = (RebuildReceipt(outcome, "u") for outcome in ("rebuilt", 
         ([], 2, "failed", "2 left alone: a run of their upload is under way"),
     ],
 )
-def test_a_rebuild_is_summed_up_in_a_sentence(results: list[object], busy: int, state: str, message: str) -> None:
+def test_a_rebuild_is_summed_up_in_a_sentence(
+    results: list[RebuildReceipt | RebuildProblem], busy: int, state: str, message: str
+) -> None:
     report = RebuildReport()
     for result in results:
-        report.add(result)  # type: ignore[arg-type]
+        report.add(result)
     report.busy = busy
     assert (report.state, report.message) == (state, message)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ import pytest
 from moto import mock_aws
 
 from gallery.errors import StagedFileError, TransientError
-from gallery.models import Deletion
+from gallery.models import Deletion, ObjectKey
 from gallery.settings import Settings
 from gallery.storage.s3 import CALLS, Storage, StoredObject
 from tests.conftest import PROJECT, Servers
@@ -36,14 +36,17 @@ class Store:
     storage: Storage
     prefix: str
 
+    def key(self, name: str) -> ObjectKey:
+        return ObjectKey(f"{self.prefix}/{name}")
+
     def stage(self, name: str, content: bytes = CONTENT) -> StoredObject:
-        key = f"{self.prefix}/{name}"
+        key = self.key(name)
         self.storage._client.put_object(Bucket=self.storage.uploads_bucket, Key=key, Body=content)
         found = self.storage.head(self.storage.uploads_bucket, key)
         assert found is not None
         return found
 
-    def read(self, key: str) -> bytes:
+    def read(self, key: ObjectKey) -> bytes:
         return self.storage.read_bytes(key)
 
 
@@ -90,7 +93,7 @@ class TestEveryStore:
         assert list(tmp_path.iterdir()) == []
 
     def test_a_missing_object_is_told_from_a_store_that_is_away(self, store: Store, tmp_path: Path) -> None:
-        key = f"{store.prefix}/none.jpg"
+        key = store.key("none.jpg")
         with pytest.raises(StagedFileError) as error:
             store.storage.download(key, "etag", tmp_path / "1")
         assert error.value.reason == "missing_object"
@@ -101,7 +104,7 @@ class TestEveryStore:
             store.storage.read_bytes(key)
 
     def test_an_upload_is_whole_has_its_type_and_overwrites(self, store: Store, tmp_path: Path) -> None:
-        key, path = f"{store.prefix}/1/large.jpg", tmp_path / "large"
+        key, path = store.key("1/large.jpg"), tmp_path / "large"
         for content in (b"first", CONTENT):
             path.write_bytes(content)
             etag = store.storage.put(key, path, "image/jpeg")
@@ -111,7 +114,7 @@ class TestEveryStore:
         assert answer["ContentType"] == "image/jpeg"
 
     def test_an_original_is_copied_inside_the_store_with_its_own_type(self, store: Store) -> None:
-        staged, key = store.stage("Käse +1.jpg"), f"{store.prefix}/1/original.jpg"
+        staged, key = store.stage("Käse +1.jpg"), store.key("1/original.jpg")
         store.storage.copy_original(staged.key, staged.etag, key, "image/jpeg")
         assert store.read(key) == CONTENT
         answer = store.storage._client.head_object(Bucket=store.storage.library_bucket, Key=key)
@@ -121,19 +124,19 @@ class TestEveryStore:
     # moto copies whatever the condition says; the embedded server keeps it, as S3 does.
     @pytest.mark.parametrize("store", ["embedded"], indirect=True)
     def test_a_changed_or_missing_original_is_not_copied(self, store: Store) -> None:
-        pinned, key = store.stage("a.jpg"), f"{store.prefix}/1/original.jpg"
+        pinned, key = store.stage("a.jpg"), store.key("1/original.jpg")
         store.stage("a.jpg", b"other")
         with pytest.raises(StagedFileError) as error:
             store.storage.copy_original(pinned.key, pinned.etag, key, "image/jpeg")
         assert error.value.reason == "changed_during_ingest"
         with pytest.raises(StagedFileError) as error:
-            store.storage.copy_original(f"{pinned.key}2", pinned.etag, key, "image/jpeg")
+            store.storage.copy_original(ObjectKey(f"{pinned.key}2"), pinned.etag, key, "image/jpeg")
         assert error.value.reason == "missing_object"
         assert store.storage.head(store.storage.library_bucket, key) is None
 
     def test_small_objects_are_written_and_read(self, store: Store) -> None:
-        store.storage.write_bytes(f"{store.prefix}/result", b"{}")
-        assert store.storage.read_bytes(f"{store.prefix}/result") == b"{}"
+        store.storage.write_bytes(store.key("result"), b"{}")
+        assert store.storage.read_bytes(store.key("result")) == b"{}"
 
     def test_deleting_twice_is_as_good_as_once(self, store: Store) -> None:
         staged, kept = store.stage("a.jpg"), store.stage("b.jpg")
@@ -169,7 +172,7 @@ class TestEveryStore:
 
     def test_a_presigned_form_is_for_one_key_size_and_type(self, store: Store) -> None:
         url, fields = store.storage.presign_post(
-            f"{store.prefix}/a.jpg", size=17, content_type="image/jpeg", expires_seconds=60
+            store.key("a.jpg"), size=17, content_type="image/jpeg", expires_seconds=60
         )
         assert httpx.URL(url).scheme in ("http", "https")
         assert (fields["key"], fields["Content-Type"]) == (f"{store.prefix}/a.jpg", "image/jpeg")
@@ -182,9 +185,10 @@ def test_links_into_aws_name_the_region_since_a_young_bucket_would_redirect_them
     for name, value in {"DEFAULT_REGION": "eu-central-1", "ACCESS_KEY_ID": "id", "SECRET_ACCESS_KEY": "key"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     storage = Storage(Settings.from_environment(ON_AWS))
-    post, _ = storage.presign_post("g/a.jpg", size=17, content_type="image/jpeg", expires_seconds=60)
-    put = storage.presign_put("g/a.jpg", size=17, content_type="image/jpeg", expires_seconds=60)
-    hosts = {httpx.URL(link).host for link in (post, put, storage.presign_get("g/a.jpg", expires_seconds=60))}
+    key = ObjectKey("g/a.jpg")
+    post, _ = storage.presign_post(key, size=17, content_type="image/jpeg", expires_seconds=60)
+    put = storage.presign_put(key, size=17, content_type="image/jpeg", expires_seconds=60)
+    hosts = {httpx.URL(link).host for link in (post, put, storage.presign_get(key, expires_seconds=60))}
     assert hosts == {"uploads.s3.eu-central-1.amazonaws.com", "library.s3.eu-central-1.amazonaws.com"}
 
 
@@ -203,10 +207,10 @@ def test_a_store_that_refuses_just_now_is_a_transient_error(
     staged = store.stage("a.jpg")
     path = tmp_path / "large"
     path.write_bytes(b"x")
-    calls = {
+    calls: dict[str, tuple[str, Callable[[], object]]] = {
         "download": ("GET", lambda: storage.download(staged.key, staged.etag, tmp_path / "1")),
-        "put": ("PUT", lambda: storage.put(f"{gallery_id}/x", path, "image/jpeg")),
-        "copy": ("PUT", lambda: storage.copy_original(staged.key, staged.etag, f"{gallery_id}/x", "image/jpeg")),
+        "put": ("PUT", lambda: storage.put(store.key("x"), path, "image/jpeg")),
+        "copy": ("PUT", lambda: storage.copy_original(staged.key, staged.etag, store.key("x"), "image/jpeg")),
         "delete": ("POST", lambda: storage.delete([Deletion(1, storage.uploads_bucket, staged.key)])),
         "list": ("GET", lambda: list(storage.list_staged(gallery_id))),
         "head": ("HEAD", lambda: storage.head(storage.uploads_bucket, staged.key)),
@@ -230,7 +234,7 @@ def test_a_store_that_cannot_be_reached_is_a_transient_error(
         monkeypatch.setenv(name, value)
     away = Storage(settings.model_copy(update={"s3_endpoint_url": "http://127.0.0.1:9"}))
     with pytest.raises(TransientError) as error:
-        away.download("g/u/a.jpg", "etag", tmp_path / "1")
+        away.download(ObjectKey("g/u/a.jpg"), "etag", tmp_path / "1")
     assert error.value.reason == "storage_unavailable"
     assert list(tmp_path.iterdir()) == []
     away.close()

@@ -16,7 +16,7 @@ from gallery.catalogue import attempts
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.migrate import migrate
 from gallery.catalogue.tables import OutboxRow
-from gallery.models import Attempt, UploadState
+from gallery.models import Attempt, ObjectKey, UploadState
 from gallery.settings import Settings
 from gallery.storage.s3 import Storage
 from gallery.sweep.findings import Category, Findings
@@ -60,7 +60,7 @@ class Yard:
     def put(self, *keys: str) -> None:
         """Small objects in the library."""
         for key in keys:
-            self.storage.write_bytes(key, b"library")
+            self.storage.write_bytes(ObjectKey(key), b"library")
 
     def stage(self, *keys: str) -> None:
         """Small objects in the uploads bucket."""

@@ -45,7 +45,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     ):
         monkeypatch.setattr(artifacts, name, made.take(kind))
     monkeypatch.setattr(artifacts, "get_run_logger", lambda: made)
-    monkeypatch.setattr(artifacts.time, "monotonic", lambda: made.now)
+    monkeypatch.setattr("tasks.artifacts.time.monotonic", lambda: made.now)
     return made
 
 

@@ -12,7 +12,7 @@ from prefect.states import Completed
 from prefect.utilities.engine import get_state_for_result, link_state_to_task_run_result
 
 from gallery.catalogue.outdated import OutdatedVersion
-from gallery.models import Deletion, DownloadedImage, Entry, ProcessedImage, SaveReceipt
+from gallery.models import Deletion, DownloadedImage, Entry, ObjectKey, ProcessedImage, SaveReceipt
 from gallery.rebuild.steps import RebuildReceipt
 from tasks.forgetting import FormerResults
 
@@ -20,7 +20,8 @@ from tasks.forgetting import FormerResults
 @pytest.fixture
 def context() -> Any:
     """A flow run's context with nothing in it but what results leave there."""
-    made = FlowRunContext.model_construct(run_results={}, task_run_assets={})
+    fields: dict[str, Any] = {"run_results": {}, "task_run_assets": {}}
+    made = FlowRunContext.model_construct(**fields)
     token = FlowRunContext.__var__.set(made)
     yield made
     FlowRunContext.__var__.reset(token)
@@ -81,7 +82,7 @@ def test_outside_a_flow_run_there_is_nothing_to_forget() -> None:
     FormerResults(windows=2).forget()
 
 
-ENTRY = Entry(1, "a.jpg", "g/u/a.jpg", "etag", 1)
+ENTRY = Entry(1, "a.jpg", ObjectKey("g/u/a.jpg"), "etag", 1)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ ENTRY = Entry(1, "a.jpg", "g/u/a.jpg", "etag", 1)
             sha256="s", recipe_id="r", width=1, height=1, source_format="JPEG", extension=".jpg", metadata={},
             renditions=(),
         ),
-        lambda path: SaveReceipt(1, "a.jpg", "saved", (Deletion(1, "b", "k"),)),
+        lambda path: SaveReceipt(1, "a.jpg", "saved", (Deletion(1, "b", ObjectKey("k")),)),
         lambda path: RebuildReceipt("rebuilt", "u"),
     ],
     ids=["downloaded", "processed", "saved", "rebuilt"],
@@ -111,5 +112,5 @@ def test_a_result_that_is_gone_is_not_taken_for_one_at_the_same_address(
 
 
 def test_what_is_passed_to_tasks_only_needs_no_weak_reference() -> None:
-    assert not Entry.__weakrefoffset__  # type: ignore[attr-defined]
-    assert not OutdatedVersion.__weakrefoffset__  # type: ignore[attr-defined]
+    assert not Entry.__weakrefoffset__
+    assert not OutdatedVersion.__weakrefoffset__

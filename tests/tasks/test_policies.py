@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
 from gallery.errors import RejectedImage, StagedFileError, StaleAttempt, TransientError
-from gallery.models import DownloadedImage, Entry, RunState
+from gallery.models import DownloadedImage, Entry, ObjectKey, RunState
 from gallery.settings import CACHE_DAYS, Settings
 from gallery.storage.keys import EntryKeys
 from tasks.policies import CACHE_EXPIRATION, is_transient, process_cache_key, retry_options
@@ -54,7 +54,7 @@ def key(gallery: str = "g", upload: str = "u", number: int = 1, sha256: str = "s
     workspace = SimpleNamespace(
         keys_of=lambda of: EntryKeys(gallery, upload, of), recipe=SimpleNamespace(recipe_id=recipe)
     )
-    image = DownloadedImage(Entry(number, "a.jpg", "k", "e", 1), Path("x"), sha256)
+    image = DownloadedImage(Entry(number, "a.jpg", ObjectKey("k"), "e", 1), Path("x"), sha256)
     return process_cache_key(cast(Any, None), {"workspace": workspace, "image": image})
 
 

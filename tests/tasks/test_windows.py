@@ -13,7 +13,7 @@ import pytest
 from gallery.errors import RejectedImage, StaleAttempt, TransientError
 from gallery.ingest import stages
 from gallery.ingest.workspace import Workspace
-from gallery.models import Deletion, DownloadedImage, Entry, ProcessedImage, SaveReceipt
+from gallery.models import Deletion, DownloadedImage, Entry, ObjectKey, ProcessedImage, SaveReceipt
 from tasks.maps import Done, Settled, StageMaps
 from tasks.windows import FIRST_WINDOW, Window, overlapped, split
 
@@ -21,7 +21,7 @@ Errors = dict[tuple[str, int], Exception]
 
 
 def entries(count: int, first: int = 1) -> list[Entry]:
-    return [Entry(n, f"{n}.jpg", f"g/u/{n}.jpg", f"etag-{n}", 10) for n in range(first, first + count)]
+    return [Entry(n, f"{n}.jpg", ObjectKey(f"g/u/{n}.jpg"), f"etag-{n}", 10) for n in range(first, first + count)]
 
 
 def processed(number: int, made: str = "now") -> ProcessedImage:
@@ -77,7 +77,7 @@ class AnsweringMaps:
         of = [entry for entry, _ in items]
 
         def commit(entry: Entry) -> SaveReceipt:
-            gone = (Deletion(1, "b", "k"),) if entry.number in self.replacing else ()
+            gone = (Deletion(1, "b", ObjectKey("k")),) if entry.number in self.replacing else ()
             return SaveReceipt(entry.number, entry.file_name, "replaced" if gone else "saved", gone)
 
         return self._map("save", of, [entry.number for entry in of], commit)

@@ -177,8 +177,9 @@ def test_expired_signatures_are_replaced_by_fresh_ones(visitor: Visitor, servers
 
 def test_a_store_without_posted_forms_gets_puts(visitor: Visitor, journeys: Journeys, gallery_id: str) -> None:
     def with_puts(route: Route) -> None:
-        answer = route.fetch().json()
-        for file, declared in zip(answer["files"], route.request.post_data_json["files"], strict=True):
+        answer, declaration = route.fetch().json(), route.request.post_data_json
+        assert declaration is not None
+        for file, declared in zip(answer["files"], declaration["files"], strict=True):
             size, content_type = declared["size"], declared["content_type"]
             url = journeys.storage.presign_put(file["key"], size=size, content_type=content_type, expires_seconds=600)
             file |= {"method": "PUT", "url": url, "fields": {}, "headers": {"Content-Type": content_type}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 import httpx
@@ -33,7 +33,7 @@ def info(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackInfo]:
     stack.stop()
 
 
-def client(info: StackInfo, service: str = "s3", **keys: str) -> Any:
+def client(info: StackInfo, service: Literal["s3", "sqs", "sns"] = "s3", /, **keys: str) -> Any:
     return boto3.client(
         service,
         endpoint_url=info.s3_endpoint_url,

@@ -13,7 +13,7 @@ from django.conf import settings  # noqa: E402 - after the set-up
 from django.contrib.auth.models import User  # noqa: E402
 from django.test import Client  # noqa: E402
 
-from shop.models import Gallery  # noqa: E402
+from .models import Gallery  # noqa: E402
 
 call_command("migrate", run_syncdb=True, verbosity=0)
 owner = User.objects.create_user("owner")
