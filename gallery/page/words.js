@@ -19,7 +19,8 @@ export function bytes(value) {
     value /= 1000;
     unit += 1;
   }
-  return `${unit && value < 10 ? value.toFixed(1) : Math.round(value)}\u00a0${UNITS[unit]}`;
+  if (!unit) return `${value}\u00a0${value === 1 ? "byte" : "bytes"}`;
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)}\u00a0${UNITS[unit]}`;
 }
 
 /** "about 12 minutes": coarse, because it is a guess. */

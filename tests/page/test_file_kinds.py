@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -39,21 +38,18 @@ SortOut = Callable[[Sequence[str], Mapping[str, Any]], dict[str, Any]]
 
 
 @pytest.fixture
-def sort_out(tmp_path: Path) -> SortOut:
+def sort_out(node: str) -> SortOut:
     """`sortOut` of check.js, run by Node.js."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("Node.js is not installed: it runs the page's modules without a browser")
-    for module in PAGE.glob("*.js"):
-        shutil.copy(module, tmp_path)
-    # Node.js takes a .js file for an ES module only where this says so.
-    (tmp_path / "package.json").write_text('{"type": "module"}')
-    (tmp_path / "program.js").write_text(PROGRAM)
 
     def run(names: Sequence[str], limits: Mapping[str, Any]) -> dict[str, Any]:
         given = json.dumps({"names": names, "limits": limits})
         done = subprocess.run(
-            [node, "program.js"], cwd=tmp_path, input=given, capture_output=True, text=True, check=False
+            [node, "--input-type=module", "--eval", PROGRAM],
+            cwd=PAGE,
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         sorted_out: dict[str, Any] = json.loads(done.stdout)

@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { chosen, dropped, named } from "../../gallery/page/pick.js";
+
+const paths = (found) => found.files.map(({ path }) => path);
+
+function picked(path) {
+  const file = new File(["x"], path.split("/").at(-1));
+  Object.defineProperty(file, "webkitRelativePath", { value: path.includes("/") ? path : "" });
+  return file;
+}
+
+/** Entries as a browser gives them for a dropped folder, `batch` at a time. */
+function folder(name, children, { batch = 100, at = "" } = {}) {
+  const fullPath = `${at}/${name}`;
+  const placed = children.map((child) => child(fullPath));
+  return {
+    name,
+    isDirectory: true,
+    fullPath,
+    createReader() {
+      let given = 0;
+      return { readEntries: (resolve) => resolve(placed.slice(given, (given += batch))) };
+    },
+  };
+}
+const within = (name, children) => (at) => folder(name, children, { at });
+const photo = (name) => (at) => ({ name, isDirectory: false, fullPath: `${at}/${name}`, file: (resolve) => resolve(new File(["x"], name)) });
+const locked = (name) => (at) => ({ name, isDirectory: false, fullPath: `${at}/${name}`, file: (_, reject) => reject(new Error("not allowed")) });
+const lockedFolder = (name) => (at) => ({
+  name,
+  isDirectory: true,
+  fullPath: `${at}/${name}`,
+  createReader: () => ({ readEntries: (_, reject) => reject(new Error("not allowed")) }),
+});
+const transfer = (...entries) => ({ items: entries.map((entry) => ({ kind: "file", webkitGetAsEntry: () => entry })) });
+
+test("chosen files have their paths; hidden ones and those in hidden folders are counted", () => {
+  const found = chosen({ files: ["w/a.jpg", "w/.DS_Store", "w/__MACOSX/b.jpg", "w/@eaDir/c.jpg", "d.jpg"].map(picked) });
+  assert.deepEqual(paths(found), ["w/a.jpg", "d.jpg"]);
+  assert.equal(found.hidden, 3);
+  assert.equal(found.unreadable, 0);
+});
+
+test("a dropped folder is searched to its bottom, however many batches its entries come in", async () => {
+  const many = Array.from({ length: 250 }, (_, number) => photo(`${number}.jpg`));
+  const found = await dropped(transfer(folder("w", [...many, within("card 1", [photo("x.jpg"), within("empty", [])])])));
+  assert.equal(found.files.length, 251);
+  assert.ok(paths(found).includes("w/card 1/x.jpg"));
+});
+
+test("what cannot be read is counted, and the rest is none the worse for it", async () => {
+  const found = await dropped(transfer(folder("w", [locked("a.jpg"), lockedFolder("card"), photo("b.jpg"), photo("._b.jpg")])));
+  assert.deepEqual(paths(found), ["w/b.jpg"]);
+  assert.deepEqual([found.unreadable, found.hidden], [2, 1]);
+});
+
+test("single files and what is no file may be dropped together", async () => {
+  const file = new File(["x"], "single.jpg");
+  const items = [{ kind: "string" }, { kind: "file", webkitGetAsEntry: () => null, getAsFile: () => file }, { kind: "file", getAsFile: () => null }];
+  assert.deepEqual(paths(await dropped({ items })), ["single.jpg"]);
+});
+
+test("names are relative to the one folder, in NFC; those of several folders keep their names", () => {
+  const names = (...all) => named(all.map((path) => ({ path, file: null }))).map(({ name }) => name);
+  assert.deepEqual(names("w/a.jpg", "w/card/b.jpg"), ["a.jpg", "card/b.jpg"]);
+  assert.deepEqual(names("v/a.jpg", "w/a.jpg"), ["v/a.jpg", "w/a.jpg"]);
+  assert.deepEqual(names("w/a.jpg", "b.jpg"), ["w/a.jpg", "b.jpg"]);
+  assert.deepEqual(names("a.jpg"), ["a.jpg"]);
+  assert.deepEqual(names("Ka\u0308se.jpg"), ["K\u00e4se.jpg"]);
+  assert.deepEqual(names(), []);
+});
