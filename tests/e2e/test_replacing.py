@@ -13,8 +13,6 @@ from tests.journeys import Journeys, photo
 
 pytestmark = pytest.mark.usefixtures("warm_runs")
 
-SHARED_PHOTOS = PROJECT.parent / "shared" / "photos"
-
 
 def test_a_gallery_is_saved_then_unchanged_then_one_image_replaced(journeys: Journeys, gallery_id: str) -> None:
     first = {f"card{n % 2}/IMG_{n:04}.JPG": photo(n) for n in range(5)}
@@ -98,10 +96,10 @@ def test_the_same_content_in_a_new_etag_is_unchanged_after_the_download(journeys
 
 
 def test_real_photographs_come_out_in_all_styles(journeys: Journeys, gallery_id: str) -> None:
-    folder = SHARED_PHOTOS if SHARED_PHOTOS.is_dir() else PROJECT / "tests" / "photos"
+    folder = PROJECT / "tests" / "photos"
     names = sorted(path.name for path in folder.glob("*.jpg"))
     result = journeys.send(gallery_id, {name: (folder / name).read_bytes() for name in names})
-    assert result.counts["saved"] == len(names) >= 1
+    assert result.counts["saved"] == len(names) >= 3
     for name, version in journeys.current(gallery_id).items():
         assert journeys.looks_like(version.styles["thumb"][0], (folder / name).read_bytes()), name
         sides = {style: max(width, height) for style, (_, width, height) in version.styles.items()}

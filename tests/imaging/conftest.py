@@ -4,14 +4,11 @@ from pathlib import Path
 
 import pytest
 
-PHOTOS = Path(__file__).parents[3] / "shared" / "photos"
-PHOTOGRAPHS: list[Path | None] = [*sorted(PHOTOS.glob("*.jpg"))] or [None]
+PHOTOS = Path(__file__).parents[1] / "photos"
 
 
-@pytest.fixture(params=PHOTOGRAPHS, ids=lambda photo: photo.name if photo else "none")
+@pytest.fixture(params=sorted(PHOTOS.glob("*.jpg")), ids=lambda photo: photo.name)
 def photograph(request: pytest.FixtureRequest) -> Path:
-    """Every real photograph, where the folder `shared/photos` stands beside the repository."""
-    if request.param is None:
-        pytest.skip(f"no photographs: {PHOTOS} is not there")
+    """Every real photograph of `tests/photos`."""
     photo: Path = request.param
     return photo

@@ -11,7 +11,6 @@ import pytest
 from PIL import Image, ImageChops
 
 PROJECT = Path(__file__).resolve().parents[2]
-PHOTOGRAPHS = [PROJECT / "tests/photos/seeding.jpg", *sorted((PROJECT.parent / "shared/photos").glob("*.jpg"))[-2:]]
 PILLOW_SIMD = PROJECT / ".pillow-simd"
 # Of 255, in any channel of any pixel, and on the mean of a rendition's. Measured: 2, and 0.001 to 0.084.
 MOST, MOST_ON_THE_MEAN = 3, 0.1
@@ -49,8 +48,6 @@ def renditions(photograph: Path, folder: Path, *python_path: Path) -> dict[str, 
     return {path.name: Image.open(path).convert("RGB") for path in sorted(folder.rglob("*.png"))}
 
 
-# Three of the eight that were measured: the others take as long and show no more.
-@pytest.mark.parametrize("photograph", PHOTOGRAPHS, ids=lambda path: path.name)
 @pytest.mark.skipif(not PILLOW_SIMD.is_dir(), reason="Pillow-SIMD is not compiled here: make simd")
 def test_renditions_are_those_of_pillows_wheel(photograph: Path, tmp_path: Path) -> None:
     ours = renditions(photograph, tmp_path / "wheel")
