@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Beside the wheel: a Python that has it first in its path uses it.
 SIMD := .pillow-simd
 
-.PHONY: demo test unit bench simd dist lint types fmt check lock clean help
+.PHONY: demo test unit bench simd dist lint types fmt check full lock clean help
 
 help: ## What there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -52,6 +52,8 @@ fmt: $(STAMP) ## Format the code
 	$(BIN)/ruff check --fix .
 
 check: lint types test ## All that is checked before a change lands
+
+full: simd check dist ## That, with what takes too long for each change; see CONTRIBUTING.md
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from gallery.catalogue.connect import transaction
+from gallery.models import Deletion, ObjectKey
 from tests.journeys import Journeys, photo, wait_until
 
 pytestmark = pytest.mark.usefixtures("warm_runs")
@@ -194,7 +195,7 @@ def test_a_missing_object_is_failed_and_its_later_arrival_is_taken_up(journeys: 
     key = f"{gallery_id}/{result.upload_id}/b.jpg"
     other = journeys.send(gallery_id, {"c.jpg": photo(3)})
     assert other.ok
-    journeys.storage._client.delete_object(Bucket=journeys.storage.uploads_bucket, Key=key)
+    journeys.storage.delete([Deletion(None, journeys.storage.uploads_bucket, ObjectKey(key))])
     # Forced: the entry has an outcome already, which stays, and the run says what it could not redo.
     run = journeys.run_deployment(gallery_id=gallery_id, upload_id=result.upload_id, force=True)
     assert run["state"]["type"] == "FAILED"

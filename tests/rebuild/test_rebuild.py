@@ -13,6 +13,7 @@ from gallery.catalogue.connect import transaction
 from gallery.catalogue.locks import lock_snapshot, lock_version
 from gallery.catalogue.outdated import OutdatedVersion
 from gallery.errors import NotFoundError, RejectedImage, StagedFileError, TransientError
+from gallery.models import Deletion
 from gallery.rebuild import steps
 from gallery.rebuild.context import Rebuild, processors
 from tests.conftest import Servers
@@ -204,7 +205,7 @@ def test_an_original_that_is_not_what_was_saved_is_not_shown(library: Library, g
     library.send(gallery_id, {"a.jpg": A})
     before, key = library.renditions(gallery_id), library.catalogue.current(gallery_id).original_key
     if trouble == "missing_object":
-        library.storage._client.delete_object(Bucket=library.storage.library_bucket, Key=key)
+        library.storage.delete([Deletion(None, library.storage.library_bucket, key)])
     else:
         library.storage.write_bytes(key, B)
     with pytest.raises(StagedFileError) as failed:

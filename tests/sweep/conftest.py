@@ -35,6 +35,7 @@ class Yard:
     settings: Settings
     catalogue: Catalogue
     storage: Storage
+    file: Path
 
     def sweep(self, *, days: float = 4, dry_run: bool = False, grace_days: int | None = None) -> Findings:
         later = datetime.now(UTC) + timedelta(days=days)
@@ -62,10 +63,11 @@ class Yard:
         for key in keys:
             self.storage.write_bytes(ObjectKey(key), b"library")
 
-    def stage(self, *keys: str) -> None:
+    def stage(self, *keys: str, content: bytes = b"staged") -> None:
         """Small objects in the uploads bucket."""
+        self.file.write_bytes(content)
         for key in keys:
-            self.storage._client.put_object(Bucket=self.storage.uploads_bucket, Key=key, Body=b"staged")
+            self.storage.put(ObjectKey(key), self.file, "text/plain", bucket=self.storage.uploads_bucket)
 
     def library(self) -> set[str]:
         return self._keys(self.storage.library_bucket)
@@ -123,5 +125,5 @@ def yard(
     )
     storage = Storage(own)
     storage.create_buckets()
-    yield Yard(own, Catalogue(engine, own.uploads_bucket, own.library_bucket), storage)
+    yield Yard(own, Catalogue(engine, own.uploads_bucket, own.library_bucket), storage, tmp_path / "staged")
     storage.close()

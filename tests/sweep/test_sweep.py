@@ -161,10 +161,9 @@ def test_staged_files_go_when_their_upload_ended_long_ago(yard: Yard, gallery_id
 def test_a_staged_file_that_changed_after_the_listing_stays(yard: Yard, stores: Servers, gallery_id: str) -> None:
     key = f"{prefix_of(yard.ended(gallery_id))}a.jpg"
     yard.stage(key)
-    storage = yard.storage
 
     def change() -> None:
-        storage._client.put_object(Bucket=storage.uploads_bucket, Key=key, Body=b"sent again")
+        yard.stage(key, content=b"sent again")
 
     with stores.s3.fault("GET", f"/{yard.settings.uploads_bucket}", after=change):
         yard.sweep(days=15)
