@@ -50,7 +50,12 @@ def test_every_route_is_documented_and_no_other() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))], ids=lambda p: p.name
+    "page",
+    [
+        *(PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "tests/README.md")),
+        *sorted((PROJECT / "docs").rglob("*.md")),
+    ],
+    ids=lambda page: str(page.relative_to(PROJECT)),
 )
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
