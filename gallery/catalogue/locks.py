@@ -13,7 +13,7 @@ transaction.
 attempt; a rebuild of its images |
 | 4 | a gallery's order (advisory) | deletion of an image or gallery | accept |
 | 5 | an image's row; several by `image_id` | save, settle, rebuild, deletion | |
-| 6 | a row of the outbox or of callbacks | whoever does what it asks for | |
+| 6 | a row of the outbox or of callbacks | the process that does what it asks for | |
 
 An upload whose row a sweep looks for in vain is locked by its id afterwards (2 after 3): no row is locked then.
 Claims (`claimed`) skip what another transaction has locked, so they wait for nothing.

@@ -50,7 +50,12 @@ def _try(name: str, step: Callable[[], object]) -> Checked:
 
 
 def _check_storage(settings: Settings) -> Iterator[Checked]:
-    with closing(StoreContract(settings)) as contract:
+    try:
+        contract = StoreContract(settings)
+    except GalleryError as error:
+        yield Checked("S3: settings", str(error))
+        return
+    with closing(contract):
         permissions = [_try(demand.name, demand.attempt) for demand in contract.permissions()]
         yield from permissions
         if any(checked.problem for checked in permissions):

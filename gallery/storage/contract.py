@@ -44,22 +44,19 @@ class Demand:
 class StoreContract:
     """The demands on the two buckets of `storage`, by what they need: permissions, then refusals.
 
-    Refusals mean nothing in buckets without permissions, which refuse all. Close it after use.
+    Refusals mean nothing in buckets without permissions, which refuse all. Close it after use. Raises
+    `ConfigurationError` where S3 cannot be set up from these settings.
     """
 
     def __init__(self, settings: Settings) -> None:
+        verify = _authority()
         # A link names its host and is good for that alone; this machine reaches the store by its own endpoint.
         self.storage = Storage(settings.model_copy(update={"s3_public_endpoint_url": None}))
         self._presign_method = settings.presign_method
         self._folder = TemporaryDirectory()
         self._file = Path(self._folder.name) / "trial"
         self._file.write_bytes(CONTENT)
-        # The store's own authority, where boto3 was told of one.
-        bundle = get_session().get_config_variable("ca_bundle")
-        self._http = httpx.Client(
-            verify=ssl.create_default_context(cafile=bundle) if bundle else True,
-            timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
-        )
+        self._http = httpx.Client(verify=verify, timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT))
 
     def close(self) -> None:
         """Close the connections and remove the trial's file."""
@@ -223,6 +220,15 @@ def _refuses_the_changed(otherwise: str) -> Iterator[None]:
             raise
     else:
         raise ConfigurationError(f"the store ignored the condition: {otherwise}")
+
+
+def _authority() -> ssl.SSLContext | bool:
+    """The store's own certificate authority where boto3 was told of one; else those of httpx."""
+    bundle = get_session().get_config_variable("ca_bundle")
+    try:
+        return ssl.create_default_context(cafile=bundle) if bundle else True
+    except OSError as error:
+        raise ConfigurationError(f"AWS_CA_BUNDLE: {bundle} has no certificates that can be read: {error}") from error
 
 
 def _unsigned(url: str) -> str:

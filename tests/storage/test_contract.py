@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
 from moto import mock_aws
 
-from gallery.errors import GalleryError
+from gallery.errors import ConfigurationError, GalleryError
 from gallery.settings import Settings
 from gallery.storage.contract import StoreContract
 from gallery.storage.keys import CHECK_PREFIX
@@ -140,6 +142,18 @@ def test_an_error_of_the_store_is_no_refusal(
             with pytest.raises(GalleryError, match="501"):
                 demand.attempt()
         assert len(demands) == 6
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_certificate_file_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+) -> None:
+    file = tmp_path / "authority.pem"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(file))
+    with pytest.raises(ConfigurationError, match=re.escape(str(file))):
+        StoreContract(given("https://127.0.0.1:9"))
 
 
 def test_moto_fails_by_the_condition_that_it_ignores() -> None:
