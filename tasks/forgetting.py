@@ -1,6 +1,6 @@
 """The one place that touches Prefect's internals: what a flow run keeps of its task runs' results.
 
-Until the flow run ends, Prefect 3.8 keeps for each result which task run had it (`FlowRunContext.run_results`), to draw
+Until the flow run ends, Prefect 3.9 keeps for each result which task run had it (`FlowRunContext.run_results`), to draw
 dependencies, and each task run's assets (`task_run_assets`). It offers no way to let go of them. In a run of thousands
 of images that is what memory grows by. `tests/tasks/test_forgetting.py` fails when their shape changes.
 """

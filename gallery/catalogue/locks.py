@@ -22,7 +22,7 @@ Claims (`claimed`) skip what another transaction has locked, so they wait for no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVarTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
@@ -38,7 +38,7 @@ from gallery.models import Attempt
 MIGRATIONS_KEY = 0x67616C6C
 SUMMARIES_KEY = 0x68697374
 
-R = TypeVar("R", bound=tuple[Any, ...])
+Columns = TypeVarTuple("Columns")
 
 VersionStatus = Literal["current", "superseded", "busy"]
 """Whether a version may be rebuilt: `busy` is one of an upload with a run under way."""
@@ -163,7 +163,7 @@ def find_or_create_image(session: Session, gallery_id: str, file_name: str) -> I
     return session.scalars(statement.returning(ImageRow), execution_options={"populate_existing": True}).one()
 
 
-def lock_images(session: Session, images: Select[tuple[UUID]]) -> Sequence[UUID]:
+def lock_images(session: Session, images: Select[UUID]) -> Sequence[UUID]:
     """Lock the images that a query finds, in the order of their ids; returns these.
 
     Read what they say after this: a row that was waited for may have another current version by then.
@@ -207,6 +207,6 @@ def lock_last_callback(session: Session, upload_id: str) -> CallbackRow | None:
     return session.scalar(query.order_by(CallbackRow.created_at.desc()).limit(1).with_for_update())
 
 
-def claimed(query: Select[R]) -> Select[R]:
+def claimed(query: Select[*Columns]) -> Select[*Columns]:
     """The query, for rows that no other transaction has locked: these are locked."""
     return query.with_for_update(skip_locked=True)

@@ -86,12 +86,12 @@ def still_to_do(session: Session, deletions: Sequence[Deletion]) -> list[Deletio
     return [deletion for deletion in deletions if deletion.outbox_id in wanted]
 
 
-def _left(after: int) -> Select[tuple[OutboxRow]]:
+def _left(after: int) -> Select[OutboxRow]:
     under_way = select(UploadRow.upload_id).where(UploadRow.upload_id == OutboxRow.upload_id, ~has_ended())
     return select(OutboxRow).where(OutboxRow.outbox_id > after, _is_due(), ~under_way.exists())
 
 
-def _claim(session: Session, query: Select[tuple[OutboxRow]], limit: int) -> list[Deletion]:
+def _claim(session: Session, query: Select[OutboxRow], limit: int) -> list[Deletion]:
     taken = []
     for row in session.scalars(claimed(query.order_by(OutboxRow.outbox_id).limit(limit))):
         row.due_at = func.now() + min(timedelta(seconds=2 ** min(row.tries + 2, 12)), LONGEST_PAUSE)

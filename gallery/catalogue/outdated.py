@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TypeVarTuple
 from uuid import UUID
 
 from sqlalchemy import Select, func, literal, select, tuple_
@@ -19,6 +19,8 @@ from gallery.catalogue.versions import make_current, renditions_of
 from gallery.errors import NotFoundError
 from gallery.models import Deletion, ObjectKey, ProcessedImage
 from gallery.storage.keys import EntryKeys, short_recipe
+
+Columns = TypeVarTuple("Columns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def list_outdated(
     return [OutdatedVersion(*row) for row in rows]
 
 
-def _outdated(query: Select[Any], selection: Selection) -> Select[Any]:
+def _outdated(query: Select[*Columns], selection: Selection) -> Select[*Columns]:
     query = (
         query.select_from(ImageRow)
         .join(VersionRow, VersionRow.version_id == ImageRow.current_version_id)

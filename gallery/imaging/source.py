@@ -131,10 +131,10 @@ def _prepare_decoders(source_format: SourceFormat) -> None:
         AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     if source_format == HEIC:
         try:
-            from pi_heif import register_heif_opener  # noqa: PLC0415 - 10 MB that only HEIC needs
+            from pillow_heif import register_heif_opener  # noqa: PLC0415 - 10 MB that only HEIC needs
         except ImportError as error:
             raise RejectedImage(
-                "unsupported_format", "the file is HEIC, which this installation cannot decode: install pi-heif"
+                "unsupported_format", "the file is HEIC, which this installation cannot decode: install pillow-heif"
             ) from error
         register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 

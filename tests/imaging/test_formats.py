@@ -9,8 +9,8 @@ import sys
 from io import BytesIO
 
 import pytest
-from pi_heif import register_heif_opener
 from PIL import Image
+from pillow_heif import register_heif_opener
 
 from gallery.errors import RejectedImage
 from gallery.imaging import formats

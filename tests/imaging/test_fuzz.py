@@ -94,7 +94,7 @@ def _rendered_or_rejected(pool: DecoderPool, path: Path) -> None:
         assert made.renditions[0].width <= 64
 
 
-# In a subprocess: pi-heif 1.4.0 does crash, about once in a thousand damaged headers.
+# In a subprocess: its decoder may crash, as pi-heif 1.4.0 did at about one damaged header in a thousand.
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_damaged_heic_costs_itself_only(pool: DecoderPool, tmp_path: Path, data: st.DataObject) -> None:

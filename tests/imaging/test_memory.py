@@ -149,9 +149,9 @@ def test_a_heic_brings_its_decoder_only_to_the_child_that_meets_one(tmp_path: Pa
         before = pool.render(_touched(tmp_path), tmp_path).source_format
         assert pool.render(DATA / "orientation-1.heic", tmp_path).width == 128
         after = pool.render(_touched(tmp_path), tmp_path).source_format
-    assert "pi_heif" not in json.loads(before)["modules"]
-    assert "pi_heif" in json.loads(after)["modules"]
-    assert "pi_heif" not in _modules_of_pool()
+    assert "pillow_heif" not in json.loads(before)["modules"]
+    assert "pillow_heif" in json.loads(after)["modules"]
+    assert "pillow_heif" not in _modules_of_pool()
 
 
 def test_a_decoder_needs_no_settings_and_no_styles_file() -> None:

@@ -62,14 +62,16 @@ def test_a_fault_costs_its_own_file_only(pool: DecoderPool, picture: Path, fault
     assert caught.value.reason == "decoder_failed"
 
 
-def test_a_heic_that_crashes_its_decoder_costs_itself_only(pool: DecoderPool, picture: Path) -> None:
-    # Found by fuzzing: with this one byte changed, pi-heif 1.4.0 dies of a segmentation fault.
+def test_a_heic_that_crashed_an_earlier_decoder_costs_itself_at_most(pool: DecoderPool, picture: Path) -> None:
+    # Found by fuzzing: with this one byte changed, pi-heif 1.4.0 died of a segmentation fault; pillow-heif 1.8.1
+    # decodes the file.
     damaged = bytearray((DATA / "orientation-6.heic").read_bytes())
     damaged[178] = 0x80
     (picture.parent / "crash.heic").write_bytes(damaged)
-    with pytest.raises(RejectedImage) as caught:
-        pool.render(picture.parent / "crash.heic", picture.parent)
-    assert caught.value.reason in ("decoder_failed", "truncated")
+    try:
+        assert pool.render(picture.parent / "crash.heic", picture.parent).width == 128
+    except RejectedImage as rejection:
+        assert rejection.reason in ("decoder_failed", "truncated")
     assert pool.render(picture, picture.parent).width == 640
 
 

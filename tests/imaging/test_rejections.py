@@ -49,9 +49,9 @@ def test_jpegs_that_are_not_decoded_are_named(tmp_path: Path, header: str) -> No
 def test_heic_without_its_decoder_is_unsupported_and_says_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
     reason, message = reason_of(DATA / "orientation-1.heic")
-    assert (reason, "install pi-heif" in message) == ("unsupported_format", True)
+    assert (reason, "install pillow-heif" in message) == ("unsupported_format", True)
 
 
 def test_what_pillow_was_built_without_is_unsupported_and_no_fault_of_the_file(

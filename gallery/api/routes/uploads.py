@@ -137,7 +137,7 @@ def _declared(gallery_id: str, upload_id: str, body: PresignRequest) -> list[upl
     return declared
 
 
-def _entries(upload_id: str) -> Select[tuple[EntryRow]]:
+def _entries(upload_id: str) -> Select[EntryRow]:
     return select(EntryRow).where(EntryRow.upload_id == upload_id).order_by(EntryRow.number)
 
 

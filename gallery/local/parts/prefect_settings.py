@@ -1,4 +1,4 @@
-"""Every Prefect setting the local stack makes, and why. The names were checked against Prefect 3.8.8.
+"""Every Prefect setting the local stack makes, and why. The names were checked against Prefect 3.9.1.
 
 What is FIXED holds the stack together. What is TUNED may be overridden by the same variable in the caller's
 environment. Deployments elsewhere should take over the tuned ones: docs and compose file refer to this module.
