@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import boto3
 import httpx
 import psutil
 import psycopg
@@ -42,6 +43,8 @@ from tests.faulty_s3 import FaultyS3
 from tests.second_api import second_api  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
     from tests.journeys import Journeys
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -233,6 +236,18 @@ def storage(stores: Servers, settings: Settings) -> Iterator[Storage]:
     storage.close()
 
 
+@pytest.fixture(scope="session")
+def s3(stores: Servers) -> S3Client:
+    """A client of its own for the stack's S3, to arrange and to look at what the product stores."""
+    return boto3.client(
+        "s3",
+        endpoint_url=stores.s3.url,
+        aws_access_key_id=stores.environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=stores.environment["AWS_SECRET_ACCESS_KEY"],
+        region_name=stores.environment["AWS_DEFAULT_REGION"],
+    )
+
+
 @pytest.fixture
 def gallery_id() -> str:
     """A gallery of the test's own."""
@@ -240,11 +255,11 @@ def gallery_id() -> str:
 
 
 @pytest.fixture
-def journeys(servers: Servers, engine: Engine, storage: Storage, tmp_path: Path) -> Iterator[Journeys]:
+def journeys(servers: Servers, engine: Engine, storage: Storage, s3: S3Client, tmp_path: Path) -> Iterator[Journeys]:
     """The stack, to send galleries through."""
     from tests.journeys import Journeys
 
-    journeys = Journeys(servers, engine, storage, tmp_path)
+    journeys = Journeys(servers, engine, storage, s3, tmp_path)
     yield journeys
     journeys.close()
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 import httpx
@@ -24,6 +24,9 @@ from gallery.client.progress import NoProgress
 from gallery.client.upload import IngestResult, ingest_folder
 from gallery.storage.s3 import Storage
 from tests.conftest import Servers
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 WAIT_SECONDS = 120
 PHOTO_BYTES = 40_000
@@ -75,8 +78,9 @@ class Version:
 class Journeys:
     """The stack as a caller, an operator and an analyst see it."""
 
-    def __init__(self, servers: Servers, engine: Engine, storage: Storage, tmp_path: Path) -> None:
-        self.servers, self.engine, self.storage, self._tmp_path = servers, engine, storage, tmp_path
+    def __init__(self, servers: Servers, engine: Engine, storage: Storage, s3: S3Client, tmp_path: Path) -> None:
+        self.servers, self.engine, self.storage, self.s3 = servers, engine, storage, s3
+        self._tmp_path = tmp_path
         self._folders = 0
         self.prefect = httpx.Client(base_url=servers.info.prefect_api_url, timeout=30)
         key = {"Authorization": f"Bearer {servers.info.api_key}"}
@@ -223,16 +227,16 @@ class Journeys:
         return self._keys(self.storage.library_bucket, gallery_id)
 
     def _keys(self, bucket: str, gallery_id: str) -> set[str]:
-        pages = self.storage._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{gallery_id}/")
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{gallery_id}/")
         return {item["Key"] for page in pages for item in page.get("Contents", [])}
 
     def read(self, key: str, bucket: str | None = None) -> bytes:
         """An object, of the library by default."""
-        answer = self.storage._client.get_object(Bucket=bucket or self.storage.library_bucket, Key=key)
+        answer = self.s3.get_object(Bucket=bucket or self.storage.library_bucket, Key=key)
         return answer["Body"].read()
 
     def overwrite_staged(self, key: str, content: bytes) -> None:
-        self.storage._client.put_object(Bucket=self.storage.uploads_bucket, Key=key, Body=content)
+        self.s3.put_object(Bucket=self.storage.uploads_bucket, Key=key, Body=content)
 
     def looks_like(self, key: str, content: bytes) -> bool:
         """Whether a rendition shows the picture of `content`: mean colours within 6 of 255, per channel."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from typing import Any
 from uuid import uuid4
 
@@ -118,11 +119,9 @@ def test_renditions_open_by_presigned_address_and_by_the_stable_one(
 
 def keys_of(storage: Storage, gallery_id: str) -> set[str]:
     """All objects of a gallery, in both buckets."""
-    found = set()
-    for bucket in (storage.uploads_bucket, storage.library_bucket):
-        answer = storage._client.list_objects_v2(Bucket=bucket, Prefix=f"{gallery_id}/")
-        found |= {item["Key"] for item in answer.get("Contents", [])}
-    return found
+    buckets = (storage.uploads_bucket, storage.library_bucket)
+    pages = itertools.chain.from_iterable(storage.list_pages(bucket, f"{gallery_id}/") for bucket in buckets)
+    return {item.key for page in pages for item in page}
 
 
 def test_a_deleted_image_is_gone_with_its_objects_and_comes_back_by_a_later_upload_only(

@@ -23,6 +23,7 @@ from tests.second_api import TOPIC, SecondApi
 from tests.storage.notifications import record
 
 if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import NotificationConfigurationFilterTypeDef
 
 NAMES = {"card1/a b+c.jpg": photo(1), "ü&=%.jpg": photo(2)}
@@ -30,7 +31,7 @@ RECEIVED = ("accepted", "running", "completed")
 
 
 @pytest.fixture
-def events(servers: Servers, storage: Storage, gallery_id: str) -> Iterator[Callable[[int], list[str]]]:
+def events(servers: Servers, storage: Storage, s3: S3Client, gallery_id: str) -> Iterator[Callable[[int], list[str]]]:
     """Real events of the uploads bucket for this gallery, out of a queue, once there are so many."""
     options: Any = {
         "endpoint_url": servers.s3.url,
@@ -51,7 +52,7 @@ def events(servers: Servers, storage: Storage, gallery_id: str) -> Iterator[Call
     only: NotificationConfigurationFilterTypeDef = {
         "Key": {"FilterRules": [{"Name": "prefix", "Value": f"{gallery_id}/"}]}
     }
-    storage._client.put_bucket_notification_configuration(
+    s3.put_bucket_notification_configuration(
         Bucket=storage.uploads_bucket,
         NotificationConfiguration={
             "QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": only}]
@@ -68,7 +69,7 @@ def events(servers: Servers, storage: Storage, gallery_id: str) -> Iterator[Call
         return wait_until(enough, f"{count} events")
 
     yield receive
-    storage._client.put_bucket_notification_configuration(Bucket=storage.uploads_bucket, NotificationConfiguration={})
+    s3.put_bucket_notification_configuration(Bucket=storage.uploads_bucket, NotificationConfiguration={})
     sqs.delete_queue(QueueUrl=queue)
 
 

@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import psutil
@@ -26,6 +27,9 @@ from gallery.storage.s3 import Storage
 from tests.conftest import Servers, runs_have
 from tests.e2e.processes import flow_process
 from tests.journeys import WAIT_SECONDS, Journeys, photo, wait_until
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 FILES = {f"IMG_{number}.jpg": photo(number) for number in range(14)}
 # Long enough for a part to be started again; the other tests have no time for that.
@@ -90,10 +94,15 @@ class Silent:
 
 @pytest.fixture(scope="module")
 def silent(
-    patient_runs: None, servers: Servers, engine: Engine, storage: Storage, tmp_path_factory: pytest.TempPathFactory
+    patient_runs: None,
+    servers: Servers,
+    engine: Engine,
+    storage: Storage,
+    s3: S3Client,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Mapping[str, Silent]]:
     """By what was killed."""
-    journeys = Journeys(servers, engine, storage, tmp_path_factory.mktemp("silent"))
+    journeys = Journeys(servers, engine, storage, s3, tmp_path_factory.mktemp("silent"))
 
     def silence(victims: str) -> Silent:
         gallery_id = f"silent-{uuid4().hex[:8]}"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
@@ -31,6 +32,9 @@ from gallery.storage.s3 import Storage
 from tests.catalogue.conftest import Catalogue, NewDatabase, databases  # noqa: F401 - a fixture
 from tests.conftest import Servers
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
 
 @dataclass(frozen=True)
 class Library:
@@ -39,6 +43,7 @@ class Library:
     settings: Settings
     engine: Engine
     storage: Storage
+    s3: S3Client
     folder: Path
 
     @property
@@ -76,7 +81,7 @@ class Library:
         declared = []
         for name, content in files.items():
             key = StagedKey(gallery_id, upload_id, name).key
-            self.storage._client.put_object(Bucket=self.storage.uploads_bucket, Key=key, Body=content)
+            self.s3.put_object(Bucket=self.storage.uploads_bucket, Key=key, Body=content)
             declared.append(uploads.DeclaredEntry(name, key))
         with transaction(self.engine) as session:
             uploads.accept_staged(
@@ -187,6 +192,7 @@ class Library:
 def whole_library(
     stores: Servers,
     settings: Settings,
+    s3: S3Client,
     databases: NewDatabase,  # noqa: F811
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Library]:
@@ -208,7 +214,7 @@ def whole_library(
         )
         storage = Storage(own)
         storage.create_buckets()
-        yield Library(own, engine, storage, folder)
+        yield Library(own, engine, storage, s3, folder)
         storage.close()
 
 

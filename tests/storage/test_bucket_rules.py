@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -12,6 +12,9 @@ from gallery.storage.bucket_rules import set_bucket_rules
 from gallery.storage.s3 import Storage
 from tests.conftest import Servers
 from tests.faulty_s3 import FaultyS3
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 OTHER = {"ID": "theirs", "AllowedOrigins": ["https://other.example"], "AllowedMethods": ["GET"]}
 
@@ -25,9 +28,9 @@ def rules(storage: Storage, settings: Settings, servers: Servers) -> Any:
         set_bucket_rules(settings)
 
 
-def test_rules_are_set_again_without_a_trace_and_others_stay(storage: Storage, settings: Settings, rules: Any) -> None:
+def test_rules_are_set_again_without_a_trace_and_others_stay(s3: S3Client, settings: Settings, rules: Any) -> None:
     bucket: dict[str, Any] = {"Bucket": settings.uploads_bucket}
-    client: Any = storage._client
+    client: Any = s3
     client.put_bucket_cors(**bucket, CORSConfiguration={"CORSRules": [OTHER]})
     for _ in range(2):
         assert rules(cors_origins=["https://photos.example.org"], staged_days=9) == []

@@ -6,10 +6,12 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
+import boto3
 import httpx
 import pytest
 from moto import mock_aws
@@ -19,6 +21,9 @@ from gallery.models import Deletion, ObjectKey
 from gallery.settings import Settings
 from gallery.storage.s3 import CALLS, Storage, StoredObject
 from tests.conftest import PROJECT, Servers
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 CONTENT = b"what the camera wrote" * 1000
 BIG = 128 * 1024 * 1024
@@ -34,6 +39,7 @@ class Store:
     """A store with both buckets, and a prefix of the test's own."""
 
     storage: Storage
+    client: S3Client
     prefix: str
 
     def key(self, name: str) -> ObjectKey:
@@ -41,7 +47,7 @@ class Store:
 
     def stage(self, name: str, content: bytes = CONTENT) -> StoredObject:
         key = self.key(name)
-        self.storage._client.put_object(Bucket=self.storage.uploads_bucket, Key=key, Body=content)
+        self.client.put_object(Bucket=self.storage.uploads_bucket, Key=key, Body=content)
         found = self.storage.head(self.storage.uploads_bucket, key)
         assert found is not None
         return found
@@ -50,16 +56,21 @@ class Store:
         return self.storage.read_bytes(key)
 
 
+@pytest.fixture
+def embedded(storage: Storage, s3: S3Client, gallery_id: str) -> Store:
+    return Store(storage, s3, gallery_id)
+
+
 @pytest.fixture(params=["moto", "embedded"])
 def store(request: pytest.FixtureRequest, gallery_id: str) -> Iterator[Store]:
     if request.param == "embedded":
-        yield Store(request.getfixturevalue("storage"), gallery_id)
+        yield request.getfixturevalue("embedded")
         return
     with mock_aws(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
         storage = Storage(Settings.from_environment(ON_AWS))
         storage.create_buckets()
-        yield Store(storage, gallery_id)
+        yield Store(storage, boto3.client("s3"), gallery_id)
         storage.close()
 
 
@@ -70,7 +81,7 @@ class TestEveryStore:
 
     def test_a_listing_has_keys_sizes_and_etags_below_its_prefix(self, store: Store) -> None:
         staged = [store.stage(name, name.encode()) for name in ("a.jpg", "card 1/Käse+ü&%41.jpg", "empty.jpg")]
-        other = Store(store.storage, f"{store.prefix}2").stage("a.jpg")
+        other = replace(store, prefix=f"{store.prefix}2").stage("a.jpg")
         assert list(store.storage.list_staged(f"{store.prefix}/")) == sorted(staged, key=lambda item: item.key)
         assert other.key.startswith(store.prefix)
 
@@ -110,14 +121,14 @@ class TestEveryStore:
             etag = store.storage.put(key, path, "image/jpeg")
             assert store.read(key) == content
             assert store.storage.head(store.storage.library_bucket, key) == StoredObject(key, etag, len(content))
-        answer = store.storage._client.head_object(Bucket=store.storage.library_bucket, Key=key)
+        answer = store.client.head_object(Bucket=store.storage.library_bucket, Key=key)
         assert answer["ContentType"] == "image/jpeg"
 
     def test_an_original_is_copied_inside_the_store_with_its_own_type(self, store: Store) -> None:
         staged, key = store.stage("Käse +1.jpg"), store.key("1/original.jpg")
         store.storage.copy_original(staged.key, staged.etag, key, "image/jpeg")
         assert store.read(key) == CONTENT
-        answer = store.storage._client.head_object(Bucket=store.storage.library_bucket, Key=key)
+        answer = store.client.head_object(Bucket=store.storage.library_bucket, Key=key)
         assert answer["ContentType"] == "image/jpeg"
         assert store.storage.head(store.storage.uploads_bucket, staged.key) == staged
 
@@ -164,7 +175,7 @@ class TestEveryStore:
         monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "3")
         monkeypatch.setattr("gallery.storage.s3.DELETE_BATCH", 4)
         keys = {store.stage(f"{number}", b"x").key for number in range(10)}
-        page = store.storage._client.list_objects_v2(Bucket=store.storage.uploads_bucket)
+        page = store.client.list_objects_v2(Bucket=store.storage.uploads_bucket)
         assert page["IsTruncated"]
         assert {found.key for found in store.storage.list_staged(store.prefix)} == keys
         store.storage.delete([Deletion(1, store.storage.uploads_bucket, key) for key in keys])
@@ -201,18 +212,18 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("action", ["download", "put", "copy", "delete", "list", "head"])
 def test_a_store_that_refuses_just_now_is_a_transient_error(
-    stores: Servers, storage: Storage, gallery_id: str, tmp_path: Path, action: str
+    stores: Servers, embedded: Store, tmp_path: Path, action: str
 ) -> None:
-    store = Store(storage, gallery_id)
-    staged = store.stage("a.jpg")
+    storage = embedded.storage
+    staged = embedded.stage("a.jpg")
     path = tmp_path / "large"
     path.write_bytes(b"x")
     calls: dict[str, tuple[str, Callable[[], object]]] = {
         "download": ("GET", lambda: storage.download(staged.key, staged.etag, tmp_path / "1")),
-        "put": ("PUT", lambda: storage.put(store.key("x"), path, "image/jpeg")),
-        "copy": ("PUT", lambda: storage.copy_original(staged.key, staged.etag, store.key("x"), "image/jpeg")),
+        "put": ("PUT", lambda: storage.put(embedded.key("x"), path, "image/jpeg")),
+        "copy": ("PUT", lambda: storage.copy_original(staged.key, staged.etag, embedded.key("x"), "image/jpeg")),
         "delete": ("POST", lambda: storage.delete([Deletion(1, storage.uploads_bucket, staged.key)])),
-        "list": ("GET", lambda: list(storage.list_staged(gallery_id))),
+        "list": ("GET", lambda: list(storage.list_staged(embedded.prefix))),
         "head": ("HEAD", lambda: storage.head(storage.uploads_bucket, staged.key)),
     }
     method, call = calls[action]
@@ -242,9 +253,9 @@ def test_a_store_that_cannot_be_reached_is_a_transient_error(
 
 @pytest.mark.parametrize("cut", [0, 1, len(CONTENT) - 1])
 def test_a_download_that_breaks_off_is_a_transient_error_and_leaves_no_file(
-    stores: Servers, storage: Storage, gallery_id: str, tmp_path: Path, cut: int
+    stores: Servers, embedded: Store, tmp_path: Path, cut: int
 ) -> None:
-    staged = Store(storage, gallery_id).stage("a.jpg")
+    storage, staged = embedded.storage, embedded.stage("a.jpg")
     with stores.s3.fault("GET", r"/a\.jpg$", cut=cut) as fault, pytest.raises(TransientError) as error:
         storage.download(staged.key, staged.etag, tmp_path / "1")
     assert error.value.reason == "storage_unavailable"
@@ -273,11 +284,9 @@ print(peak() - before)
 """
 
 
-def test_a_large_file_is_downloaded_in_constant_memory(
-    stores: Servers, storage: Storage, gallery_id: str, tmp_path: Path
-) -> None:
-    store = Store(storage, gallery_id)
-    small, big = store.stage("small", b"x" * 4 * 1024 * 1024), store.stage("big", bytes(BIG))
+def test_a_large_file_is_downloaded_in_constant_memory(stores: Servers, embedded: Store, tmp_path: Path) -> None:
+    storage = embedded.storage
+    small, big = embedded.stage("small", b"x" * 4 * 1024 * 1024), embedded.stage("big", bytes(BIG))
     environment = {
         **stores.environment,
         # Past the proxy, which is not made for files of this size.

@@ -10,12 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
-from sqlalchemy import Engine
 
-from gallery.storage.s3 import Storage
 from tests.conftest import Servers
 from tests.e2e.browser.visitor import Visitor
-from tests.journeys import Journeys
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # No sandbox: containers have none. The rest keeps the browser from calling its makers.
@@ -39,14 +36,6 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
-
-
-@pytest.fixture
-def journeys(servers: Servers, engine: Engine, storage: Storage, tmp_path: Path) -> Iterator[Journeys]:
-    """The stack, to look at what arrived."""
-    journeys = Journeys(servers, engine, storage, tmp_path)
-    yield journeys
-    journeys.close()
 
 
 @pytest.fixture
