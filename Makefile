@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO_FLAGS ?=
 # Several processes, each with a stack of servers (tests/conftest.py). Files stay together, for what they share.
-PYTEST_FLAGS ?= -n auto --dist loadfile --no-loadscope-reorder
+PYTEST_FLAGS ?= -n logical --dist loadfile --no-loadscope-reorder
 BENCH_FLAGS ?=
 # Hundreds of processes import the same modules: they are compiled once, also where the environment forbids it.
 export PYTHONDONTWRITEBYTECODE :=
@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Beside the wheel: a Python that has it first in its path uses it.
 SIMD := .pillow-simd
 
-.PHONY: demo test unit bench simd dist lint types fmt check full lock clean help
+.PHONY: demo test unit coverage bench simd dist lint types fmt check full lock clean help
 
 help: ## What there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -25,10 +25,16 @@ test: $(STAMP) ## All tests, on a real PostgreSQL, S3 server, Prefect server and
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 unit: $(STAMP) ## The tests that need no servers, in about a minute
-	$(BIN)/python -m pytest -m "not servers" --ignore=tests/e2e $(PYTEST_FLAGS) -n logical
+	$(BIN)/python -m pytest -m "not servers" --ignore=tests/e2e $(PYTEST_FLAGS)
 
 bench: $(STAMP) ## What the pipeline costs beside other ways to do the same work; BENCH_FLAGS="--images 1361"
 	@$(BIN)/python -m bench --out .gallery/bench/results $(BENCH_FLAGS)
+
+coverage: $(STAMP) ## All tests, and how much of the product they run, in all its processes
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(PYTEST_FLAGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 simd: $(STAMP) ## Compile Pillow-SIMD into .pillow-simd, for its test and for: PYTHONPATH=$PWD/.pillow-simd make bench
 	bash deployments/build_pillow_simd.sh $(SIMD) $(BIN)/python
@@ -74,4 +80,4 @@ lock: ## Pin what pyproject.toml asks for; needs uv
 		--no-emit-package gallery-ingest --extra local --extra dev pyproject.toml --output-file requirements/dev.txt
 
 clean: ## Remove what was installed and made, but not the local stack's state
-	rm -rf $(VENV) $(SIMD) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(SIMD) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -23,9 +23,6 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import Engine
-from xdist.remote import Producer
-from xdist.scheduler import LoadFileScheduling
-from xdist.workermanage import WorkerController
 
 from gallery.catalogue.connect import connect
 from gallery.catalogue.migrate import migrate
@@ -277,26 +274,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.servers)
     waiting = {item.path for item in items if "servers" in getattr(item, "fixturenames", ())}
     items.sort(key=lambda i: (not i.nodeid.startswith(LONGEST), i.path not in waiting, not i.nodeid.startswith(LONG)))
-
-
-class FromBothEnds(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
-    """Hands out files as ever, but to one process from the end: from those that need no servers.
-
-    It starts a stack, at the price of half a minute, only once all that is left needs one.
-    """
-
-    def _assign_work_unit(self, node: WorkerController) -> None:
-        if len(self.nodes) > 1 and node is self.nodes[-1]:
-            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
-        super()._assign_work_unit(node)
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FromBothEnds | None:
-    """Where files stay together, as in `make test`."""
-    return FromBothEnds(config, log) if config.getoption("dist") == "loadfile" else None
-
-
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """With `auto` one more than processors: runs that the tests wait for leave some idle. With `logical` as many."""
-    processors = len(os.sched_getaffinity(0))
-    return processors if config.option.numprocesses == "logical" else processors + 1

@@ -71,7 +71,7 @@ def test_ends_that_only_prefect_knows_of_are_written_down(
     with transaction(engine) as session:
         told = session.execute(
             select(AttemptRow.upload_id, AttemptRow.message).where(AttemptRow.upload_id.in_([crashed, lost]))
-        ).tuples()
+        )
         messages = dict(told.all())
     assert messages == {crashed: "No sign of life", lost: "Prefect does not know the run any more"}
     assert second_api.application.alert(type="alert.run_crashed", upload_id=crashed).verified()["state"] == "crashed"
