@@ -12,8 +12,10 @@ export PYTHONDONTWRITEBYTECODE :=
 
 # Beside the wheel: a Python that has it first in its path uses it.
 SIMD := .pillow-simd
+TSC := node_modules/.bin/tsc
+TSC_STAMP := node_modules/.installed
 
-.PHONY: demo test unit coverage bench simd dist lint types fmt check full lock clean help
+.PHONY: demo test unit coverage bench simd dist lint page-types types fmt check full lock clean help
 
 help: ## What there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -44,11 +46,23 @@ dist: $(STAMP) ## Wheel and source distribution in dist/; the wheel is tried in 
 	$(BIN)/python -m hatchling build -d dist
 	bash deployments/try_wheel.sh $(PYTHON) dist/*.whl tests/photos/seeding.jpg
 
-lint: $(STAMP) ## Style, common mistakes, spelling, and who may import whom
+lint: $(STAMP) ## Style, common mistakes, spelling, who may import whom, and the types of the page's JavaScript
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	git ls-files -z | xargs -0 $(BIN)/codespell
+	@$(MAKE) --silent page-types
+
+page-types:
+	@if command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then \
+		$(MAKE) --silent $(TSC_STAMP) && echo $(TSC) && $(TSC); \
+	else \
+		echo "The types of the page's JavaScript were not checked: Node.js 20 or newer with npm is not installed." >&2; \
+	fi
+
+$(TSC_STAMP): package.json package-lock.json
+	@npm ci --loglevel=error --ignore-scripts --no-audit --no-fund >/dev/null
+	@touch $@
 
 types: $(STAMP) ## Strict type checking
 	$(BIN)/mypy
@@ -80,4 +94,4 @@ lock: ## Pin what pyproject.toml asks for; needs uv
 		--no-emit-package gallery-ingest --extra local --extra dev pyproject.toml --output-file requirements/dev.txt
 
 clean: ## Remove what was installed and made, but not the local stack's state
-	rm -rf $(VENV) $(SIMD) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) $(SIMD) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

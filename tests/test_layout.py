@@ -6,6 +6,7 @@ Who may import whom is said by the contracts in pyproject.toml, which `make lint
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -306,6 +307,14 @@ def test_requirements_are_pinned_and_hashed_and_hold_no_address(file: str) -> No
     for line in lines:
         assert re.match(r"[A-Za-z0-9._-]+(\[[\w,-]+\])?==\S+", line), line
         assert re.search(r"--hash=sha256:[0-9a-f]{64}", line), line
+
+
+def test_what_checks_the_pages_types_is_pinned_and_hashed_and_holds_no_address() -> None:
+    text = (PROJECT / "package-lock.json").read_text(encoding="utf-8")
+    assert "://" not in text
+    packages = {name: package for name, package in json.loads(text)["packages"].items() if name}
+    assert {"node_modules/typescript", "node_modules/@types/node"} <= set(packages)
+    assert all(package["integrity"].startswith("sha512-") for package in packages.values())
 
 
 def test_production_installs_without_what_only_the_local_stack_needs() -> None:

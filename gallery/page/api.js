@@ -1,15 +1,35 @@
 /* The gallery API, as this page uses it. What may pass by itself (a lost line, an overload, a restart) is tried again. */
 
+/**
+ * @import { AcceptedAnswer, FileToPresign, ImagesAnswer, LimitsAnswer, PresignAnswer, StatusAnswer } from "../api/schemas.ts"
+ * @import { Session } from "./session.js"
+ */
+
 import { backoff, pause } from "./backoff.js";
 
 const TRIES = 6;
 
 /** The API's answer when it is not what was asked for; `status` is 0 where none came. */
 export class ApiError extends Error {
+  /**
+   * @param {number} status
+   * @param {string} code
+   * @param {string} detail
+   */
   constructor(status, code, detail) {
     super(detail);
     this.status = status;
     this.code = code;
+    this.retryAfter = 0; // milliseconds
+  }
+
+  /**
+   * Whatever was caught, as an error of the API; a mistake of the page's own has no status.
+   * @param {unknown} caught
+   */
+  static of(caught) {
+    if (caught instanceof ApiError) return caught;
+    return new ApiError(NaN, "", caught instanceof Error ? caught.message : String(caught));
   }
 
   /** The link or key is no longer good, or never was. */
@@ -19,51 +39,69 @@ export class ApiError extends Error {
 }
 
 export class GalleryApi {
+  /** @param {Session} session */
   constructor(session) {
     this.session = session;
     // Beside this page, wherever a reverse proxy has put it.
     this.base = new URL("./v1/", document.baseURI);
   }
 
+  /** @returns {Promise<LimitsAnswer>} */
   limits() {
     return this.#call("GET", "limits");
   }
 
+  /** @type {(files: FileToPresign[], idempotencyKey: string) => Promise<PresignAnswer>} */
   presign(files, idempotencyKey) {
     const path = `galleries/${encodeURIComponent(this.session.galleryId)}/uploads`;
     return this.#call("POST", path, { files }, { "Idempotency-Key": idempotencyKey });
   }
 
+  /** @type {(uploadId: string) => Promise<PresignAnswer>} */
   sign(uploadId) {
     return this.#call("POST", `uploads/${encodeURIComponent(uploadId)}/sign`);
   }
 
+  /** @type {(uploadId: string) => Promise<AcceptedAnswer>} */
   complete(uploadId) {
     return this.#call("POST", `uploads/${encodeURIComponent(uploadId)}/complete`);
   }
 
+  /** @type {(uploadId: string) => Promise<StatusAnswer>} */
   status(uploadId) {
     return this.#call("GET", `uploads/${encodeURIComponent(uploadId)}`);
   }
 
+  /** @type {(query: Record<string, string>) => Promise<ImagesAnswer>} */
   images(query) {
     const path = `galleries/${encodeURIComponent(this.session.galleryId)}/images?${new URLSearchParams(query)}`;
     return this.#call("GET", path);
   }
 
+  /**
+   * @template T
+   * @param {string} method
+   * @param {string} path
+   * @param {object} [body]
+   * @param {Record<string, string>} [headers]
+   * @returns {Promise<T>} what the API's documentation says; nothing checks it
+   */
   async #call(method, path, body, headers = {}) {
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#once(method, path, body, headers);
-      } catch (error) {
+      } catch (caught) {
+        const error = ApiError.of(caught);
         const mayPass = error.status === 0 || error.status === 429 || error.status >= 500;
-        if (!mayPass || attempt === TRIES) throw error;
-        await pause(Math.max(backoff(attempt), error.retryAfter ?? 0));
+        if (!mayPass || attempt === TRIES) throw caught;
+        await pause(Math.max(backoff(attempt), error.retryAfter));
       }
     }
   }
 
+  /** @type {(method: string, path: string, body: object | undefined, headers: Record<string, string>) => Promise<any>} */
   async #once(method, path, body, headers) {
+    /** @type {Record<string, string>} */
     const all = { ...headers, Accept: "application/json" };
     if (this.session.token) all.Authorization = `Bearer ${this.session.token}`;
     if (body) all["Content-Type"] = "application/json";

@@ -1,6 +1,8 @@
 /* Keeps a phone's or laptop's screen on while photographs are sent, where the browser can: asleep, it sends nothing. */
 
+/** @param {AbortSignal} signal */
 export function keepAwake(signal) {
+  /** @type {WakeLockSentinel | null} */
   let lock = null;
   const ask = async () => {
     if (document.visibilityState !== "visible" || signal.aborted) return;

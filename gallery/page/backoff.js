@@ -3,11 +3,15 @@
 const FIRST = 500;
 const LONGEST = 30_000;
 
-/** Milliseconds before try `attempt` + 1: doubling, with jitter, so that parallel senders do not come back all at once. */
+/**
+ * Milliseconds before try `attempt` + 1: doubling, with jitter, so that parallel senders do not come back all at once.
+ * @param {number} attempt
+ */
 export function backoff(attempt) {
   return Math.min(LONGEST, FIRST * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2);
 }
 
+/** @param {number} milliseconds */
 export function pause(milliseconds) {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -1,22 +1,34 @@
 /* The gallery's photographs as they are finished: small renditions, loaded when they come into view, their colour before. */
 
-import { el } from "./dom.js";
+/**
+ * @import { ImageAnswer, ImagesAnswer, RenditionAnswer } from "../api/schemas.ts"
+ * @import { GalleryApi } from "./api.js"
+ */
 
-const PAGE = 200;
+import { el, find } from "./dom.js";
+
+const PAGE = "200";
 const FIRST_GAP = 2_000;
 const LONGEST_GAP = 20_000;
 const SMALL = 240; // CSS pixels of a tile's longer side, twice over for sharp screens
 const STALE_AFTER = 60_000;
 
 export class ContactSheet {
+  /** @type {Map<string, HTMLLIElement>} */
   #tiles = new Map();
   #gap = FIRST_GAP;
   #next = 0;
+  /** @type {Promise<void> | null} */
   #running = null;
   #closed = false;
 
+  /**
+   * @param {GalleryApi} api
+   * @param {HTMLElement} list
+   */
   constructor(api, list) {
-    Object.assign(this, { api, list });
+    this.api = api;
+    this.list = list;
     list.replaceChildren();
   }
 
@@ -36,9 +48,12 @@ export class ContactSheet {
   }
 
   async #load() {
+    /** @type {string | null} */
     let cursor = null;
+    /** @type {HTMLLIElement | null} */
     let before = null;
     do {
+      /** @type {ImagesAnswer} */
       const page = await this.api.images(cursor ? { order: "name", limit: PAGE, cursor } : { order: "name", limit: PAGE });
       if (this.#closed) return;
       for (const image of page.images) before = this.#place(image, before);
@@ -46,7 +61,11 @@ export class ContactSheet {
     } while (cursor);
   }
 
-  /** An image's tile, behind the one before it. */
+  /**
+   * An image's tile, behind the one before it.
+   * @param {ImageAnswer} image
+   * @param {HTMLLIElement | null} before
+   */
   #place(image, before) {
     let tile = this.#tiles.get(image.image_id);
     const rendition = smallest(image.renditions);
@@ -59,12 +78,18 @@ export class ContactSheet {
       if (before) before.after(tile);
       else this.list.prepend(tile);
     }
-    this.#offer(tile.firstElementChild, image, rendition);
+    this.#offer(tile, image, rendition);
     return tile;
   }
 
-  /** Give the picture an address: its first, one of a new version, or a fresh one where the former has expired. */
-  #offer(picture, image, rendition) {
+  /**
+   * Give the tile's picture an address: its first, one of a new version, or a fresh one where the former has expired.
+   * @param {HTMLLIElement} tile
+   * @param {ImageAnswer} image
+   * @param {RenditionAnswer} rendition
+   */
+  #offer(tile, image, rendition) {
+    const picture = find(tile, "img", HTMLImageElement);
     const version = rendition.url.split("?")[0];
     if (picture.dataset.version === version && !picture.dataset.stale) return;
     delete picture.dataset.stale;
@@ -72,11 +97,12 @@ export class ContactSheet {
     picture.width = rendition.width;
     picture.height = rendition.height;
     // Rows of one height, every photograph whole: the sheet grows each by its proportions.
-    picture.parentElement.style.setProperty("--ratio", (rendition.width / rendition.height).toFixed(4));
+    tile.style.setProperty("--ratio", (rendition.width / rendition.height).toFixed(4));
     picture.style.backgroundColor = image.placeholder?.colour ?? "";
     picture.src = rendition.url;
   }
 
+  /** @param {ImageAnswer} image */
   #makeTile(image) {
     const picture = el("img", { alt: image.file_name, title: image.file_name, loading: "lazy", decoding: "async" });
     picture.addEventListener("load", () => picture.classList.add("loaded"));
@@ -84,6 +110,7 @@ export class ContactSheet {
     return el("li", {}, picture);
   }
 
+  /** @param {HTMLImageElement} picture */
   #stale(picture) {
     picture.dataset.stale = "yes";
     if (performance.now() > (this.refreshedAt ?? 0) + STALE_AFTER) {
@@ -93,6 +120,7 @@ export class ContactSheet {
   }
 }
 
+/** @type {(renditions: ImageAnswer["renditions"]) => RenditionAnswer | undefined} */
 function smallest(renditions) {
   const bySize = Object.values(renditions).sort((a, b) => a.width * a.height - b.width * b.height);
   return bySize.find((one) => Math.max(one.width, one.height) >= SMALL) ?? bySize[0];

@@ -1,28 +1,41 @@
 /* Files with something against them, grouped by what it is: the reason and what to do once, then the names. */
 
+/**
+ * @typedef {{ title: string, advice: string }} Reason
+ * @typedef {Reason & { name: string, detail?: string }} Item
+ */
+
 import { el } from "./dom.js";
 import { count, number } from "./words.js";
 
 const SHOWN = 3;
 
-/** Fill `container` with `items`: `{name, title, advice, detail?}`. */
+/**
+ * Fill `container` with `items`.
+ * @param {HTMLElement} container
+ * @param {Item[]} items
+ */
 export function showGroups(container, items) {
+  /** @type {Map<string, Item[]>} */
   const groups = new Map();
   for (const item of items) {
-    if (!groups.has(item.title)) groups.set(item.title, []);
-    groups.get(item.title).push(item);
+    const alike = groups.get(item.title);
+    if (alike) alike.push(item);
+    else groups.set(item.title, [item]);
   }
   const largestFirst = [...groups.values()].sort((a, b) => b.length - a.length);
   container.replaceChildren(...largestFirst.map(group));
   container.hidden = !items.length;
 }
 
+/** @param {Item[]} items */
 function group(items) {
   const [first] = items;
   const heading = el("h3", {}, first.title, el("span", { className: "tally" }, number(items.length)));
   return el("li", { className: "group" }, heading, el("p", {}, first.advice), ...names(items));
 }
 
+/** @param {Item[]} items */
 function names(items) {
   if (items.length <= SHOWN + 1) return [listOf(items)];
   const rest = items.slice(SHOWN);
@@ -32,10 +45,12 @@ function names(items) {
   return [listOf(items.slice(0, SHOWN)), more];
 }
 
+/** @param {Item[]} items */
 function listOf(items) {
   return el("ul", { className: "names", role: "list" }, ...items.map(line));
 }
 
+/** @param {Item} item */
 function line({ name, detail }) {
   const parts = [el("span", { className: "name" }, name)];
   if (detail) parts.push(el("span", { className: "detail" }, detail));

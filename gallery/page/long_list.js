@@ -4,19 +4,30 @@ import { el } from "./dom.js";
 
 const MARGIN = 6; // rows above and below, so that scrolling finds them made
 
+/** @template Item */
 export class LongList {
+  /** @type {Map<number, HTMLLIElement>} */
   #rows = new Map();
+  /** @type {Item[]} */
   #items = [];
 
-  /** `scroller` scrolls; `makeRow()` gives an li, `fill(row, item)` writes an item into it. */
+  /**
+   * `scroller` scrolls; `makeRow` gives a row, `fill` writes an item into it.
+   * @param {HTMLElement} scroller
+   * @param {{ rowHeight: number, makeRow: () => HTMLLIElement, fill: (row: HTMLLIElement, item: Item) => void }} rows
+   */
   constructor(scroller, { rowHeight, makeRow, fill }) {
-    Object.assign(this, { scroller, rowHeight, makeRow, fill });
+    this.scroller = scroller;
+    this.rowHeight = rowHeight;
+    this.makeRow = makeRow;
+    this.fill = fill;
     this.list = el("ol", { className: "rows", role: "list" });
     scroller.append(this.list);
     scroller.addEventListener("scroll", () => this.draw(), { passive: true });
     new ResizeObserver(() => this.draw()).observe(scroller);
   }
 
+  /** @param {Item[]} items */
   set items(items) {
     this.#items = items;
     this.list.style.height = `${items.length * this.rowHeight}px`;
@@ -36,18 +47,19 @@ export class LongList {
     for (let index = first; index < last; index++) this.fill(this.#row(index), this.#items[index]);
   }
 
+  /** @param {number} index */
   #row(index) {
     let row = this.#rows.get(index);
     if (!row) {
       row = this.makeRow();
       row.style.transform = `translateY(${index * this.rowHeight}px)`;
-      row.setAttribute("aria-posinset", index + 1);
+      row.setAttribute("aria-posinset", String(index + 1));
       this.#rows.set(index, row);
       // In the order of the list, for screen readers.
       const following = [...this.list.children].find((other) => Number(other.ariaPosInSet) > index + 1);
       this.list.insertBefore(row, following ?? null);
     }
-    row.setAttribute("aria-setsize", this.#items.length);
+    row.setAttribute("aria-setsize", String(this.#items.length));
     return row;
   }
 }

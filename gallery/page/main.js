@@ -1,6 +1,6 @@
 /* The upload page: log in where there is no upload link, then choose, send, watch. Each step is a section of index.html and a module of screens/. */
 
-import { GalleryApi } from "./api.js";
+import { ApiError, GalleryApi } from "./api.js";
 import { announce, byId, notice } from "./dom.js";
 import { Journal } from "./journal.js";
 import { choose } from "./screens/choose.js";
@@ -38,12 +38,15 @@ async function start() {
   }
 }
 
-/** From the choice to the moment that all has arrived; gives the upload's id. */
+/**
+ * From the choice to the moment that all has arrived; gives the upload's id.
+ * @param {Journal} journal
+ */
 async function uploadOnce(journal) {
   const limits = await api.limits();
   const kept = journal.read();
   if (kept?.state === "accepted") return kept.uploadId;
-  const upload = (kept && (await resume({ api, journal, kept, limits }))) || (await choose({ api, journal, limits }));
+  const upload = (kept && (await resume({ api, journal, kept }))) || (await choose({ api, journal, limits }));
   if (!upload.isAccepted) await send({ api, journal, upload });
   return upload.uploadId;
 }
@@ -52,7 +55,9 @@ function begin() {
   start().catch(giveUp);
 }
 
-function giveUp(error) {
+/** @param {unknown} caught */
+function giveUp(caught) {
+  const error = ApiError.of(caught);
   delete document.body.dataset.started;
   const text = error.isLockedOut
     ? "This upload link has expired or is not valid. Ask for a new one and open it here: what has been sent already is kept."

@@ -15,16 +15,23 @@ const LITTER = new Set([
   "@eaDir",
 ]);
 
+/** @param {string} text */
 export function isGalleryId(text) {
   return GALLERY_ID.test(text);
 }
 
-/** Whether a file or a folder is hidden, or litter of an operating system. */
+/**
+ * Whether a file or a folder is hidden, or litter of an operating system.
+ * @param {string} part
+ */
 export function isHidden(part) {
   return part.startsWith(".") || LITTER.has(part);
 }
 
-/** Which rule a name (in NFC) breaks, in words that follow "The name"; null where it breaks none. */
+/**
+ * Which rule a name (in NFC) breaks, in words that follow "The name"; null where it breaks none.
+ * @param {string} name
+ */
 export function brokenRule(name) {
   if (/\p{Cs}/u.test(name)) return "has characters that are no valid Unicode";
   if (new TextEncoder().encode(name).length > MAX_BYTES) return `is too long: with its folders at most ${MAX_BYTES} bytes`;

@@ -4,9 +4,14 @@ const WINDOW = 30_000;
 const TOO_SHORT = 4_000;
 
 export class Pace {
+  /** @type {{ at: number, loaded: number }[]} */
   #samples = [];
 
-  /** Seconds that `total` bytes will take from `loaded` on; null as long as nobody can tell. */
+  /**
+   * Seconds that `total` bytes will take from `loaded` on; null as long as nobody can tell.
+   * @param {number} loaded
+   * @param {number} total
+   */
   secondsFor(loaded, total) {
     const now = performance.now();
     const last = this.#samples.at(-1);

@@ -1,23 +1,36 @@
-/* Finds the files in what was dropped or chosen: `{path, file}`, the path beginning with the dropped folder's name.
+/* Finds the files in what was dropped or chosen, each with its path, which begins with the dropped folder's name.
 
 Hidden files and litter are left out here; everything else goes on, so that a photographer hears of every file. */
 
+/**
+ * @typedef {{ path: string, file: File }} Picked
+ * @typedef {{ files: Picked[], hidden: number, unreadable: number }} Found
+ * @typedef {{ name: string, file: File }} Named
+ */
+
 import { isHidden } from "./names.js";
 
-/** What a folder or file input holds. */
+/**
+ * What a folder or file input holds.
+ * @param {{ files: Iterable<File> | null }} input
+ */
 export function chosen(input) {
   const found = nothing();
-  for (const file of input.files) add(found, file.webkitRelativePath || file.name, file);
+  for (const file of input.files ?? []) add(found, file.webkitRelativePath || file.name, file);
   return found;
 }
 
-/** What was dropped, folders searched to their bottom. Call it within the drop event: its items are gone afterwards. */
+/**
+ * What was dropped, folders searched to their bottom. Call it within the drop event: its items are gone afterwards.
+ * @param {DataTransfer} transfer
+ */
 export function dropped(transfer) {
   const items = [...transfer.items].filter((item) => item.kind === "file");
-  const entries = items.map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile()).filter(Boolean);
+  const entries = items.map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile()).filter((entry) => entry !== null);
   return search(entries);
 }
 
+/** @param {(File | FileSystemEntry)[]} entries */
 async function search(entries) {
   const found = nothing();
   for (const entry of entries) {
@@ -27,38 +40,53 @@ async function search(entries) {
   return found;
 }
 
+/** @type {(found: Found, entry: FileSystemEntry) => Promise<void>} */
 async function searchEntry(found, entry) {
   try {
     if (isHidden(entry.name)) found.hidden += 1;
     else if (entry.isDirectory) for (const child of await childrenOf(entry)) await searchEntry(found, child);
-    else add(found, entry.fullPath.replace(/^\//, ""), await new Promise((resolve, reject) => entry.file(resolve, reject)));
+    else add(found, entry.fullPath.replace(/^\//, ""), await fileOf(entry));
   } catch {
     // Not allowed, or gone meanwhile; the rest is none the worse for it.
     found.unreadable += 1;
   }
 }
 
+/** @returns {Found} */
 function nothing() {
   return { files: [], hidden: 0, unreadable: 0 };
 }
 
+/** @type {(entry: FileSystemEntry) => Promise<File>} */
+function fileOf(entry) {
+  return new Promise((resolve, reject) => /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject));
+}
+
+/** @param {FileSystemEntry} folder */
 async function childrenOf(folder) {
-  const reader = folder.createReader();
+  const reader = /** @type {FileSystemDirectoryEntry} */ (folder).createReader();
+  /** @type {FileSystemEntry[]} */
   const children = [];
   for (;;) {
     // Chromium gives a hundred at a time, and an empty answer at the end.
+    /** @type {FileSystemEntry[]} */
     const batch = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
     if (!batch.length) return children;
     children.push(...batch);
   }
 }
 
+/** @type {(found: Found, path: string, file: File) => void} */
 function add(found, path, file) {
   if (path.split("/").some(isHidden)) found.hidden += 1;
   else found.files.push({ path, file });
 }
 
-/** Names relative to the folder that was dropped, in NFC: `{name, file}`. Files of several folders keep the folders' names. */
+/**
+ * Names relative to the folder that was dropped, in NFC. Files of several folders keep the folders' names.
+ * @param {Picked[]} files
+ * @returns {Named[]}
+ */
 export function named(files) {
   const tops = new Set(files.map(({ path }) => (path.includes("/") ? path.slice(0, path.indexOf("/")) : "")));
   const strip = tops.size === 1 && !tops.has("");

@@ -1,5 +1,11 @@
 /* What became of a file, in the words of somebody who takes photographs. The codes are those of gallery/errors.py. */
 
+/**
+ * @import { Outcome, ProblemItem } from "../api/schemas.ts"
+ * @typedef {[title: string, advice: string]} Words
+ */
+
+/** @type {Record<string, Words>} */
 const REJECTED = {
   not_an_image: ["Not a photograph", "The file's content is not that of an image, whatever its name says. Look at it on your computer and export it again."],
   truncated: ["Incomplete file", "Its end is missing, most likely because copying it was interrupted. Copy it again from the card and send it again."],
@@ -9,6 +15,7 @@ const REJECTED = {
   unsupported_format: ["Unsupported kind of file", "Export it as JPEG, TIFF or PNG and send it again. RAW files have to be developed first."],
   decoder_failed: ["Cannot be opened", "The file is damaged or unusual. Open it in your photo software, export it anew as JPEG and send it again."],
 };
+/** @type {Record<string, Words>} */
 const FAILED = {
   missing_object: ["Did not arrive", "The photograph is not in storage. Send it again."],
   size_mismatch: ["Arrived with another size", "The file changed while it was sent. Send it again."],
@@ -23,7 +30,10 @@ const TELLING = new Set(["too_many_pixels", "too_many_bytes", "too_many_frames",
 const OTHER_REJECTION = ["Cannot be used", "Export it anew as JPEG and send it again."];
 const OTHER_FAILURE = ["Something went wrong here", "Your photograph is not at fault. Tell whoever runs the gallery; it can be tried again."];
 
-/** `{title, advice, detail}` for one of an upload's problems; `detail` may be empty. */
+/**
+ * Title, advice and detail for one of an upload's problems; `detail` may be empty.
+ * @param {ProblemItem} problem
+ */
 export function explain(problem) {
   const rejected = problem.outcome === "rejected";
   const known = (rejected ? REJECTED : FAILED)[problem.reason];
@@ -31,7 +41,7 @@ export function explain(problem) {
   return { title, advice, detail: !known || TELLING.has(problem.reason) ? problem.message : "" };
 }
 
-/** The lines of counts, in the order of their weight: outcome, words. */
+/** @type {[outcome: Outcome, words: string][]} The lines of counts, in the order of their weight. */
 export const OUTCOMES = [
   ["saved", "new in the gallery"],
   ["replaced", "replaced an earlier version"],

@@ -3,6 +3,17 @@
 A file is waiting, sending, sent, or stuck: given up until somebody asks to try again. Events: `change` (often; coalesce),
 `settled` when every file is sent or stuck, `locked-out` when the API takes the link no longer: it pauses then. */
 
+/**
+ * @import { PresignAnswer, PresignedFile } from "../api/schemas.ts"
+ * @import { GalleryApi } from "./api.js"
+ * @import { Answer } from "./transfer.js"
+ * @typedef {{ name: string, size: number, file: File | null }} FileToSend
+ * @typedef {"waiting" | "sending" | "sent" | "stuck"} State
+ * @typedef {"changed" | "unreadable" | "refused" | "storage" | "server"} Why
+ * @typedef {FileToSend & { state: State, loaded: number, tries: number, signatures: number, why: Why | "" }} Entry
+ */
+
+import { ApiError } from "./api.js";
 import { backoff } from "./backoff.js";
 import { isReadable, transfer } from "./transfer.js";
 
@@ -13,19 +24,30 @@ const MAYBE_EXPIRED = 5;
 const EXPIRES_SOON = 120_000;
 
 export class Sender extends EventTarget {
+  /** @type {Entry[]} */
   #queue = [];
+  /** @type {Map<string, PresignedFile>} */
   #requests = new Map();
   #expiresAt = 0;
+  /** @type {Promise<void> | null} */
   #signing = null;
+  /** @type {Map<Entry, AbortController>} */
   #underWay = new Map();
 
-  /** `files`: `{name, file, size}`; `signed`: the answer of presign or sign. What it does not list has arrived. */
+  /**
+   * `signed`: the answer of presign or sign. What it does not list has arrived, and needs no `file`.
+   * @param {GalleryApi} api
+   * @param {string} uploadId
+   * @param {FileToSend[]} files
+   * @param {PresignAnswer} signed
+   */
   constructor(api, uploadId, files, signed) {
     super();
     this.api = api;
     this.uploadId = uploadId;
     this.paused = false;
     this.lineLost = false;
+    /** @type {Entry[]} */
     this.files = files.map((one) => ({ ...one, state: "waiting", loaded: 0, tries: 0, signatures: 0, why: "" }));
     this.totalBytes = files.reduce((sum, one) => sum + one.size, 0);
     this.counts = { waiting: this.files.length, sending: 0, sent: 0, stuck: 0 };
@@ -92,12 +114,15 @@ export class Sender extends EventTarget {
   }
 
   #fill() {
-    while (!this.paused && navigator.onLine && this.#underWay.size < PARALLEL && this.#queue.length) {
-      this.#send(this.#queue.shift());
+    while (!this.paused && navigator.onLine && this.#underWay.size < PARALLEL) {
+      const entry = this.#queue.shift();
+      if (!entry) break;
+      this.#send(entry);
     }
     this.#changed();
   }
 
+  /** @param {Entry} entry */
   async #send(entry) {
     const controller = new AbortController();
     this.#underWay.set(entry, controller);
@@ -114,11 +139,13 @@ export class Sender extends EventTarget {
     }
   }
 
+  /** @type {(entry: Entry, signal: AbortSignal) => Promise<void>} */
   async #sendOnce(entry, signal) {
-    if (entry.file.size !== entry.size) return this.#stuck(entry, "changed");
+    if (entry.file?.size !== entry.size) return this.#stuck(entry, "changed");
     if (Date.now() > this.#expiresAt - EXPIRES_SOON) await this.#sign();
     const request = this.#requests.get(entry.name);
     if (!request) return this.#arrived(entry);
+    /** @param {number} loaded */
     const onProgress = (loaded) => {
       entry.loaded = loaded;
       this.#changed();
@@ -128,6 +155,7 @@ export class Sender extends EventTarget {
     return this.#judge(entry, request, answer);
   }
 
+  /** @type {(entry: Entry, request: PresignedFile, answer: Answer) => Promise<void>} */
   async #judge(entry, request, { status, code }) {
     if (status >= 200 && status < 300) {
       this.lineLost = false;
@@ -135,7 +163,7 @@ export class Sender extends EventTarget {
     }
     entry.tries += 1;
     if (status === 0) {
-      if (!(await isReadable(entry.file))) return this.#stuck(entry, "unreadable");
+      if (!entry.file || !(await isReadable(entry.file))) return this.#stuck(entry, "unreadable");
       // A line that is down says nothing against the file: no end of tries.
       this.lineLost = true;
       // Some stores refuse an expired signature in a way that looks like a lost line to a page.
@@ -163,12 +191,15 @@ export class Sender extends EventTarget {
     return this.#signing;
   }
 
+  /** @param {PresignAnswer} signed */
   #learn(signed) {
     this.#requests = new Map(signed.files.map((one) => [one.file_name, one]));
     this.#expiresAt = Date.parse(signed.expires_at) || Infinity;
   }
 
-  #signingFailed(entry, error) {
+  /** @type {(entry: Entry, caught: unknown) => void} */
+  #signingFailed(entry, caught) {
+    const error = ApiError.of(caught);
     // 409: it was completed without us, since everything has arrived. Its status will tell.
     if (error.status === 409) return this.#arrived(entry);
     if (error.status === 0) {
@@ -181,6 +212,7 @@ export class Sender extends EventTarget {
     this.dispatchEvent(new Event("locked-out"));
   }
 
+  /** @type {(entry: Entry, delay: number) => void} */
   #again(entry, delay) {
     this.#move(entry, "waiting");
     const back = () => {
@@ -191,16 +223,19 @@ export class Sender extends EventTarget {
     else this.#queue.unshift(entry);
   }
 
+  /** @param {Entry} entry */
   #arrived(entry) {
     this.sentBytes += entry.size;
     this.#move(entry, "sent");
   }
 
+  /** @type {(entry: Entry, why: Why) => void} */
   #stuck(entry, why) {
     entry.why = why;
     this.#move(entry, "stuck");
   }
 
+  /** @type {(entry: Entry, state: State) => void} */
   #move(entry, state) {
     this.counts[entry.state] -= 1;
     this.counts[state] += 1;

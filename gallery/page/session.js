@@ -6,7 +6,9 @@ screenshot. */
 
 const store = {
   // Storage may be forbidden altogether; then the session lasts until the reload.
+  /** @type {Map<string, string>} */
   memory: new Map(),
+  /** @param {string} key */
   get(key) {
     try {
       return sessionStorage.getItem(key) ?? this.memory.get(key) ?? "";
@@ -14,6 +16,7 @@ const store = {
       return this.memory.get(key) ?? "";
     }
   },
+  /** @type {(key: string, value: string) => void} */
   set(key, value) {
     this.memory.set(key, value);
     try {
@@ -36,12 +39,14 @@ export class Session {
     return Boolean(this.galleryId && this.token);
   }
 
+  /** @type {(galleryId: string, token: string) => void} */
   open(galleryId, token) {
     this.galleryId = galleryId;
     this.renew(token);
     store.set("gallery", galleryId);
   }
 
+  /** @param {string} token */
   renew(token) {
     this.token = token;
     store.set(`token/${this.galleryId}`, token);

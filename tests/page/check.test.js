@@ -1,10 +1,19 @@
+/** @import { Named } from "../../gallery/page/pick.js" */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { sortOut, tooMany } from "../../gallery/page/check.js";
 
-const LIMITS = { max_files: 2000, max_file_bytes: 1000, unsupported_kinds: { raw: ["cr3"], video: ["mov"] } };
-const file = (name, { size = 1, type = "", lastModified = 0 } = {}) => ({ name, file: { size, type, lastModified } });
+const LIMITS = {
+  max_files: 2000,
+  max_file_bytes: 1000,
+  unsupported_kinds: { raw: ["cr3"], video: ["mov"] },
+  unsupported_extensions: ["cr3", "mov"],
+};
+/** @type {(name: string, given?: { size?: number, type?: string }) => Named} */
+const file = (name, { size = 1, type = "" } = {}) => ({ name, file: new File(["x".repeat(size)], name, { type, lastModified: 0 }) });
+/** @param {Named[]} files */
 const titles = (...files) => sortOut(files, LIMITS).refused.map(({ name, title }) => `${name}: ${title}`);
 
 test("each file that would be refused has its reason, in the order of names", () => {
@@ -33,5 +42,5 @@ test("types are the browser's, our own where browsers know none, and harmless wh
 
 test("more files than one upload takes are told with both numbers", () => {
   assert.equal(tooMany(2000, LIMITS), null);
-  assert.match(tooMany(2001, LIMITS), /2,000 photographs, and these are 2,001/);
+  assert.match(tooMany(2001, LIMITS) ?? "", /2,000 photographs, and these are 2,001/);
 });

@@ -1,24 +1,35 @@
+/**
+ * @import { KeptFile } from "../../gallery/page/journal.js"
+ * @import { Named } from "../../gallery/page/pick.js"
+ */
+
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
 import { Journal, match } from "../../gallery/page/journal.js";
 
+/** @extends {Map<string, string>} */
 class Memory extends Map {
   full = false;
+  /** @param {string} key */
   getItem(key) {
     return this.get(key) ?? null;
   }
+  /** @type {(key: string, value: string) => void} */
   setItem(key, value) {
     if (this.full) throw new Error("QuotaExceededError");
     this.set(key, value);
   }
+  /** @param {string} key */
   removeItem(key) {
     this.delete(key);
   }
 }
 
+/** @type {(name: string, size: number, lastModified?: number) => KeptFile} */
 const kept = (name, size, lastModified = 5) => ({ name, size, lastModified });
-const picked = (name, size, lastModified = 5) => ({ name, file: { size, lastModified } });
+/** @type {(name: string, size: number, lastModified?: number) => Named} */
+const picked = (name, size, lastModified = 5) => ({ name, file: new File(["x".repeat(size)], name, { lastModified }) });
 
 beforeEach(() => {
   for (const name of ["localStorage", "sessionStorage"]) {
@@ -36,7 +47,7 @@ test("what is sent is remembered until its end was seen, for each gallery by its
   assert.deepEqual(journal.read(), { uploadId: "u-1", state: "accepted", files: [] });
   journal.finished("u-1");
   assert.equal(localStorage.size, 0);
-  assert.equal(journal.read().uploadId, "u-1");
+  assert.equal(journal.read()?.uploadId, "u-1");
   journal.forget();
   assert.equal(journal.read(), null);
 });

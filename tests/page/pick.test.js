@@ -1,17 +1,37 @@
+/**
+ * @import { Found } from "../../gallery/page/pick.js"
+ * @typedef {(error: Error) => void} Reject
+ * @typedef {{ readEntries: (resolve: (batch: Entry[]) => void, reject: Reject) => void }} Reader
+ * @typedef {object} Entry what the page uses of a FileSystemEntry
+ * @property {string} name
+ * @property {boolean} isDirectory
+ * @property {string} fullPath
+ * @property {() => Reader} [createReader]
+ * @property {(resolve: (file: File) => void, reject: Reject) => void} [file]
+ * @typedef {(at: string) => Entry} Placed
+ */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { chosen, dropped, named } from "../../gallery/page/pick.js";
 
+/** @param {Found} found */
 const paths = (found) => found.files.map(({ path }) => path);
 
+/** @param {string} path */
 function picked(path) {
-  const file = new File(["x"], path.split("/").at(-1));
+  const file = new File(["x"], path.slice(path.lastIndexOf("/") + 1));
   Object.defineProperty(file, "webkitRelativePath", { value: path.includes("/") ? path : "" });
   return file;
 }
 
-/** Entries as a browser gives them for a dropped folder, `batch` at a time. */
+/**
+ * Entries as a browser gives them for a dropped folder, `batch` at a time.
+ * @param {string} name
+ * @param {Placed[]} children
+ * @returns {Entry}
+ */
 function folder(name, children, { batch = 100, at = "" } = {}) {
   const fullPath = `${at}/${name}`;
   const placed = children.map((child) => child(fullPath));
@@ -25,16 +45,23 @@ function folder(name, children, { batch = 100, at = "" } = {}) {
     },
   };
 }
+/** @type {(name: string, children: Placed[]) => Placed} */
 const within = (name, children) => (at) => folder(name, children, { at });
+/** @type {(name: string) => Placed} */
 const photo = (name) => (at) => ({ name, isDirectory: false, fullPath: `${at}/${name}`, file: (resolve) => resolve(new File(["x"], name)) });
+/** @type {(name: string) => Placed} */
 const locked = (name) => (at) => ({ name, isDirectory: false, fullPath: `${at}/${name}`, file: (_, reject) => reject(new Error("not allowed")) });
+/** @type {(name: string) => Placed} */
 const lockedFolder = (name) => (at) => ({
   name,
   isDirectory: true,
   fullPath: `${at}/${name}`,
   createReader: () => ({ readEntries: (_, reject) => reject(new Error("not allowed")) }),
 });
-const transfer = (...entries) => ({ items: entries.map((entry) => ({ kind: "file", webkitGetAsEntry: () => entry })) });
+/** @param {object[]} items */
+const transfer = (items) => /** @type {DataTransfer} */ (/** @type {unknown} */ ({ items }));
+/** @param {Entry} entry */
+const drop = (entry) => dropped(transfer([{ kind: "file", webkitGetAsEntry: () => entry }]));
 
 test("chosen files have their paths; hidden ones and those in hidden folders are counted", () => {
   const found = chosen({ files: ["w/a.jpg", "w/.DS_Store", "w/__MACOSX/b.jpg", "w/@eaDir/c.jpg", "d.jpg"].map(picked) });
@@ -45,13 +72,13 @@ test("chosen files have their paths; hidden ones and those in hidden folders are
 
 test("a dropped folder is searched to its bottom, however many batches its entries come in", async () => {
   const many = Array.from({ length: 250 }, (_, number) => photo(`${number}.jpg`));
-  const found = await dropped(transfer(folder("w", [...many, within("card 1", [photo("x.jpg"), within("empty", [])])])));
+  const found = await drop(folder("w", [...many, within("card 1", [photo("x.jpg"), within("empty", [])])]));
   assert.equal(found.files.length, 251);
   assert.ok(paths(found).includes("w/card 1/x.jpg"));
 });
 
 test("what cannot be read is counted, and the rest is none the worse for it", async () => {
-  const found = await dropped(transfer(folder("w", [locked("a.jpg"), lockedFolder("card"), photo("b.jpg"), photo("._b.jpg")])));
+  const found = await drop(folder("w", [locked("a.jpg"), lockedFolder("card"), photo("b.jpg"), photo("._b.jpg")]));
   assert.deepEqual(paths(found), ["w/b.jpg"]);
   assert.deepEqual([found.unreadable, found.hidden], [2, 1]);
 });
@@ -59,11 +86,12 @@ test("what cannot be read is counted, and the rest is none the worse for it", as
 test("single files and what is no file may be dropped together", async () => {
   const file = new File(["x"], "single.jpg");
   const items = [{ kind: "string" }, { kind: "file", webkitGetAsEntry: () => null, getAsFile: () => file }, { kind: "file", getAsFile: () => null }];
-  assert.deepEqual(paths(await dropped({ items })), ["single.jpg"]);
+  assert.deepEqual(paths(await dropped(transfer(items))), ["single.jpg"]);
 });
 
 test("names are relative to the one folder, in NFC; those of several folders keep their names", () => {
-  const names = (...all) => named(all.map((path) => ({ path, file: null }))).map(({ name }) => name);
+  /** @param {string[]} all */
+  const names = (...all) => named(all.map((path) => ({ path, file: new File([], path) }))).map(({ name }) => name);
   assert.deepEqual(names("w/a.jpg", "w/card/b.jpg"), ["a.jpg", "card/b.jpg"]);
   assert.deepEqual(names("v/a.jpg", "w/a.jpg"), ["v/a.jpg", "w/a.jpg"]);
   assert.deepEqual(names("w/a.jpg", "b.jpg"), ["w/a.jpg", "b.jpg"]);

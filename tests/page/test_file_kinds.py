@@ -24,7 +24,7 @@ LIMITS = {
 }
 TITLES = {"raw": "Camera RAW", "video": "Video", "other": "Not supported"}
 # These are extensions, and words of JavaScript or English as well.
-ORDINARY_WORDS = {"fits", "html", "json", "raw"}
+ORDINARY_WORDS = {"fits", "html", "json", "raw", "ts"}
 
 PROGRAM = """
 import { readFileSync } from "node:fs";

@@ -6,13 +6,17 @@ import re
 from pathlib import Path
 from typing import get_args
 
+import pytest
+
 import gallery
-from gallery import names
+from gallery import models, names
+from gallery.api import schemas
 from gallery.client.folder import LITTER
 from gallery.errors import FailureReason, RejectionReason
 from gallery.models import FINAL_STATES, OUTCOMES
 
 PAGE = Path(gallery.__file__).parent / "page"
+TYPES = (PAGE.parent / "api" / "schemas.ts").read_text(encoding="utf-8")
 
 
 def words(module: str) -> str:
@@ -41,6 +45,25 @@ def test_the_rules_of_names_are_the_same() -> None:
     listed = re.search(r"LITTER = new Set\(\[(.*?)\]\)", module, re.DOTALL)
     assert listed is not None
     assert {text.replace("\\r", "\r") for text in re.findall(r'"(.+?)"', listed[1])} == LITTER
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"), re.findall(r"^export interface (\w+) \{\n(.*?)^\}", TYPES, re.MULTILINE | re.DOTALL)
+)
+def test_the_bodies_have_the_same_fields_and_nulls(name: str, fields: str) -> None:
+    typed = dict(re.findall(r"^  (\w+)\??: (.*);$", fields, re.MULTILINE))
+    properties = getattr(schemas, name).model_json_schema()["properties"]
+    assert list(typed) == list(properties)
+    # A placeholder is anything to the API.
+    nullable = {field for field, schema in properties.items() if {"type": "null"} in schema.get("anyOf", [])}
+    assert {field for field in typed if typed[field].endswith("| null")} - {"placeholder"} == nullable
+
+
+@pytest.mark.parametrize("name", ["UploadState", "Outcome"])
+def test_the_types_of_words_are_the_same(name: str) -> None:
+    listed = re.search(rf"^export type {name} =(.*?);", TYPES, re.MULTILINE | re.DOTALL)
+    assert listed is not None
+    assert tuple(re.findall(r'"(\w+)"', listed[1])) == get_args(getattr(models, name))
 
 
 def test_nothing_is_loaded_from_elsewhere_or_written_as_markup() -> None:

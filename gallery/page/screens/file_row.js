@@ -1,5 +1,7 @@
 /* One line of the list of files while they are sent. */
 
+/** @import { Entry } from "../sender.js" */
+
 import { el } from "../dom.js";
 import { bytes } from "../words.js";
 
@@ -11,21 +13,25 @@ export function makeRow() {
   return el("li", { className: "row" }, ...parts, el("span", { className: "fill", "aria-hidden": "true" }));
 }
 
+/** @type {(row: HTMLLIElement, file: Entry) => void} */
 export function fillRow(row, file) {
-  const [name, size, state, fill] = row.children;
+  const [name, size, state, fill] = /** @type {HTMLCollectionOf<HTMLElement>} */ (row.children);
   write(name, file.name);
   name.title = file.name;
   write(size, bytes(file.size));
   const share = file.size ? file.loaded / file.size : 0;
-  write(state, file.state === "sending" ? `${Math.floor(share * 100)}%` : waitingWords(file));
+  write(state, stateWords(file, share));
   row.dataset.state = file.state;
   fill.style.transform = `scaleX(${file.state === "sending" ? share : 0})`;
 }
 
-function waitingWords(file) {
+/** @type {(file: Entry, share: number) => string} */
+function stateWords(file, share) {
+  if (file.state === "sending") return `${Math.floor(share * 100)}%`;
   return file.state === "waiting" && file.tries ? "Trying again" : WORDS[file.state];
 }
 
+/** @type {(element: HTMLElement, text: string) => void} */
 function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

@@ -1,18 +1,26 @@
 /* Where a folder is dropped or chosen: the same for a first choice and for going on after a reload. */
 
+/** @import { Found } from "../pick.js" */
+
+import { find, findAll } from "../dom.js";
 import { chosen, dropped } from "../pick.js";
 
-/** Call `onFiles({files, hidden, unreadable})` for whatever is dropped on `field` or chosen with its buttons; gives what aborts it. */
+/**
+ * Call `onFiles` for whatever is dropped on `field` or chosen with its buttons; gives what aborts it.
+ * @param {HTMLElement} field
+ * @param {(found: Found) => void} onFiles
+ */
 export function listen(field, onFiles) {
   const end = new AbortController();
   const { signal } = end;
-  for (const button of field.querySelectorAll("button[data-opens]")) {
-    const input = field.querySelector(`input[name=${button.dataset.opens}]`);
+  for (const button of findAll(field, "button[data-opens]", HTMLButtonElement)) {
+    const input = find(field, `input[name=${button.dataset.opens}]`, HTMLInputElement);
     // Some phones cannot choose folders.
     button.hidden = button.dataset.opens === "folder" && !("webkitdirectory" in input);
     button.addEventListener("click", () => input.click(), { signal });
     input.addEventListener("change", () => take(input, onFiles), { signal });
   }
+  /** @param {boolean} on */
   const mark = (on) => field.classList.toggle("over", on);
   // Anywhere on the page: a hand with a folder on the pointer should not have to aim.
   document.addEventListener("dragover", () => mark(true), { signal });
@@ -23,7 +31,7 @@ export function listen(field, onFiles) {
       mark(false);
       field.setAttribute("aria-busy", "true");
       try {
-        onFiles(await dropped(event.dataTransfer));
+        if (event.dataTransfer) onFiles(await dropped(event.dataTransfer));
       } finally {
         field.removeAttribute("aria-busy");
       }
@@ -33,6 +41,7 @@ export function listen(field, onFiles) {
   return end;
 }
 
+/** @type {(input: HTMLInputElement, onFiles: (found: Found) => void) => void} */
 function take(input, onFiles) {
   const found = chosen(input);
   // So that choosing the same folder again is a change, too.

@@ -1,20 +1,34 @@
 /* Going on with an upload that a reload, a crash or an evening interrupted: the same folder, only what is missing. */
 
+/**
+ * @import { PresignAnswer } from "../../api/schemas.ts"
+ * @import { GalleryApi } from "../api.js"
+ * @import { Journal, Kept } from "../journal.js"
+ * @import { Named, Picked } from "../pick.js"
+ * @import { Upload } from "./send.js"
+ */
+
+import { ApiError } from "../api.js";
 import { announce, byId, notice, show } from "../dom.js";
 import { match } from "../journal.js";
 import { named } from "../pick.js";
 import { bytes, count, number } from "../words.js";
 import { listen } from "./folder_field.js";
 
-/** Resolves to an upload as `choose` gives it, with what is `absent` or `changed`; to null to begin afresh. */
+/**
+ * Resolves to an upload as `choose` gives it, with what is `absent` or `changed`; to null to begin afresh.
+ * @param {{ api: GalleryApi, journal: Journal, kept: Kept }} given
+ * @returns {Promise<Upload | { uploadId: string, isAccepted: true } | null>}
+ */
 export async function resume({ api, journal, kept }) {
   let signed;
   try {
     signed = await api.sign(kept.uploadId);
-  } catch (error) {
+  } catch (caught) {
+    const { status } = ApiError.of(caught);
     // It was completed meanwhile, since everything had arrived; or it has expired, which its status tells.
-    if (error.status === 409) return { uploadId: kept.uploadId, isAccepted: true };
-    if (error.status !== 404) throw error;
+    if (status === 409) return { uploadId: kept.uploadId, isAccepted: true };
+    if (status !== 404) throw caught;
     journal.forget();
     return null;
   }
@@ -23,6 +37,7 @@ export async function resume({ api, journal, kept }) {
   return askForFolder(kept, signed, missing, journal);
 }
 
+/** @type {(kept: Kept, signed: PresignAnswer, missing: Set<string>, journal: Journal) => Promise<Upload | null>} */
 function askForFolder(kept, signed, missing, journal) {
   const size = kept.files.filter((one) => missing.has(one.name)).reduce((sum, one) => sum + one.size, 0);
   byId("resume-text").textContent =
@@ -50,9 +65,14 @@ function askForFolder(kept, signed, missing, journal) {
   });
 }
 
-/** The files with the names that fit best: the folder may have been chosen within another one, or alone, this time. */
+/**
+ * The files with the names that fit best: the folder may have been chosen within another one, or alone, this time.
+ * @param {Picked[]} files
+ * @param {Set<string>} missing
+ */
 function variant(files, missing) {
   const whole = files.map(({ path, file }) => ({ name: path.normalize("NFC"), file }));
+  /** @param {Named[]} list */
   const fits = (list) => list.filter((one) => missing.has(one.name)).length;
   return [named(files), whole].sort((a, b) => fits(b) - fits(a))[0];
 }

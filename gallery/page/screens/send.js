@@ -1,6 +1,16 @@
 /* Sending: overall and per-file progress, pause, what got stuck; ends with the API's word that everything is accepted. */
 
-import { announce, byId, notice, setProgress, show } from "../dom.js";
+/**
+ * @import { PresignAnswer } from "../../api/schemas.ts"
+ * @import { GalleryApi } from "../api.js"
+ * @import { Journal, Matched } from "../journal.js"
+ * @import { Entry, FileToSend } from "../sender.js"
+ * @import { LeftOut } from "./stuck.js"
+ * @typedef {{ uploadId: string, files: FileToSend[], signed: PresignAnswer, isAccepted?: false } & Partial<Matched>} Upload
+ */
+
+import { ApiError } from "../api.js";
+import { announce, byId, find, findAll, notice, setProgress, show } from "../dom.js";
 import { LongList } from "../long_list.js";
 import { keepAwake } from "../awake.js";
 import { Pace } from "../pace.js";
@@ -11,9 +21,14 @@ import { drawStuck } from "./stuck.js";
 
 const ANNOUNCE_EVERY = 10; // percent
 
+/** @type {LongList<Entry> | undefined} */
 let list;
 
-/** Resolves when the upload is accepted. */
+/**
+ * Resolves when the upload is accepted.
+ * @param {{ api: GalleryApi, journal: Journal, upload: Upload }} given
+ * @returns {Promise<void>}
+ */
 export function send({ api, journal, upload }) {
   const sender = new Sender(api, upload.uploadId, upload.files, upload.signed);
   const screen = new SendScreen(sender, upload);
@@ -44,12 +59,16 @@ class SendScreen {
   #announced = 0;
   #pace = new Pace();
 
+  /**
+   * @param {Sender} sender
+   * @param {Upload} upload
+   */
   constructor(sender, upload) {
     this.sender = sender;
     this.signal = this.#end.signal;
     this.leftOut = [
-      ...(upload.absent ?? []).map((one) => ({ ...one, why: "absent" })),
-      ...(upload.changed ?? []).map((one) => ({ ...one, why: "changed" })),
+      ...(upload.absent ?? []).map(/** @returns {LeftOut} */ (one) => ({ ...one, why: "absent" })),
+      ...(upload.changed ?? []).map(/** @returns {LeftOut} */ (one) => ({ ...one, why: "changed" })),
     ];
     this.fileCount = sender.files.length + this.leftOut.length;
     this.totalBytes = this.leftOut.reduce((sum, one) => sum + one.size, sender.totalBytes);
@@ -58,12 +77,12 @@ class SendScreen {
     keepAwake(this.signal);
     byId("pause").onclick = () => (sender.paused ? this.goOn() : this.#pause());
     byId("retry-stuck").onclick = () => sender.retryStuck();
-    for (const radio of document.querySelectorAll("input[name=filter]")) radio.onchange = () => this.#redraw();
+    for (const radio of findAll(document, "input[name=filter]", HTMLInputElement)) radio.onchange = () => this.#redraw();
     notice(byId("send-trouble"), "");
     notice(byId("send-note"), noteOn(upload));
-    byId("filter-waiting").checked = true;
+    byId("filter-waiting", HTMLInputElement).checked = true;
     show("sending");
-    list ??= new LongList(byId("files"), { rowHeight: ROW_HEIGHT, makeRow, fill: fillRow });
+    this.list = list ??= new LongList(byId("files"), { rowHeight: ROW_HEIGHT, makeRow, fill: fillRow });
     this.#draw();
   }
 
@@ -99,13 +118,17 @@ class SendScreen {
     byId("stuck-heading").focus();
   }
 
-  /** Whether the API has accepted the upload; where it has not, the screen says why. */
+  /**
+   * Whether the API has accepted the upload; where it has not, the screen says why.
+   * @param {GalleryApi} api
+   */
   async complete(api) {
-    byId("leave-out").disabled = true;
+    byId("leave-out", HTMLButtonElement).disabled = true;
     try {
       await api.complete(this.sender.uploadId);
       return true;
-    } catch (error) {
+    } catch (caught) {
+      const error = ApiError.of(caught);
       const text = error.isLockedOut
         ? "All photographs have arrived, and the gallery is made by itself. The upload link has expired, so this page cannot watch it: you may close it."
         : `Everything is sent, but the server does not take notice (${error.message}). Reload this page to try again.`;
@@ -114,7 +137,7 @@ class SendScreen {
       if (error.isLockedOut) this.#end.abort();
       return false;
     } finally {
-      byId("leave-out").disabled = false;
+      byId("leave-out", HTMLButtonElement).disabled = false;
     }
   }
 
@@ -163,15 +186,17 @@ class SendScreen {
     byId("filter-all-count").textContent = number(files.length);
     byId("filter-waiting-count").textContent = number(counts.waiting + counts.sending);
     byId("filter-sent-count").textContent = number(counts.sent);
-    const wanted = document.querySelector("input[name=filter]:checked").value;
+    const wanted = find(document, "input[name=filter]:checked", HTMLInputElement).value;
+    /** @type {Record<string, () => Entry[]>} */
     const shown = {
       all: () => files,
       waiting: () => files.filter((one) => one.state === "sending").concat(files.filter((one) => one.state === "waiting")),
       sent: () => files.filter((one) => one.state === "sent"),
     };
-    list.items = shown[wanted]();
+    this.list.items = shown[wanted]();
   }
 
+  /** @type {(share: number, sent: string) => void} */
   #announceProgress(share, sent) {
     const percent = Math.floor((share * 100) / ANNOUNCE_EVERY) * ANNOUNCE_EVERY;
     if (percent <= this.#announced) return;
@@ -180,6 +205,7 @@ class SendScreen {
   }
 }
 
+/** @param {Upload} upload */
 function noteOn({ others, edited }) {
   const notes = [];
   if (others) notes.push(`${count(others, "file")} in this folder did not belong to this upload; send them afterwards.`);

@@ -1,9 +1,16 @@
 /* What could not be sent, why, and the two ways on: try again, or finish without it. */
 
+/**
+ * @import { Missing } from "../journal.js"
+ * @import { Sender, Why } from "../sender.js"
+ * @typedef {Missing & { why: "absent" | "changed" }} LeftOut
+ */
+
 import { byId } from "../dom.js";
 import { showGroups } from "../groups.js";
 import { count, number } from "../words.js";
 
+/** @type {Record<Why | "absent", [title: string, advice: string]>} */
 const STUCK = {
   changed: ["Changed since you chose it", "The file is another one now. Leave it out here, and send it afterwards."],
   unreadable: ["Cannot be read any more", "It was moved, changed, or its card was taken out. Put it back and try again."],
@@ -13,10 +20,14 @@ const STUCK = {
   absent: ["Not in the folder you chose", "Reload this page and choose the folder that has it, or leave it out."],
 };
 
-/** `leftOut`: `{name, why}` of files that cannot be tried again from here. */
+/**
+ * `leftOut`: files that cannot be tried again from here.
+ * @param {Sender} sender
+ * @param {LeftOut[]} leftOut
+ */
 export function drawStuck({ files, counts, isSettled }, leftOut) {
   const stuck = counts.stuck ? files.filter((one) => one.state === "stuck") : [];
-  const items = [...stuck, ...leftOut].map(({ name, why }) => ({ name, title: STUCK[why][0], advice: STUCK[why][1] }));
+  const items = [...stuck, ...leftOut].flatMap(({ name, why }) => (why ? { name, title: STUCK[why][0], advice: STUCK[why][1] } : []));
   byId("leave-out").hidden = !isSettled;
   byId("leave-out").textContent = `Finish with the ${number(counts.sent)} that arrived`;
   byId("stuck").hidden = !items.length;

@@ -1,5 +1,11 @@
 /* Watching the gallery being made. Nothing depends on this page any more, which is the first thing it says. */
 
+/**
+ * @import { Outcome, ProblemItem, StatusAnswer, UploadState } from "../../api/schemas.ts"
+ * @import { ApiError, GalleryApi } from "../api.js"
+ * @import { Journal } from "../journal.js"
+ */
+
 import { ContactSheet } from "../contact_sheet.js";
 import { announce, byId, el, notice, setProgress, show } from "../dom.js";
 import { follow } from "../follow.js";
@@ -12,7 +18,10 @@ const MEANWHILE = [
   "All photographs have arrived. The gallery is made from here on without this page, and nothing is lost when you close it.",
 ];
 
-/** Resolves when somebody wants to send more. */
+/**
+ * Resolves when somebody wants to send more.
+ * @param {{ api: GalleryApi, journal: Journal, uploadId: string }} given
+ */
 export async function watch({ api, journal, uploadId }) {
   const end = new AbortController();
   const sheet = new ContactSheet(api, byId("sheet"));
@@ -46,6 +55,7 @@ export async function watch({ api, journal, uploadId }) {
   journal.forget();
 }
 
+/** @type {(status: StatusAnswer, isFinal: boolean) => void} */
 function drawStatus(status, isFinal) {
   const { counts, image_count: total, problems } = status;
   const done = total - counts.pending;
@@ -60,10 +70,12 @@ function drawStatus(status, isFinal) {
   [byId("watch-heading").textContent, byId("watch-text").textContent] = isFinal ? verdict(status) : MEANWHILE;
 }
 
+/** @type {(outcome: Outcome, value: number, text: string) => HTMLLIElement} */
 function tally(outcome, value, text) {
   return el("li", { "data-outcome": outcome }, el("strong", {}, number(value)), ` ${text}`);
 }
 
+/** @type {(problems: ProblemItem[], counts: StatusAnswer["counts"]) => void} */
 function drawProblems(problems, counts) {
   const all = counts.rejected + counts.failed;
   byId("problems-part").hidden = !problems.length;
@@ -72,11 +84,15 @@ function drawProblems(problems, counts) {
   notice(byId("problems-more"), all > problems.length ? `Shown are the first ${number(problems.length)} of ${number(all)}.` : "");
 }
 
+/** @param {UploadState} state */
 function stillWaiting(state) {
   return state === "running" ? "Just begun" : "Waiting for its turn";
 }
 
-/** Heading and text of the end. */
+/**
+ * Heading and text of the end.
+ * @param {StatusAnswer} status
+ */
 function verdict({ state, counts, image_count: total }) {
   const good = counts.saved + counts.replaced + counts.unchanged + counts.superseded;
   const all = `All ${count(total, "photograph")} are in the gallery`;
@@ -97,6 +113,7 @@ function verdict({ state, counts, image_count: total }) {
   }
 }
 
+/** @param {ApiError} error */
 function drawTrouble(error) {
   const text = error.isLockedOut
     ? "The upload link has expired, so this page can no longer watch. The gallery is made all the same: you may close this tab."
