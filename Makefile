@@ -73,7 +73,7 @@ fmt: $(STAMP) ## Format the code
 
 check: lint types test ## All that is checked before a change lands
 
-full: simd check dist ## That, with what takes too long for each change; see CONTRIBUTING.md
+full: simd check dist demo ## That, with what takes too long for each change; see CONTRIBUTING.md
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import struct
 import sys
@@ -170,5 +171,7 @@ def _modules_of_pool() -> set[str]:
     import subprocess
 
     program = "import sys, json, gallery.imaging.pool; print(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    # `make coverage` imports more into each process.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
     return set(json.loads(done.stdout))
