@@ -108,7 +108,10 @@ def _constants(node: ast.AST) -> str:
 
 
 def mentions(source: str, names: frozenset[str]) -> list[int]:
-    """Lines with one of these, in a name, an attribute, a keyword, an import, or a text that is no docstring."""
+    """Lines with one of these, in a name, an attribute, a keyword, an import, or a text that is no docstring.
+
+    Upper case counts as lower case.
+    """
     tree = ast.parse(source)
     docstrings = {
         id(node.body[0].value)
@@ -122,7 +125,7 @@ def mentions(source: str, names: frozenset[str]) -> list[int]:
             node.lineno
             for node in ast.walk(tree)
             if isinstance(node, ast.expr | ast.stmt | ast.keyword)
-            and any(name in word for word in _words(node, docstrings) for name in names)
+            and any(name in word.lower() for word in _words(node, docstrings) for name in names)
         }
     )
 

@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -60,8 +61,15 @@ NO_KEY_BUILDERS = (
     'parts = file_name.split("/")',
     "found = key in seen",
 )
-LOCKS = frozenset({"with_for_update", "advisory", "FOR UPDATE", "FOR SHARE", "LOCK TABLE"})
+LOCKS = frozenset(
+    {
+        "with_for_update",
+        "advisory",
+        *("for update", "for no key update", "for share", "for key share", "lock table", "lock gallery."),
+    }
+)
 PREFECTS_INTERNALS = frozenset({"run_results", "task_run_assets", "prefect._internal", "task_run_dynamic_keys"})
+LOCKS_MODULE = "gallery/catalogue/locks.py"
 # Migrations are as they were; the others may change at any time.
 CODE = [file for file in FILES if "migrations" not in file.parts] + [
     path.relative_to(PROJECT)
@@ -104,6 +112,9 @@ def test_only_the_grammar_and_listings_of_a_store_make_object_keys() -> None:
         "connection.execute(text('SELECT 1 FROM images FOR UPDATE'))",
         "connection.execute(text('LOCK TABLE gallery.images'))",
         "session.get(Row, 1, with_for_update=True)",
+        "connection.execute(text('select 1 from images for no key update'))",
+        "connection.execute(text('SELECT 1 FROM images FOR KEY SHARE'))",
+        "connection.execute(text('LOCK gallery.images IN SHARE MODE'))",
     ],
 )
 def test_a_lock_elsewhere_would_be_found(planted: str) -> None:
@@ -111,7 +122,14 @@ def test_a_lock_elsewhere_would_be_found(planted: str) -> None:
 
 
 def test_locks_are_taken_in_one_module() -> None:
-    assert [file.as_posix() for file in CODE if mentions(source(file), LOCKS)] == ["gallery/catalogue/locks.py"]
+    assert [file.as_posix() for file in CODE if mentions(source(file), LOCKS)] == [LOCKS_MODULE]
+
+
+def test_no_lock_outlives_its_transaction() -> None:
+    # A pooler hands the connection, with all that its session holds, to somebody else.
+    taken = set(re.findall(r"func\.(pg_(?:try_)?advisory\w*)", source(Path(LOCKS_MODULE))))
+    assert taken
+    assert {name for name in taken if "_xact_" not in name} == set()
 
 
 @pytest.mark.parametrize(
@@ -131,6 +149,27 @@ def test_a_touch_of_prefects_internals_would_be_found(planted: str) -> None:
 def test_prefects_internals_are_touched_in_one_module() -> None:
     touching = [file.as_posix() for file in CODE if mentions(source(file), PREFECTS_INTERNALS)]
     assert touching == ["tasks/forgetting.py"]
+
+
+@pytest.mark.parametrize(
+    ("contract", "others"),
+    [
+        ("In gallery, Prefect only where", {"api", "cli", "local", "runs"}),
+        ("The supervisor knows no gallery", {"errors"}),
+    ],
+)
+def test_a_contract_of_forbidden_imports_names_all_of_gallery(contract: str, others: set[str]) -> None:
+    contracts = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    (found,) = (one for one in contracts if one["name"].startswith(contract))
+    named = {
+        name.split(".")[1] for name in [*found["source_modules"], *found["forbidden_modules"]] if "gallery." in name
+    }
+    modules = {
+        path.stem for path in (PROJECT / "gallery").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert modules - named == others | {"__init__"}
 
 
 def test_a_class_has_a_name_of_its_own() -> None:

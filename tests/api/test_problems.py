@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 
 import httpx
 import pytest
@@ -11,7 +12,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from gallery import errors
-from gallery.api.problems import STATUSES, add_problem_handlers
+from gallery.api.problems import FRAMEWORK_CODES, STATUSES, TITLES, add_problem_handlers
 from gallery.errors import (
     ConflictError,
     ForbiddenError,
@@ -79,6 +80,17 @@ def test_what_servers_said_is_in_the_log(caplog: pytest.LogCaptureFixture) -> No
 def test_routes_that_are_not_there_have_codes_too() -> None:
     assert answer_to(ConflictError("no"), "GET", "/nowhere").json()["code"] == "not_found"
     assert answer_to(ConflictError("no"), "POST").json()["code"] == "method_not_allowed"
+
+
+def test_every_status_has_a_title_and_every_error_an_answer_here() -> None:
+    assert {*STATUSES.values(), *FRAMEWORK_CODES} <= set(TITLES)
+    assert {type(error) for error, *_ in ANSWERS} - {HTTPException} == set(STATUSES)
+
+
+def test_every_error_stands_in_the_tree_of_errors() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, GalleryError)]
+    tree = errors.__doc__ or ""
+    assert [kind.__name__ for kind in kinds if not re.search(rf"\b{kind.__name__}\b", tree)] == []
 
 
 def test_every_error_has_a_code_of_its_own_beside_it() -> None:

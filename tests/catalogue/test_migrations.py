@@ -132,7 +132,7 @@ def test_views_of_another_shape_are_replaced_and_keep_what_was_granted(database:
 
 def test_a_migration_that_changes_no_view_leaves_them_and_what_depends_on_them_alone(database: Engine) -> None:
     migrate(database)
-    _downgrade(database, "0005")
+    _downgrade(database, _newest_with_views())
     with database.begin() as connection:
         connection.execute(text("CREATE VIEW public.theirs AS SELECT * FROM analytics.stage_latency"))
         connection.execute(text("GRANT SELECT ON analytics.run_history TO pg_monitor"))
@@ -146,17 +146,29 @@ def test_a_migration_that_changes_no_view_leaves_them_and_what_depends_on_them_a
 def test_views_that_are_missing_are_made(database: Engine) -> None:
     migrate(database)
     made = views(database)
-    _downgrade(database, "0005")
+    _downgrade(database, _newest_with_views())
     with database.begin() as connection:
         connection.execute(text("DROP VIEW analytics.failure_reasons"))
     migrate(database)
     assert views(database) == made
 
 
-def test_a_change_of_a_view_comes_with_a_migration() -> None:
-    revisions = ScriptDirectory.from_config(alembic_config()).walk_revisions()
-    named = next(digest for script in revisions if (digest := getattr(script.module, "VIEWS", None)))
-    assert named == views_digest()
+def _newest_with_views() -> str:
+    """The newest migration that changes a view."""
+    scripts = ScriptDirectory.from_config(alembic_config())
+    newest = next(script.revision for script in scripts.walk_revisions() if hasattr(script.module, "VIEWS"))
+    if newest == scripts.get_current_head():
+        pytest.skip("no migration follows the newest one that changes a view")
+    return newest
+
+
+def test_a_change_of_a_view_comes_with_a_migration_of_its_own() -> None:
+    scripts = ScriptDirectory.from_config(alembic_config())
+    digests = [digest for script in scripts.walk_revisions() if (digest := getattr(script.module, "VIEWS", None))]
+    assert digests[0] == views_digest(), "a new migration has to name this digest as VIEWS; see CONTRIBUTING.md"
+    # Catalogues have run these already: a digest written into one of them would change no view.
+    released = {"bd31aa8985ae0d67d5253d698999f70f774797d82cbd8adad5c80c8677adde5e"}
+    assert released <= set(digests)
 
 
 def test_a_view_of_somebody_else_on_the_views_is_named(database: Engine) -> None:

@@ -30,6 +30,10 @@ STYLES = st.fixed_dictionaries(VALUES).map(lambda values: Style("one", **values)
 MARKS = st.sampled_from([None, 0.5, 1, 1.0])
 
 
+def test_every_option_of_a_style_is_tried() -> None:
+    assert set(VALUES) == set(Style.__slots__) - {"name"}
+
+
 @pytest.fixture(scope="module")
 def probe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Noise with all degrees of transparency, wider than high: everything that a style does can be seen on it."""
