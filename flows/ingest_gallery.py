@@ -9,7 +9,6 @@ from uuid import UUID
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
-from prefect.concurrency.sync import concurrency
 from prefect.runtime import flow_run as this_run
 from pydantic import Field
 
@@ -28,9 +27,6 @@ from tasks.stage_tasks import stage_tasks
 from tasks.states import final_state
 from tasks.tuning import collect_garbage, tune_process
 from tasks.windows import Window, overlapped, split
-
-# After a SIGKILL, how long its slot stays taken, in seconds; a run that lives renews it at three quarters of that.
-LEASE_SECONDS = 60
 
 
 # No persisted result: with one, the server refuses to retry a completed run ("already COMPLETED").
@@ -66,24 +62,14 @@ def ingest_gallery(
     tune_process()
     settings = load_settings()
     run_id = UUID(this_run.id)
-    with (
-        # One slot per run, never one per task: a limited task run costs seven times a plain one.
-        concurrency(
-            runs.LIMIT_NAME,
-            occupy=1,
-            strict=True,
-            lease_duration=LEASE_SECONDS,
-            raise_on_lease_renewal_failure=False,
-        ),
-        open_workspace(
-            settings,
-            gallery_id=gallery_id,
-            upload_id=upload_id,
-            flow_run_id=run_id,
-            force=force,
-            scheduled_at=this_run.scheduled_start_time,
-        ) as workspace,
-    ):
+    with open_workspace(
+        settings,
+        gallery_id=gallery_id,
+        upload_id=upload_id,
+        flow_run_id=run_id,
+        force=force,
+        scheduled_at=this_run.scheduled_start_time,
+    ) as workspace:
         attempt = workspace.attempt
         runs.name_run(run_id, this_run.name, runs.run_name(gallery_id, attempt.image_count))
         plan = retry(settings, partial(stages.plan, workspace))

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import Annotated, Any
+from uuid import UUID
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run as this_run
+from prefect.states import Completed
 from pydantic import Field
 
+from gallery import runs
+from gallery.errors import PrefectUnavailable
 from gallery.settings import CACHE_DAYS, load_settings
 from gallery.sweep.run import sweep
 from tasks.hooks import write_upkeep_end
@@ -43,9 +49,18 @@ def sweep_storage(
             GALLERY_SWEEP_GRACE_DAYS; shorter than that it cannot be.
     """
     settings = load_settings()
+    if (other := _replacement()) is not None:
+        return Completed(name="Skipped", message=f"Nothing to do: {other}")
     with upkeep_run(settings, FLOW_NAME, artifact_key=FLOW_NAME) as run:
         findings = sweep(settings, dry_run=dry_run, grace_days=grace_days)
         if findings.total.count or not findings.is_whole:
             get_run_logger().log(logging.INFO if findings.is_whole else logging.WARNING, "%s", findings.message)
         run.report = findings
     return run.final_state
+
+
+def _replacement() -> str | None:
+    # To ask is only a saving: two sweeps at the same time do no harm.
+    with suppress(PrefectUnavailable):
+        return runs.sweep_that_replaces(UUID(this_run.id))
+    return None

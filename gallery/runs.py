@@ -5,15 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.client.schemas.objects import State, WorkPoolStatus
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterExpectedStartTime,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType, WorkPoolStatus
 from prefect.client.schemas.responses import OrchestrationResult, SetStateStatus
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 from prefect.states import AwaitingRetry, Cancelling
@@ -26,13 +35,17 @@ from gallery.models import UploadState
 
 DEPLOYMENT = "ingest-gallery/ingest-gallery"
 DEPLOYMENTS = (DEPLOYMENT, "rebuild-renditions/rebuild-renditions", "sweep-storage/sweep-storage")
-# The global concurrency limit that every ingest takes one slot of; ops change it in the Prefect UI.
-LIMIT_NAME = "gallery-ingest"
 POOL = "gallery"
-# Of the pool, behind its `default`: rebuilds.
-REBUILD_QUEUE = "rebuild"
+# Work queues of the pool. How many runs of a queue work at the same time is the queue's limit, which ops change in the
+# Prefect UI.
+INGEST_QUEUE, REBUILD_QUEUE, UPKEEP_QUEUE = "default", "rebuild", "upkeep"
+QUEUES = (INGEST_QUEUE, REBUILD_QUEUE, UPKEEP_QUEUE)
+# The global concurrency limit that runs of release 0.1.0 take a slot of. They fail where it is missing.
+FORMER_LIMIT = "gallery-ingest"
 # Made by `gallery setup`; ops may switch it off in the Prefect UI.
 RETRY_AUTOMATION = "gallery: a crashed run is retried once"
+# States of runs that will do nothing more, and have not done their work.
+DEAD_STATES = (StateType.CANCELLED, StateType.CANCELLING, StateType.CRASHED, StateType.FAILED)
 # Flow runs that are asked for at once; the server's own limit is 200.
 PAGE = 200
 # How long a caller of ours may be kept waiting for Prefect's answer.
@@ -158,8 +171,7 @@ def check_set_up() -> None:
     with _prefect() as client:
         wanted: Sequence[tuple[str, Callable[[], object]]] = (
             (f"work pool {POOL}", lambda: client.read_work_pool(POOL)),
-            (f"work queue {REBUILD_QUEUE}", lambda: client.read_work_queue_by_name(REBUILD_QUEUE, POOL)),
-            (f"limit {LIMIT_NAME}", lambda: client.read_global_concurrency_limit_by_name(LIMIT_NAME)),
+            *((f"work queue {name}", partial(client.read_work_queue_by_name, name, POOL)) for name in QUEUES),
             *((f"deployment {name}", partial(client.read_deployment_by_name, name)) for name in DEPLOYMENTS),
         )
         missing = []
@@ -170,6 +182,57 @@ def check_set_up() -> None:
                 missing.append(name)
     if missing:
         raise ConfigurationError(f"Prefect has no {', no '.join(missing)}: run `gallery setup`")
+
+
+def has_former_limit() -> bool:
+    """Whether the limit of release 0.1.0 is still there. Raises `PrefectUnavailable`."""
+    with _prefect() as client, suppress(ObjectNotFound):
+        client.read_global_concurrency_limit_by_name(FORMER_LIMIT)
+        return True
+    return False
+
+
+def remove_former_limit() -> None:
+    """Remove the limit of release 0.1.0, if it is there. Raises `PrefectUnavailable`."""
+    with _prefect() as client, suppress(ObjectNotFound):
+        client.delete_global_concurrency_limit_by_name(FORMER_LIMIT)
+
+
+def sweep_that_replaces(flow_run_id: UUID) -> str | None:
+    """Name the sweep that makes this one superfluous. `None`: this one has to work.
+
+    That is one that began earlier and is at work; for a run of the schedule that started late, also a later run of
+    the schedule that is due by now. A dry run replaces dry runs only. Raises `PrefectUnavailable`, or `NotFoundError`
+    for a run that Prefect no longer has.
+    """
+    with _prefect() as client:
+        mine = client.read_flow_run(flow_run_id)
+        if mine.deployment_id is None or mine.start_time is None or mine.expected_start_time is None:
+            return None
+        found = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(
+                deployment_id=FlowRunFilterDeploymentId(any_=[mine.deployment_id]),
+                state=FlowRunFilterState(type=FlowRunFilterStateType(not_any_=[*DEAD_STATES])),
+                expected_start_time=FlowRunFilterExpectedStartTime(before_=datetime.now(UTC)),
+            ),
+            sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+            limit=PAGE,
+        )
+    for run in found:
+        if run.id == mine.id or (_is_dry(run) and not _is_dry(mine)):
+            continue
+        is_at_work = run.state_type is StateType.RUNNING and run.start_time is not None
+        if is_at_work and (run.start_time, run.id) < (mine.start_time, mine.id):
+            return f"sweep {run.name} is at work"
+        was_due = run.expected_start_time
+        if mine.auto_scheduled and run.auto_scheduled and was_due is not None and was_due > mine.expected_start_time:
+            return f"sweep {run.name} is due as well, and is the later one"
+    return None
+
+
+def _is_dry(sweep: FlowRun) -> bool:
+    # The parameter's default.
+    return bool(sweep.parameters.get("dry_run", True))
 
 
 def retry_run(flow_run_id: UUID) -> None:

@@ -29,6 +29,7 @@ from gallery.catalogue.migrate import migrate
 from gallery.local.credentials import Credentials
 from gallery.local.definition import PARTS, PartName
 from gallery.local.info import StackInfo
+from gallery.local.parts.postgres import CATALOGUE
 from gallery.local.parts.prefect_settings import NO_AUTHORITY
 from gallery.local.set_up import set_up_stack
 from gallery.local.stack import LocalStack
@@ -109,10 +110,11 @@ class Servers:
         return info.pids
 
 
-def as_superuser(info: StackInfo, home: Path) -> psycopg.Connection:
+def as_superuser(info: StackInfo, home: Path, database: str = CATALOGUE) -> psycopg.Connection:
     """A connection to the stack's PostgreSQL that may do everything; each statement is a transaction."""
     password = Credentials.load(home / "credentials.json").postgres_password
-    return psycopg.connect(make_conninfo(info.database_url, user="postgres", password=password), autocommit=True)
+    address = make_conninfo(info.database_url, user="postgres", password=password, dbname=database)
+    return psycopg.connect(address, autocommit=True)
 
 
 def without_waiting_for_the_disk(info: StackInfo, home: Path) -> None:

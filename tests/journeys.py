@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -115,6 +116,17 @@ class Journeys:
     def deployment(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.prefect.get(f"/deployments/name/{name}/{name}").json()
         return found
+
+    @contextmanager
+    def queue_limit(self, name: str, limit: int | None) -> Iterator[None]:
+        """For a while, a work queue has this limit, as ops set it in the UI."""
+        path = f"/work_pools/gallery/queues/{name}"
+        former = self.prefect.get(path).json()["concurrency_limit"]
+        self.prefect.patch(path, json={"concurrency_limit": limit}).raise_for_status()
+        try:
+            yield
+        finally:
+            self.prefect.patch(path, json={"concurrency_limit": former}).raise_for_status()
 
     def submit(self, deployment: str, **parameters: Any) -> httpx.Response:
         """What the UI's form sends to start a run."""

@@ -20,10 +20,14 @@ from gallery.storage.contract import StoreContract
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was tried; `problem` says what is wrong and what would mend it, `None` where all is well."""
+    """What was tried; `problem` says what is wrong and how to fix it, `None` where all is well.
+
+    `reminder` is something to do some day that is no problem now.
+    """
 
     name: str
     problem: str | None
+    reminder: str | None = None
 
 
 def check(settings: Settings) -> Iterator[Checked]:
@@ -37,16 +41,25 @@ def check(settings: Settings) -> Iterator[Checked]:
         engine.dispose()
     yield from _check_storage(settings)
     yield _try("Prefect: server", runs.check_reachable)
-    yield _try("Prefect: pool, limit, deployments", runs.check_set_up)
+    yield _try("Prefect: pool, queues, deployments", runs.check_set_up, reminds=_remind_of_former_limit)
     yield _try("Prefect: a worker", _check_workers)
 
 
-def _try(name: str, step: Callable[[], object]) -> Checked:
+def _try(name: str, step: Callable[[], object], reminds: Callable[[], str | None] = lambda: None) -> Checked:
     try:
         step()
+        return Checked(name, None, reminds())
     except GalleryError as error:
         return Checked(name, str(error))
-    return Checked(name, None)
+
+
+def _remind_of_former_limit() -> str | None:
+    if not runs.has_former_limit():
+        return None
+    return (
+        f"the limit {runs.FORMER_LIMIT} of release 0.1.0 is still there. Runs of 0.1.0 fail without it; once no worker "
+        "of 0.1.0 is left, remove it with `gallery setup --remove-former-limit`"
+    )
 
 
 def _check_storage(settings: Settings) -> Iterator[Checked]:

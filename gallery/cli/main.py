@@ -177,8 +177,22 @@ def migrate() -> None:
 
 
 @app.command()
-def setup() -> None:
-    """Set up catalogue, analysts' role, buckets, and Prefect's pool, limit, storage, deployments. Safe to repeat."""
+def setup(
+    remove_former_limit: Annotated[
+        bool,
+        typer.Option(
+            "--remove-former-limit",
+            help="Also remove the concurrency limit of release 0.1.0. Its runs fail without it: use this once no "
+            "worker of 0.1.0 is left.",
+        ),
+    ] = False,
+) -> None:
+    """Set up catalogue, analysts' role, buckets, and Prefect's pool, queues, storage, deployments. Safe to repeat.
+
+    Works with the settings of its environment, else on the local stack.
+    """
+    # Before Prefect is imported, which reads its settings then.
+    use_stack()
     from gallery.catalogue.analyst import set_up_analyst
     from gallery.catalogue.connect import connect
     from gallery.local.set_up import set_up_prefect
@@ -195,6 +209,10 @@ def setup() -> None:
     for sentence in set_bucket_rules(settings):
         _say(f"gallery: {sentence}")
     set_up_prefect(the_project(), os.environ)
+    if remove_former_limit:
+        from gallery import runs
+
+        runs.remove_former_limit()
 
 
 @app.command()
@@ -216,6 +234,8 @@ def check(as_json: AsJson = False) -> None:
             print(f"{'ok     ' if checked.problem is None else 'PROBLEM'}  {checked.name}", flush=True)
             if checked.problem is not None:
                 print(f"         {checked.problem}", flush=True)
+            if checked.reminder is not None:
+                print(f"         note: {checked.reminder}", flush=True)
     if as_json:
         print(json.dumps([asdict(checked) for checked in found]))
     raise typer.Exit(1 if any(checked.problem for checked in found) else 0)

@@ -13,7 +13,7 @@ from gallery.local.info import StackInfo
 
 
 def set_up_prefect(project: Path, environment: Mapping[str, str]) -> None:
-    """Make Prefect's pool, limit, result storage and deployments. Raises `GalleryError` that says what failed."""
+    """Make Prefect's pool, queues, result storage and deployments. Raises `GalleryError` that says what failed."""
     _run([sys.executable, "-m", "deployments.set_up"], project, environment)
 
 

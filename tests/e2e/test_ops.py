@@ -7,20 +7,17 @@ import shlex
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from anyio.from_thread import start_blocking_portal
 
-from gallery.runs import DEPLOYMENTS, LIMIT_NAME, REBUILD_QUEUE, RETRY_AUTOMATION
+from gallery.runs import DEPLOYMENTS, FORMER_LIMIT, INGEST_QUEUE, REBUILD_QUEUE, RETRY_AUTOMATION, UPKEEP_QUEUE
 from tests.command import gallery
 from tests.conftest import PROJECT, runs_have
-from tests.journeys import WAIT_SECONDS, Journeys, photo, wait_until
+from tests.journeys import Journeys, photo, wait_until
 
 pytestmark = pytest.mark.usefixtures("warm_runs")
 
@@ -37,42 +34,6 @@ def artifacts(journeys: Journeys, flow_run_id: str | None) -> dict[str, dict[str
     return {item["key"].split("-")[0]: item for item in found}
 
 
-@contextmanager
-def limit_events(journeys: Journeys) -> Iterator[Callable[[str | None], list[str]]]:
-    """Listens; then tells how often a run took or gave back slots of limits, by the server's own events."""
-    # Here, for their import takes seconds.
-    from prefect.events import Event
-    from prefect.events.clients import PrefectEventSubscriber
-    from prefect.events.filters import EventFilter, EventNameFilter
-
-    heard: list[Event] = []
-    listening = threading.Event()
-
-    async def listen() -> None:
-        wanted = EventFilter(event=EventNameFilter(prefix=["prefect.concurrency-limit."]))
-        async with PrefectEventSubscriber(journeys.servers.info.prefect_api_url, filter=wanted) as events:
-            listening.set()
-            async for event in events:
-                heard.append(event)  # noqa: PERF401 - others read it meanwhile
-
-    def of_run(flow_run_id: str | None) -> list[str]:
-        run = f"prefect.flow-run.{flow_run_id}"
-        found = [event for event in heard if run in {related.id for related in event.related}]
-        return sorted(event.event.rsplit(".", 1)[1] for event in found)
-
-    with start_blocking_portal() as portal:
-        under_way = portal.start_task_soon(listen)
-        assert listening.wait(WAIT_SECONDS)
-        yield of_run
-        under_way.cancel()
-
-
-def has_begun(journeys: Journeys, gallery_id: str) -> bool | None:
-    """Whether Prefect has a gallery's run as running."""
-    runs = filtered(journeys, "flow_runs", flow_runs={"name": {"like_": f"{gallery_id} "}})
-    return (bool(runs) and runs[0]["state"]["type"] == "RUNNING") or None
-
-
 def test_the_form_of_an_ingest_explains_itself_and_refuses_what_no_gallery_is_called(journeys: Journeys) -> None:
     deployment = journeys.deployment("ingest-gallery")
     form = deployment["parameter_openapi_schema"]["properties"]
@@ -83,7 +44,6 @@ def test_the_form_of_an_ingest_explains_itself_and_refuses_what_no_gallery_is_ca
     }
     assert all(field["description"] for field in form.values())
     assert deployment["description"]
-    assert deployment["concurrency_options"]["collision_strategy"] == "ENQUEUE"
     for wrong in (
         {"gallery_id": "../x"},
         {"gallery_id": "good", "upload_id": "a b"},
@@ -96,22 +56,12 @@ def test_the_form_of_an_ingest_explains_itself_and_refuses_what_no_gallery_is_ca
     assert "gallery 'never-heard-of' is not known" in unknown["state"]["message"]
 
 
-def test_a_run_tells_its_story_and_takes_one_slot_however_many_images_it_has(
-    journeys: Journeys, gallery_id: str
-) -> None:
+def test_a_run_tells_its_story(journeys: Journeys, gallery_id: str) -> None:
     files = {f"IMG_{number}.jpg": photo(number) for number in range(20)}
-    with limit_events(journeys) as slots:
-
-        def gave_back(run_id: str | None) -> bool | None:
-            return len(slots(run_id)) > 1 or None
-
-        many = journeys.send(gallery_id, {**files, "letter.jpg": b"Dear Sir"})
-        one = journeys.send(f"{gallery_id}-one", {"a.jpg": photo(1)})
-        run = journeys.ended(many.flow_run_id)
-        journeys.ended(one.flow_run_id)
-        for run_id in (many.flow_run_id, one.flow_run_id):
-            wait_until(partial(gave_back, run_id), "the slot to be given back")
-    assert [slots(result.flow_run_id) for result in (many, one)] == [["acquired", "released"]] * 2
+    many = journeys.send(gallery_id, {**files, "letter.jpg": b"Dear Sir"})
+    one = journeys.send(f"{gallery_id}-one", {"a.jpg": photo(1)})
+    run = journeys.ended(many.flow_run_id)
+    journeys.ended(one.flow_run_id)
     assert (run["name"], run["state"]["name"]) == (f"{gallery_id} · 21 images", "Completed with rejects")
 
     story = artifacts(journeys, many.flow_run_id)
@@ -135,29 +85,50 @@ def test_a_run_tells_its_story_and_takes_one_slot_however_many_images_it_has(
     assert Counter("letter.jpg" in line for line in ours)[True] == 1
 
 
-def test_a_run_waits_for_a_slot_and_takes_it_once_ops_have_raised_the_limit(
-    journeys: Journeys, gallery_id: str
-) -> None:
-    limit = f"/v2/concurrency_limits/{LIMIT_NAME}"
-    former = journeys.prefect.get(limit).json()["limit"]
-    slot = {"names": [LIMIT_NAME], "slots": 1}
-    # The killed run of another test may still have a slot for a while: with it or without, 1 is too few and 9 will do.
-    journeys.prefect.patch(limit, json={"limit": 9})
-    journeys.prefect.post("/v2/concurrency_limits/increment", json=slot).raise_for_status()
-    journeys.prefect.patch(limit, json={"limit": 1})
+def test_a_run_waits_without_a_process_until_ops_raise_the_limit(journeys: Journeys, gallery_id: str) -> None:
     results: list[Any] = []
     sender = threading.Thread(target=lambda: results.append(journeys.send(gallery_id, {"a.jpg": photo(1)})))
-    try:
+
+    def late() -> dict[str, Any] | None:
+        runs = filtered(journeys, "flow_runs", flow_runs={"name": {"any_": [f"{gallery_id} · 1 image"]}})
+        return runs[0] if runs and runs[0]["state"]["name"] == "Late" else None
+
+    with journeys.queue_limit(INGEST_QUEUE, 0):
         sender.start()
-        wait_until(lambda: has_begun(journeys, gallery_id), "the run to come to its slot")
-        time.sleep(3)  # with a slot it would have begun within one
-        assert journeys.upload_of(gallery_id).attempt == 0, "it has not begun"
-    finally:
-        journeys.prefect.patch(limit, json={"limit": 9})
-        sender.join(60)
-        journeys.prefect.post("/v2/concurrency_limits/decrement", json=slot)
-        journeys.prefect.patch(limit, json={"limit": former})
+        run = wait_until(late, "the run to be late")
+        assert (run["run_count"], run["infrastructure_pid"]) == (0, None), "no process is started for it"
+        assert journeys.upload_of(gallery_id).state == "accepted"
+    sender.join(60)
     assert results[0].state == "completed"
+
+
+def test_no_more_runs_of_a_queue_work_at_the_same_time_than_its_limit(journeys: Journeys, gallery_id: str) -> None:
+    with journeys.queue_limit(INGEST_QUEUE, 1), ThreadPoolExecutor(3) as senders:
+        galleries = [f"{gallery_id}-{number}" for number in range(3)]
+        results = list(senders.map(lambda name: journeys.send(name, {"a.jpg": photo(1)}), galleries))
+    runs = [journeys.ended(result.flow_run_id) for result in results]
+    times = sorted((run["start_time"], run["end_time"]) for run in runs)
+    assert all(ended <= started for (_, ended), (started, _) in pairwise(times)), times
+
+
+def test_set_up_leaves_a_run_alone_that_holds_a_lease_of_the_former_release(journeys: Journeys) -> None:
+    # Prefect's server could not end the run once the limit is deleted.
+    flow_id = journeys.deployment("sweep-storage")["flow_id"]
+    former = {"name": "former", "flow_id": flow_id, "concurrency_limit": 1}
+    deployment = f"/deployments/{journeys.prefect.post('/deployments/', json=former).json()['id']}"
+    run = journeys.prefect.post(f"{deployment}/create_flow_run", json={"name": "former-run"}).json()["id"]
+    try:
+        pending = {"state": {"type": "PENDING"}}
+        assert journeys.prefect.post(f"/flow_runs/{run}/set_state", json=pending).json()["status"] == "ACCEPT"
+        before = what_set_up_makes(journeys)
+        refused = set_up(journeys)
+        assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+        assert "runs of release 0.1.0 are at work (former-run)" in refused.stderr
+        assert what_set_up_makes(journeys) == before
+    finally:
+        journeys.prefect.post(f"/flow_runs/{run}/set_state", json={"state": {"type": "CANCELLED"}}).raise_for_status()
+        journeys.prefect.delete(f"/flow_runs/{run}")
+        journeys.prefect.delete(deployment)
 
 
 def test_what_a_limit_has_rejected_is_taken_up_by_a_retry_once_the_limit_is_raised(
@@ -178,10 +149,10 @@ def what_set_up_makes(journeys: Journeys) -> dict[str, Any]:
 
     def deployment(name: str) -> dict[str, Any]:
         found = journeys.deployment(name)
-        named = ("id", "description", "tags", "parameters", "parameter_openapi_schema", "entrypoint", "pull_steps")
+        named = ["id", "description", "tags", "parameters", "parameter_openapi_schema", "entrypoint", "pull_steps"]
+        named += ["global_concurrency_limit", "work_queue_name"]
         schedules = [{key: item[key] for key in ("id", "slug", "active", "schedule")} for item in found["schedules"]]
-        limit = found["global_concurrency_limit"]["limit"], found["concurrency_options"]
-        return {**{key: found[key] for key in named}, "schedules": schedules, "limit": limit}
+        return {**{key: found[key] for key in named}, "schedules": schedules}
 
     automations = filtered(journeys, "automations")
     return {
@@ -189,7 +160,7 @@ def what_set_up_makes(journeys: Journeys) -> dict[str, Any]:
             item["id"]: [item[key] for key in ("name", "description", "enabled", "trigger", "actions")]
             for item in automations
         },
-        "limit": journeys.prefect.get(f"/v2/concurrency_limits/{LIMIT_NAME}").json()["limit"],
+        "limits": filtered(journeys, "v2/concurrency_limits"),
         "pool": journeys.prefect.get("/work_pools/gallery").json()["concurrency_limit"],
         "queues": {
             item["id"]: [item[key] for key in ("name", "description", "priority", "concurrency_limit", "is_paused")]
@@ -199,30 +170,73 @@ def what_set_up_makes(journeys: Journeys) -> dict[str, Any]:
     }
 
 
+def set_up(journeys: Journeys) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "deployments.set_up"],
+        cwd=PROJECT,
+        env=journeys.servers.info.process_environment(journeys.servers.given),
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
 def test_set_up_again_changes_nothing_and_leaves_what_ops_have_changed(journeys: Journeys) -> None:
     automation = next(item for item in filtered(journeys, "automations") if item["name"] == RETRY_AUTOMATION)
-    switch, limit = f"/automations/{automation['id']}", f"/v2/concurrency_limits/{LIMIT_NAME}"
-    queue = f"/work_pools/gallery/queues/{REBUILD_QUEUE}"
-    former = journeys.prefect.get(limit).json()["limit"]
-    try:
-        journeys.prefect.patch(switch, json={"enabled": False})
-        journeys.prefect.patch(limit, json={"limit": former + 3})
-        journeys.prefect.patch(queue, json={"concurrency_limit": 5})
-        before = what_set_up_makes(journeys)
-        assert {name: limit for name, _, _, limit, _ in before["queues"].values()}[REBUILD_QUEUE] == 5
-        assert (before["automations"][automation["id"]][2], before["limit"]) == (False, former + 3)
-        subprocess.run(
-            [sys.executable, "-m", "deployments.set_up"],
-            cwd=PROJECT,
-            env=journeys.servers.info.process_environment(journeys.servers.given),
-            check=True,
-            capture_output=True,
-        )
-        assert what_set_up_makes(journeys) == before
-    finally:
-        journeys.prefect.patch(switch, json={"enabled": True})
-        journeys.prefect.patch(limit, json={"limit": former})
-        journeys.prefect.patch(queue, json={"concurrency_limit": None})
+    switch = f"/automations/{automation['id']}"
+    with journeys.queue_limit(INGEST_QUEUE, 5), journeys.queue_limit(REBUILD_QUEUE, None):
+        try:
+            journeys.prefect.patch(switch, json={"enabled": False})
+            before = what_set_up_makes(journeys)
+            limits = {name: limit for name, _, _, limit, _ in before["queues"].values()}
+            assert limits == {INGEST_QUEUE: 5, REBUILD_QUEUE: None, UPKEEP_QUEUE: 1}
+            assert before["automations"][automation["id"]][2] is False
+            assert before["limits"] == [], "the queues' limits are the only ones"
+            assert set_up(journeys).returncode == 0
+            assert what_set_up_makes(journeys) == before
+        finally:
+            journeys.prefect.patch(switch, json={"enabled": True})
+
+
+def test_queues_of_the_former_release_get_a_limit_once_the_one_that_ops_had_chosen(journeys: Journeys) -> None:
+    # Here, for their import takes seconds.
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from deployments.set_up import DESCRIPTIONS_BEFORE, create_queues
+
+    paths = {name: f"/work_pools/gallery/queues/{name}" for name in (INGEST_QUEUE, REBUILD_QUEUE)}
+    now = {name: journeys.prefect.get(path).json() for name, path in paths.items()}
+
+    def limits() -> list[int | None]:
+        return [journeys.prefect.get(path).json()["concurrency_limit"] for path in paths.values()]
+
+    with (
+        temporary_settings({PREFECT_API_URL: str(journeys.prefect.base_url)}),
+        get_client(sync_client=True) as client,
+    ):
+        try:
+            client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=FORMER_LIMIT, limit=7))
+            for path, description in zip(paths.values(), DESCRIPTIONS_BEFORE, strict=True):
+                journeys.prefect.patch(path, json={"description": description, "concurrency_limit": None})
+            create_queues(client)
+            assert limits() == [7, 1]
+            # From here on it is for ops alone.
+            journeys.prefect.patch(paths[INGEST_QUEUE], json={"concurrency_limit": None})
+            create_queues(client)
+            assert limits() == [None, 1]
+            found = gallery("check", home=journeys.servers.home)
+            assert found.returncode == 0
+            assert f"the limit {FORMER_LIMIT} of release 0.1.0" in found.stdout
+            assert gallery("setup", "--remove-former-limit", home=journeys.servers.home).returncode == 0
+            assert filtered(journeys, "v2/concurrency_limits") == []
+            assert FORMER_LIMIT not in gallery("check", home=journeys.servers.home).stdout
+        finally:
+            journeys.prefect.delete(f"/v2/concurrency_limits/{FORMER_LIMIT}")
+            for name, path in paths.items():
+                former = {key: now[name][key] for key in ("description", "concurrency_limit")}
+                journeys.prefect.patch(path, json=former).raise_for_status()
 
 
 def test_set_up_gives_a_pool_its_own_python_and_leaves_a_command_of_ops(journeys: Journeys) -> None:

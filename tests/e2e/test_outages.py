@@ -22,11 +22,11 @@ from gallery.catalogue.tables import ImageRow, UploadRow, VersionRow
 from gallery.client.upload import IngestResult
 from gallery.errors import GalleryError
 from gallery.local.definition import PartName
-from gallery.runs import LIMIT_NAME
+from gallery.runs import INGEST_QUEUE
 from gallery.storage.s3 import Storage
 from tests.conftest import Servers, runs_have
 from tests.e2e.processes import flow_process
-from tests.journeys import WAIT_SECONDS, Journeys, photo, wait_until
+from tests.journeys import WAIT_SECONDS, Journeys, photo
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -194,6 +194,8 @@ def test_a_silent_run_is_missed_and_retried_once(silent: Mapping[str, Silent], v
     assert_nothing_is_lost(journeys, silent[victims].gallery_id, upload.upload_id)
 
 
-def test_no_slot_of_the_limit_is_lost_by_any_of_this(silent: Mapping[str, Silent], journeys: Journeys) -> None:
-    limit = f"/v2/concurrency_limits/{LIMIT_NAME}"
-    wait_until(lambda: journeys.prefect.get(limit).json()["active_slots"] == 0 or None, "all slots to be free again")
+def test_no_place_of_the_queue_is_lost_by_any_of_this(
+    silent: Mapping[str, Silent], journeys: Journeys, gallery_id: str
+) -> None:
+    with journeys.queue_limit(INGEST_QUEUE, 1):
+        assert journeys.send(gallery_id, {"a.jpg": photo(1)}).state == "completed"

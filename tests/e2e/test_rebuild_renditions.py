@@ -41,8 +41,6 @@ def test_the_form_explains_itself_and_a_run_waits_behind_new_uploads(journeys: J
     assert all(field["description"] and field["default"] is None for field in form.values()), form
     assert deployment["description"]
     assert deployment["tags"] == ["gallery", "upkeep"]
-    assert deployment["global_concurrency_limit"]["limit"] == 1
-    assert deployment["concurrency_options"]["collision_strategy"] == "ENQUEUE"
     queues = journeys.prefect.post("/work_pools/gallery/queues/filter", json={}).json()
     priority = {queue["name"]: queue["priority"] for queue in queues}
     assert deployment["work_queue_name"] == REBUILD_QUEUE

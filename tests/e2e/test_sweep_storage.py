@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from threading import Event
 from uuid import UUID
 
 import pytest
@@ -10,10 +12,13 @@ from sqlalchemy import insert, select
 
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import CallbackRow, MaintenanceRow, OutboxRow
+from gallery.local.parts.postgres import PREFECT
 from gallery.models import ObjectKey
+from gallery.runs import UPKEEP_QUEUE
 from gallery.storage.keys import LibraryKey
 from tests.command import gallery
-from tests.journeys import Journeys, photo, wait_until
+from tests.conftest import as_superuser
+from tests.journeys import WAIT_SECONDS, Journeys, photo, wait_until
 
 pytestmark = pytest.mark.usefixtures("warm_runs")
 
@@ -43,8 +48,7 @@ def test_the_form_explains_itself_and_the_schedule_deletes(journeys: Journeys) -
     assert all(field["description"] for field in form.values())
     (schedule,) = deployment["schedules"]
     assert (schedule["slug"], schedule["active"], schedule["parameters"]) == ("nightly", True, {"dry_run": False})
-    assert deployment["global_concurrency_limit"]["limit"] == 1
-    assert deployment["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    assert deployment["work_queue_name"] == UPKEEP_QUEUE
     refused = journeys.submit("sweep-storage", grace_days=1)
     assert refused.status_code == 409
     assert "grace_days" in refused.text or "minimum" in refused.text
@@ -75,6 +79,53 @@ def test_a_dry_run_reports_and_a_sweep_deletes(journeys: Journeys, gallery_id: s
     ).json()
     assert [(item["key"], item["description"]) for item in artifacts] == [("sweep-storage", message)]
     assert key in artifacts[0]["data"]
+
+
+def test_a_sweep_that_finds_another_at_work_ends_at_once(journeys: Journeys) -> None:
+    arrived, go_on = Event(), Event()
+
+    def hold() -> None:
+        is_first = not arrived.is_set()
+        arrived.set()
+        if is_first:
+            go_on.wait(WAIT_SECONDS)
+
+    def submit(**parameters: bool) -> str:
+        return str(journeys.submit("sweep-storage", **parameters).json()["id"])
+
+    with (
+        journeys.queue_limit(UPKEEP_QUEUE, 3),
+        journeys.servers.s3.fault("GET", rf"^/{journeys.storage.library_bucket}/?$", before=hold),
+    ):
+        first = submit(dry_run=True)
+        assert arrived.wait(WAIT_SECONDS)
+        try:
+            another_dry_one = journeys.wait_for_end(submit(dry_run=True), after=0)
+            one_that_deletes = journeys.wait_for_end(submit(dry_run=False), after=0)
+        finally:
+            go_on.set()
+        name = journeys.wait_for_end(first, after=0)["name"]
+    assert another_dry_one["state"]["name"] == "Skipped"
+    assert another_dry_one["state"]["message"] == f"Nothing to do: sweep {name} is at work"
+    # What a dry run finds it does not delete.
+    assert one_that_deletes["state"]["name"] == "Completed", one_that_deletes["state"]["message"]
+
+
+def test_of_the_sweeps_that_were_missed_the_last_one_works(journeys: Journeys) -> None:
+    servers = journeys.servers
+    with journeys.queue_limit(UPKEEP_QUEUE, 0):
+        missed = [str(journeys.submit("sweep-storage", dry_run=False).json()["id"]) for _ in range(3)]
+        # As Prefect's scheduler makes them, which makes none for the past.
+        with as_superuser(servers.info, servers.home, PREFECT) as connection:
+            for nights_ago, run in zip((2, 1, 0), missed, strict=True):
+                connection.execute(
+                    "UPDATE flow_run SET auto_scheduled = true, expected_start_time = now() - %s * interval '1 day'"
+                    " WHERE id = %s",
+                    (nights_ago, run),
+                )
+    runs = [journeys.wait_for_end(run, after=0) for run in missed]
+    assert [run["state"]["name"] for run in runs] == ["Skipped", "Skipped", "Completed"]
+    assert re.fullmatch("Nothing to do: sweep .+ is due as well, and is the later one", runs[0]["state"]["message"])
 
 
 def test_a_sweep_that_cannot_begin_is_in_the_history(journeys: Journeys) -> None:

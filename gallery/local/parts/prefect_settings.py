@@ -37,16 +37,6 @@ SERVER_TUNED: Mapping[str, Setting] = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": Setting(
         "1", "seconds that the UI may lag behind a batch that does not fill; default 5"
     ),
-    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": Setting(
-        "prefect.server.concurrency.lease_storage.filesystem",
-        "in memory, the default, a restart of the server leaks the slots of the concurrency limit for good",
-    ),
-    "PREFECT_SERVER_CONCURRENCY_MAXIMUM_CONCURRENCY_SLOT_WAIT_SECONDS": Setting(
-        "5", "seconds until a run that waits for a slot looks again; default 30"
-    ),
-    "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": Setting(
-        "10", "the same, of a run that a deployment's limit has put back; default 30"
-    ),
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": Setting(
         "events,flow_runs,orphans",
         "by default runs are kept for ever, at 5,444 task runs a gallery; the history is in the catalogue",
