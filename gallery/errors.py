@@ -13,7 +13,7 @@ GalleryError
     ├── RejectedImage      the file is at fault: permanent for these limits and this version
     ├── StagedFileError    the staged file is missing or changed: this attempt cannot go on,
     │                      a later one may; repeating the same call would not help
-    ├── StaleAttempt       a newer attempt of the same upload has taken over
+    ├── StaleAttempt       others have ended this attempt, or a newer one has taken over
     └── TransientError     the surroundings are at fault: the same call may succeed later
 """
 
@@ -140,12 +140,12 @@ class StagedFileError(IngestError):
 
 
 class StaleAttempt(IngestError):
-    """Raised when a newer attempt of the same upload has taken over; this one must write nothing."""
+    """Raised when an attempt has been ended by others, or overtaken by a newer one; it must write nothing."""
 
     def __init__(self, upload_id: str, attempt: int) -> None:
         super().__init__(
             "stale_attempt",
-            f"upload {upload_id}: attempt {attempt} was overtaken by a newer attempt and stops here",
+            f"upload {upload_id}: attempt {attempt} has been ended or overtaken by a newer one, so it stops here",
         )
         self.upload_id, self.attempt = upload_id, attempt
 

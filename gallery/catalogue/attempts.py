@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from gallery.catalogue.callbacks import queue_callback
 from gallery.catalogue.history import last_written_at, tally_attempt, tally_upload
-from gallery.catalogue.locks import find_and_lock_upload, lock_attempt
+from gallery.catalogue.locks import find_and_lock_upload, lock_attempt, lock_upload
 from gallery.catalogue.tables import AttemptRow, GalleryRow, UploadRow
 from gallery.errors import ConflictError, NotFoundError
 from gallery.models import Attempt, UploadState
@@ -99,7 +99,14 @@ def _unknown(session: Session, gallery_id: str, upload_id: str | None) -> str:
 
 
 def finish_attempt(session: Session, attempt: Attempt, state: UploadState, message: str) -> None:
-    """Write how an attempt ended, for the upload and for the history. Raises `StaleAttempt`."""
+    """Write how an attempt ended, for the upload and for the history.
+
+    Called again after a commit whose answer was lost, it does nothing. Raises `StaleAttempt`.
+    """
+    row = lock_upload(session, attempt.upload_id)
+    former = session.get_one(AttemptRow, (attempt.upload_id, attempt.number))
+    if row.attempt == attempt.number and (former.state, former.message) == (state, message):
+        return
     lock_attempt(session, attempt)
     _end(session, attempt.upload_id, attempt.number, state, message)
 

@@ -32,7 +32,7 @@ from sqlalchemy.orm import Session
 from gallery.catalogue.snapshots import UploadSnapshot, has_ended, snapshot_of
 from gallery.catalogue.tables import CallbackRow, EntryRow, ImageRow, UploadRow
 from gallery.errors import NotFoundError, StaleAttempt
-from gallery.models import Attempt
+from gallery.models import Attempt, UploadState
 
 # Any constants will do, as long as all callers of one lock have the same.
 MIGRATIONS_KEY = 0x67616C6C
@@ -104,29 +104,35 @@ def lock_snapshot(session: Session, upload_id: str) -> UploadSnapshot | None:
 
 
 def lock_attempt(session: Session, attempt: Attempt) -> None:
-    """Make sure that this attempt is the newest, and stays so until the transaction ends. Raises `StaleAttempt`.
+    """Make sure that this attempt is the newest and running, and stays so until the transaction ends.
 
-    Shared: an attempt's own transactions run side by side, and the begin of a newer one waits for them.
+    Shared: an attempt's own transactions run side by side, and the begin of a newer one, or an end, waits for them.
+    Raises `StaleAttempt`.
     """
-    newest = session.scalar(
-        select(UploadRow.attempt).where(UploadRow.upload_id == attempt.upload_id).with_for_update(read=True)
-    )
-    if newest != attempt.number:
-        raise StaleAttempt(attempt.upload_id, attempt.number)
+    newest, state = session.execute(
+        select(UploadRow.attempt, UploadRow.state)
+        .where(UploadRow.upload_id == attempt.upload_id)
+        .with_for_update(read=True)
+    ).one()
+    _check_running(attempt, newest, state)
 
 
 def lock_attempt_for_entry(session: Session, attempt: Attempt, number: int) -> EntryRow:
     """As `lock_attempt`, and returns the row of one of its entries: one round trip for both."""
-    newest, entry = session.execute(
-        select(UploadRow.attempt, EntryRow)
+    newest, state, entry = session.execute(
+        select(UploadRow.attempt, UploadRow.state, EntryRow)
         .join(EntryRow, EntryRow.upload_id == UploadRow.upload_id)
         .where(UploadRow.upload_id == attempt.upload_id, EntryRow.number == number)
         .with_for_update(read=True, of=UploadRow)
     ).one()
-    if newest != attempt.number:
+    _check_running(attempt, newest, state)
+    return entry
+
+
+def _check_running(attempt: Attempt, newest: int, state: UploadState) -> None:
+    # An end that others have written is an end as well: a process that was frozen meanwhile writes nothing more.
+    if (newest, state) != (attempt.number, "running"):
         raise StaleAttempt(attempt.upload_id, attempt.number)
-    found: EntryRow = entry
-    return found
 
 
 def share_order(session: Session, gallery_id: str) -> None:

@@ -18,9 +18,9 @@ from gallery.catalogue import attempts, locks, outcomes, uploads
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.migrate import migrate
 from gallery.catalogue.plan import Terms, make_plan
-from gallery.catalogue.tables import ImageRow, UploadRow
+from gallery.catalogue.tables import CallbackRow, ImageRow, UploadRow
 from gallery.errors import ConflictError, NotFoundError, StaleAttempt
-from gallery.models import Attempt, Outcome
+from gallery.models import Attempt, Outcome, UploadState
 from gallery.storage.s3 import StoredObject
 from tests.catalogue.conftest import JUDGES, RECIPE, Catalogue, commit, etag, problem, sha256
 from tests.journeys import wait_until
@@ -133,6 +133,59 @@ WRITES: dict[str, Write] = {
     ),
     "commit_version": lambda books, session, attempt: commit(session, attempt, books.entries(attempt, "B")[0], "B"),
 }
+
+
+def end_from_outside(catalogue: Catalogue, attempt: Attempt, state: UploadState) -> None:
+    """As a hook does, or the API's watch, where a run's process is gone or believed to be."""
+    with transaction(catalogue.engine) as session:
+        run_id = session.get_one(UploadRow, attempt.upload_id).flow_run_id
+        assert run_id is not None
+        attempts.end_run(session, run_id, state, "ended from outside")
+
+
+def retry_asked_for(catalogue: Catalogue, attempt: Attempt) -> None:
+    end_from_outside(catalogue, attempt, "failed")
+    with transaction(catalogue.engine) as session:
+        uploads.await_retry(locks.lock_upload(session, attempt.upload_id), "tests")
+
+
+ENDS: dict[str, Callable[[Catalogue, Attempt], None]] = {
+    "cancelled": lambda catalogue, attempt: end_from_outside(catalogue, attempt, "cancelled"),
+    "crashed": lambda catalogue, attempt: end_from_outside(catalogue, attempt, "crashed"),
+    "a retry asked for": retry_asked_for,
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_an_attempt_that_others_have_ended_writes_nothing(
+    catalogue: Catalogue, gallery_id: str, write: Write, end: Callable[[Catalogue, Attempt], None]
+) -> None:
+    attempt = catalogue.begun(gallery_id)
+    end(catalogue, attempt)
+    with transaction(catalogue.engine) as session:
+        before = session.get_one(UploadRow, attempt.upload_id).state
+    with pytest.raises(StaleAttempt), transaction(catalogue.engine) as session:
+        write(catalogue, session, attempt)
+    assert (catalogue.entry(attempt).outcome, catalogue.entry(attempt).etag) == (None, None)
+    assert catalogue.versions(gallery_id) == []
+    with transaction(catalogue.engine) as session:
+        assert session.get_one(UploadRow, attempt.upload_id).state == before
+
+
+def test_an_end_is_written_once_also_where_the_answer_to_its_commit_was_lost(
+    catalogue: Catalogue, gallery_id: str
+) -> None:
+    attempt = catalogue.begun(gallery_id)
+    for _ in range(2):
+        with transaction(catalogue.engine) as session:
+            attempts.finish_attempt(session, attempt, "completed", "1 of 1 saved")
+    with pytest.raises(StaleAttempt), transaction(catalogue.engine) as session:
+        attempts.finish_attempt(session, attempt, "failed", "1 of 1 failed")
+    with transaction(catalogue.engine) as session:
+        assert session.get_one(UploadRow, attempt.upload_id).state == "completed"
+        calls = session.scalars(select(CallbackRow).where(CallbackRow.upload_id == attempt.upload_id)).all()
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)

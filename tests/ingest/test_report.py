@@ -85,7 +85,7 @@ def test_an_error_becomes_an_outcome_a_reason_and_words(error: Exception, fault:
 
 def test_a_stale_attempt_is_no_fault_of_an_image() -> None:
     error: IngestError = StaleAttempt("u", 3)
-    with pytest.raises(StaleAttempt, match="attempt 3 was overtaken"):
+    with pytest.raises(StaleAttempt, match="attempt 3 has been ended or overtaken"):
         fault_of(error)
 
 
