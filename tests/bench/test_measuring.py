@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,7 +42,11 @@ def running(code: str) -> Iterator[tuple[int, str]]:
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        yield process.pid, process.stdout.readline()
+        try:
+            yield process.pid, process.stdout.readline()
+        except BaseException:
+            process.kill()  # it may be one that works for ever
+            raise
 
 
 def test_cpu_of_descendants_that_have_ended_is_counted() -> None:
@@ -65,5 +71,5 @@ def test_a_tree_that_works_is_not_quiet() -> None:
     with running("print(flush=True)\nwhile True: pass") as (pid, _):
         with pytest.raises(TimeoutError, match="busy still work"):
             wait_until_quiet({"busy": pid}, seconds=0)
-        subprocess.run(["kill", str(pid)], check=True)
+        os.kill(pid, signal.SIGTERM)
     wait_until_quiet({"ended": pid}, seconds=0)
