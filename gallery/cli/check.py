@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from threading import Thread
 
 from sqlalchemy import Engine
 
@@ -16,6 +17,9 @@ from gallery.imaging.styles_file import load_recipe
 from gallery.ingest.workspace import check_scratch_dir
 from gallery.settings import Settings
 from gallery.storage.contract import StoreContract
+
+# Seconds; a store that answers byte by byte never ends.
+LONGEST_TRIAL = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,23 @@ def check(settings: Settings) -> Iterator[Checked]:
 
 
 def _try(name: str, step: Callable[[], object], reminds: Callable[[], str | None] = lambda: None) -> Checked:
-    try:
-        step()
-        return Checked(name, None, reminds())
-    except GalleryError as error:
-        return Checked(name, str(error))
+    """Try it for at most `LONGEST_TRIAL` seconds; what does not end by then ends with the process."""
+    found: list[Checked] = []
+
+    def attempt() -> None:
+        try:
+            step()
+            found.append(Checked(name, None, reminds()))
+        except GalleryError as error:
+            found.append(Checked(name, str(error)))
+        except Exception as error:
+            # Its type alone: what a foreign error says may hold a password. One problem holds up no other.
+            found.append(Checked(name, f"unexpected {type(error).__name__}: this is a defect, please report it"))
+
+    thread = Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(LONGEST_TRIAL)
+    return found[0] if found else Checked(name, f"it did not end within {LONGEST_TRIAL} seconds")
 
 
 def _remind_of_former_limit() -> str | None:
@@ -71,6 +87,7 @@ def _check_storage(settings: Settings) -> Iterator[Checked]:
     with closing(contract):
         permissions = [_try(demand.name, demand.attempt) for demand in contract.permissions()]
         yield from permissions
+        yield _try("store: what it keeps", lambda: None, reminds=lambda: "; ".join(contract.reminders()) or None)
         if any(checked.problem for checked in permissions):
             yield Checked("store: what it must refuse", "not tried: without these permissions it refuses all")
             return

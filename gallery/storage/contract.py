@@ -7,7 +7,10 @@ gallery can be, and is deleted again.
 
 from __future__ import annotations
 
+import hashlib
+import re
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +20,9 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.session import get_session
 
 from gallery.errors import ConfigurationError, GalleryError, StagedFileError, TransientError
@@ -31,6 +37,11 @@ OTHER_TYPE = "text/html"
 # No content has it: MD5 of something else, and no multipart ETag either.
 STALE = "0" * 32
 HOUR = 3600
+LISTING = "list-type=2"
+OTHER_SIGNATURE = "0" * 64
+LONGEST_ANSWER = 64 * 1024  # bytes
+# Seconds by which the store's clock may be behind ours, or its answers late.
+EXPIRES_WITHIN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +82,19 @@ class StoreContract:
         yield Demand(f"library bucket {library}: copy, write, read, delete", self._library)
 
     def refusals(self) -> Iterator[Demand]:
-        """What has to fail, for no photograph to be lost, mixed up or seen by strangers."""
+        """What has to fail, for no photograph to be lost, mixed up or seen by strangers, beside what has to pass."""
         yield Demand("If-Match: a download refuses an object that has changed", self._stale_download)
         yield Demand("x-amz-copy-source-if-match: a copy refuses an object that has changed", self._stale_copy)
         yield Demand("signature: a request without one is refused", self._unsigned)
+        yield Demand("signature: a request signed with another secret is refused", self._wrong_secret)
+        yield Demand("presigned GET: the link shows the file as it was saved", self._get)
+        yield Demand("presigned GET: an expired link is refused", self._expired_get)
         if self._presign_method == "put":
             yield Demand("presigned PUT: the file as declared is accepted", lambda: self._put(accepted=True))
             yield Demand("presigned PUT: another size is refused", lambda: self._put(content=CONTENT + b"!"))
             yield Demand("presigned PUT: another key is refused", lambda: self._put(other_key=True))
             yield Demand("presigned PUT: another type is refused", lambda: self._put(content_type=OTHER_TYPE))
+            yield Demand("presigned PUT: an expired one is refused", self._expired_put)
         else:
             yield Demand("presigned POST: the file as declared is accepted", lambda: self._post(accepted=True))
             yield Demand("presigned POST: a larger file is refused", lambda: self._post(content=CONTENT + b"!"))
@@ -87,21 +102,46 @@ class StoreContract:
             yield Demand("presigned POST: another key is refused", lambda: self._post(other_key=True))
             yield Demand("presigned POST: another type is refused", lambda: self._post(content_type=OTHER_TYPE))
             yield Demand("presigned POST: an expired one is refused", lambda: self._post(expires_seconds=-HOUR))
+            yield Demand("presigned POST: a policy signed otherwise is refused", lambda: self._post(forged=True))
+
+    def reminders(self) -> Iterator[str]:
+        """What is no fault of the store, and to be known."""
+        for bucket in (self.storage.uploads_bucket, self.storage.library_bucket):
+            if self.storage.is_versioned(bucket):
+                yield (
+                    f"versioning is on in {bucket}: what is deleted stays there as a former version, and is paid for, "
+                    "until a lifecycle rule of yours deletes former versions"
+                )
 
     def _uploads(self) -> None:
+        bucket = self.storage.uploads_bucket
         with self._keys(1) as (key,):
-            list(self.storage.list_staged(CHECK_PREFIX))
             etag = self._stage(key)
-            self.storage.download(key, etag, self._back)
+            listed = {found.key: (found.etag, found.size) for found in self.storage.list_staged(CHECK_PREFIX)}
+            if listed.get(key) != (etag, len(CONTENT)):
+                raise ConfigurationError(f"{bucket}: a listing does not show what was just written, as it was written")
+            self._holds(bucket, key, etag)
+            sha256 = self.storage.download(key, etag, self._back)
             self._back.unlink()
-        self._gone(self.storage.uploads_bucket, key)
+            if sha256 != hashlib.sha256(CONTENT).hexdigest():
+                raise ConfigurationError(f"{bucket}: what is read is not what was written")
+        self._gone(bucket, key)
 
     def _library(self) -> None:
+        bucket = self.storage.library_bucket
         with self._keys(2) as (key, copy):
-            self.storage.copy_original(key, self._stage(key), copy, TYPE)
+            etag = self._stage(key)
+            self.storage.copy_original(key, etag, copy, TYPE)
+            self._holds(self.storage.uploads_bucket, key, etag)
             self.storage.write_bytes(key, CONTENT)
-            self.storage.read_bytes(key)
-        self._gone(self.storage.library_bucket, key, copy)
+            if not self.storage.read_bytes(key) == self.storage.read_bytes(copy) == CONTENT:
+                raise ConfigurationError(f"{bucket}: what is read is not what was written or copied")
+        self._gone(bucket, key, copy)
+
+    def _holds(self, bucket: str, key: ObjectKey, etag: str | None = None) -> None:
+        found = self.storage.head(bucket, key)
+        if found is None or found.size != len(CONTENT) or etag not in (None, found.etag):
+            raise ConfigurationError(f"{bucket}: what was written is not there as it was written: {key}")
 
     def _stale_download(self) -> None:
         with self._keys(1) as (key,):
@@ -115,19 +155,73 @@ class StoreContract:
             self._stage(key)
             with _refuses_the_changed("another object was copied than the one that was processed"):
                 self.storage.copy_original(key, STALE, copy, TYPE)
+            self._is_absent(self.storage.library_bucket, copy)
 
     def _unsigned(self) -> None:
+        self._refuses_all(lambda method, url: self._send(method, _unsigned(url), content=_body(method)))
+
+    def _wrong_secret(self) -> None:
+        self._refuses_all(lambda method, url: self._send(method, _forged(url), content=_body(method)))
+        self._refuses_all(self._send_with_another_secret)
+
+    def _refuses_all(self, send: Callable[[str, str], httpx.Response]) -> None:
+        """Whatever `send` does with a method and a presigned link to an object is refused, and has no effect."""
         with self._keys(2) as (key, new):
             self._stage(key)
             self.storage.write_bytes(key, CONTENT)
-            read_library = self.storage.presign_get(key, expires_seconds=HOUR)
-            staged, created = (
-                self.storage.presign_put(each, size=len(CONTENT), content_type=TYPE, expires_seconds=HOUR)
-                for each in (key, new)
+            for bucket in (self.storage.uploads_bucket, self.storage.library_bucket):
+                there = self.storage.presign_get(key, expires_seconds=HOUR, bucket=bucket)
+                absent = self.storage.presign_get(new, expires_seconds=HOUR, bucket=bucket)
+                self._refused(send("GET", there), f"reading {bucket}")
+                self._refused(send("GET", _listing(there, key)), f"listing {bucket}")
+                self._refused(send("PUT", absent), f"writing to {bucket}")
+                self._is_absent(bucket, new)
+                self._refused(send("DELETE", there), f"deleting from {bucket}")
+                self._holds(bucket, key)
+
+    def _send_with_another_secret(self, method: str, url: str) -> httpx.Response:
+        """A request whose header is signed with the right access key and another secret."""
+        credentials = get_session().get_credentials()
+        known = credentials.get_frozen_credentials() if credentials else None
+        if known is None or known.access_key is None:
+            raise ConfigurationError("there are no credentials for S3")
+        request = AWSRequest(method, _unsigned(url), data=_body(method))
+        S3SigV4Auth(Credentials(known.access_key, "another-secret", known.token), "s3", self.storage.region).add_auth(
+            request
+        )
+        return self._send(method, _unsigned(url), headers=dict(request.headers.items()), content=_body(method))
+
+    def _get(self) -> None:
+        with self._keys(2) as (key, copy):
+            self.storage.copy_original(key, self._stage(key), copy, TYPE)
+            answer = self._send("GET", self.storage.presign_get(copy, expires_seconds=HOUR))
+            if (answer.status_code, answer.content, answer.headers.get("content-type")) != (200, CONTENT, TYPE):
+                raise ConfigurationError(
+                    f"a link to a copied file of type {TYPE} was answered with {answer.status_code}, "
+                    f"{len(answer.content)} bytes of type {answer.headers.get('content-type')}"
+                )
+
+    def _expired_get(self) -> None:
+        with self._keys(1) as (key,):
+            self.storage.write_bytes(key, CONTENT)
+            url = self.storage.presign_get(key, expires_seconds=1)
+            self._refused_in_time(lambda: self._send("GET", url), "reading by an expired link")
+
+    def _expired_put(self) -> None:
+        with self._keys(1) as (key,):
+            url = self.storage.presign_put(key, size=len(CONTENT), content_type=TYPE, expires_seconds=1)
+            self._refused_in_time(
+                lambda: self._send("PUT", url, content=CONTENT, headers={"Content-Type": TYPE}),
+                "writing by an expired request",
             )
-            self._refused(self._send("GET", _unsigned(read_library)), "reading the library bucket")
-            self._refused(self._send("GET", _unsigned(staged)), "reading the uploads bucket")
-            self._refused(self._send("PUT", _unsigned(created), content=CONTENT), "writing the uploads bucket")
+
+    def _refused_in_time(self, send: Callable[[], httpx.Response], what: str) -> None:
+        """Wait until a link of one second has expired, by the store's clock, which may be behind ours."""
+        end = time.monotonic() + EXPIRES_WITHIN
+        time.sleep(1)
+        while (answer := send()).is_success and time.monotonic() < end:
+            time.sleep(1)
+        self._refused(answer, what)
 
     def _post(
         self,
@@ -136,6 +230,7 @@ class StoreContract:
         content_type: str = TYPE,
         other_key: bool = False,
         expires_seconds: int = HOUR,
+        forged: bool = False,
         accepted: bool = False,
     ) -> None:
         with self._keys(2) as (key, other):
@@ -143,8 +238,10 @@ class StoreContract:
                 key, size=len(CONTENT), content_type=TYPE, expires_seconds=expires_seconds
             )
             fields |= {"Content-Type": content_type, "key": other if other_key else key}
+            if forged:
+                fields["x-amz-signature"] = OTHER_SIGNATURE
             answer = self._send("POST", url, data=fields, files={"file": content})
-            self._judge(answer, accepted=accepted)
+            self._judge(answer, key, other, accepted=accepted)
 
     def _put(
         self,
@@ -159,13 +256,21 @@ class StoreContract:
             if other_key:
                 url = url.replace(key, other)
             answer = self._send("PUT", url, content=content, headers={"Content-Type": content_type})
-            self._judge(answer, accepted=accepted)
+            self._judge(answer, key, other, accepted=accepted)
 
-    def _judge(self, answer: httpx.Response, *, accepted: bool) -> None:
-        if not accepted:
-            self._refused(answer, "the file")
-        elif not answer.is_success:
-            raise ConfigurationError(f"the store answered {answer.status_code} to a file as it was declared")
+    def _judge(self, answer: httpx.Response, key: ObjectKey, other: ObjectKey, *, accepted: bool) -> None:
+        bucket = self.storage.uploads_bucket
+        if accepted:
+            if not answer.is_success:
+                raise ConfigurationError(f"the store answered {answer.status_code} to a file as it was declared")
+            self._holds(bucket, key)
+            return
+        self._refused(answer, "the file")
+        self._is_absent(bucket, key, other)
+
+    def _is_absent(self, bucket: str, *keys: ObjectKey) -> None:
+        if any(self.storage.head(bucket, key) is not None for key in keys):
+            raise ConfigurationError(f"{bucket}: the store refused, and wrote all the same")
 
     @staticmethod
     def _refused(answer: httpx.Response, what: str) -> None:
@@ -176,7 +281,13 @@ class StoreContract:
 
     def _send(self, method: str, url: str, **parts: Any) -> httpx.Response:
         try:
-            return self._http.request(method, url, **parts)
+            with self._http.stream(method, url, **parts) as answer:
+                body = b""
+                for chunk in answer.iter_raw():
+                    body += chunk
+                    if len(body) > LONGEST_ANSWER:
+                        raise TransientError("storage_unavailable", f"the answer to {method} is without end")
+                return httpx.Response(answer.status_code, headers=_plain(answer.headers), content=body)
         except httpx.HTTPError as error:
             # The type alone: messages carry signed addresses.
             raise TransientError("storage_unavailable", f"{method} to the store: {type(error).__name__}") from error
@@ -232,4 +343,24 @@ def _authority() -> ssl.SSLContext | bool:
 
 
 def _unsigned(url: str) -> str:
-    return url.partition("?")[0]
+    """The link without what signs it; a listing's own parameter stays."""
+    address, _, query = url.partition("?")
+    return f"{address}?{LISTING}" if LISTING in query else address
+
+
+def _forged(url: str) -> str:
+    return re.sub("(?<=X-Amz-Signature=)[0-9a-f]+", OTHER_SIGNATURE, url)
+
+
+def _listing(url: str, key: ObjectKey) -> str:
+    """The link to an object, as one that lists its bucket; its signature is another one's."""
+    address, _, query = url.partition("?")
+    return f"{address.removesuffix(key)}?{LISTING}&{query}"
+
+
+def _plain(headers: httpx.Headers) -> dict[str, str]:
+    return {"content-type": headers.get("content-type", "")}
+
+
+def _body(method: str) -> bytes | None:
+    return CONTENT if method == "PUT" else None

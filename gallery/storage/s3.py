@@ -65,6 +65,11 @@ class Storage:
         public = settings.s3_public_endpoint_url
         self._presigner = self._client if public is None else s3_client(settings, public)
 
+    @property
+    def region(self) -> str:
+        """The region that requests are signed for."""
+        return self._client.meta.region_name
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
@@ -111,7 +116,7 @@ class Storage:
         bucket = bucket or self.library_bucket
         with translated("upload", key), path.open("rb") as file:
             answer = self._client.put_object(Bucket=bucket, Key=key, Body=file, ContentType=content_type)
-        return answer["ETag"].strip('"')
+            return answer["ETag"].strip('"')
 
     def read_bytes(self, key: ObjectKey) -> bytes:
         """A small object of the library bucket, whole. Raises `StagedFileError` where there is none."""
@@ -147,7 +152,7 @@ class Storage:
                 if error_code(error) in GONE:
                     return None
                 raise
-        return StoredObject(key, answer["ETag"].strip('"'), answer["ContentLength"], answer["LastModified"])
+            return StoredObject(key, answer["ETag"].strip('"'), answer["ContentLength"], answer["LastModified"])
 
     def delete(self, deletions: Iterable[Deletion]) -> None:
         """Delete objects; one that is gone already is as good. One with an `etag` stays if it has another now."""
@@ -198,10 +203,10 @@ class Storage:
             HttpMethod="PUT",
         )
 
-    def presign_get(self, key: ObjectKey, *, expires_seconds: int) -> str:
-        """A GET of one object of the library, as browsers reach it."""
+    def presign_get(self, key: ObjectKey, *, expires_seconds: int, bucket: str | None = None) -> str:
+        """A GET of one object, of the library by default, as browsers reach it."""
         return self._presigner.generate_presigned_url(
-            "get_object", Params={"Bucket": self.library_bucket, "Key": key}, ExpiresIn=expires_seconds
+            "get_object", Params={"Bucket": bucket or self.library_bucket, "Key": key}, ExpiresIn=expires_seconds
         )
 
     def reachable(self) -> None:
@@ -209,6 +214,14 @@ class Storage:
         for bucket in (self.uploads_bucket, self.library_bucket):
             with translated("reach", bucket):
                 self._client.head_bucket(Bucket=bucket)
+
+    def is_versioned(self, bucket: str) -> bool:
+        """Whether the bucket keeps what is deleted as former versions. A store that cannot tell does not."""
+        try:
+            with translated("look up versioning of", bucket):
+                return self._client.get_bucket_versioning(Bucket=bucket).get("Status") == "Enabled"
+        except (StagedFileError, TransientError):
+            return False
 
     def create_buckets(self) -> None:
         """Create what is missing of the two buckets."""
@@ -273,6 +286,11 @@ def translated(action: str, key: str) -> Iterator[None]:
     except (BotoCoreError, HTTPClientError, HTTPError) as error:
         # The type alone: botocore's messages carry signed addresses.
         raise TransientError("storage_unavailable", f"{action} of {key}: {type(error).__name__}") from error
+    except KeyError as error:
+        raise TransientError("storage_unavailable", f"{action} of {key}: the answer has no {error.args[0]}") from error
+    except RecursionError as error:
+        # botocore follows a redirect that leads back to itself.
+        raise TransientError("storage_unavailable", f"{action} of {key}: storage redirects without end") from error
 
 
 def error_code(error: ClientError) -> str:

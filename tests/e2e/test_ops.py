@@ -280,7 +280,7 @@ def test_every_setting_and_permission_can_be_tried(journeys: Journeys) -> None:
     assert [item for item in checks if item["problem"]] == []
     assert found.returncode == 0
     names = [item["name"] for item in checks]
-    assert len(names) == 17
+    assert len(names) == 22
     assert {"presigned POST: an expired one is refused", "signature: a request without one is refused"} <= set(names)
     environment = {
         name: value

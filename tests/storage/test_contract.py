@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -18,16 +18,24 @@ from gallery.storage.contract import StoreContract
 from gallery.storage.keys import CHECK_PREFIX
 from tests.conftest import Servers
 
-CONDITIONS = ["If-Match", "x-amz-copy-source-if-match"]
+COMMON = [
+    "If-Match",
+    "x-amz-copy-source-if-match",
+    "signature: a request without one",
+    "signature: a request signed with another secret",
+    "presigned GET: the link shows",
+    "presigned GET: an expired link",
+]
 POST = [
-    *CONDITIONS,
-    "signature",
-    *(f"presigned POST: {what}" for what in ("a larger", "a smaller", "another key", "another type", "an expired")),
+    *COMMON,
+    *("presigned POST: the file as declared", "presigned POST: a larger", "presigned POST: a smaller"),
+    *("presigned POST: another key", "presigned POST: another type", "presigned POST: an expired one"),
+    "presigned POST: a policy signed otherwise",
 ]
 PUT = [
-    *CONDITIONS,
-    "signature",
-    *(f"presigned PUT: {what}" for what in ("another size", "another key", "another type")),
+    *COMMON,
+    *("presigned PUT: the file as declared", "presigned PUT: another size", "presigned PUT: another key"),
+    *("presigned PUT: another type", "presigned PUT: an expired one"),
 ]
 
 
@@ -82,7 +90,7 @@ def answering(status: int) -> type[BaseHTTPRequestHandler]:
             if self.command != "HEAD":
                 self.wfile.write(body)
 
-        do_GET = do_HEAD = do_POST = do_PUT = do_any  # noqa: N815 -- http.server looks for these names.
+        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_any  # noqa: N815 -- http.server looks for these names.
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -90,34 +98,35 @@ def answering(status: int) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
 @pytest.fixture
 def store_answering() -> Iterator[Callable[[int], str]]:
-    servers: list[ThreadingHTTPServer] = []
-
-    def start(status: int) -> str:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), answering(status))
-        Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with ExitStack() as servers:
+        yield lambda status: servers.enter_context(serving(answering(status)))
 
 
 @pytest.mark.parametrize(("method", "refusals"), [("post", POST), ("put", PUT)])
 def test_a_store_that_lets_everything_pass_fails_by_every_condition_name(
-    store_answering: Callable[[int], str], method: str, refusals: list[str]
+    store_answering: Callable[[int], str], method: str, refusals: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("gallery.storage.contract.EXPIRES_WITHIN", 0)
     with the_contract(given(store_answering(200), GALLERY_PRESIGN_METHOD=method)) as contract:
         found = problems(contract)
-    # What was deleted is still there, too.
+    # Nothing is as it was written, and what was deleted is still there.
     failed = [name for name in found if " bucket " not in name]
     assert len(failed) == len(refusals)
     for name, condition in zip(failed, refusals, strict=True):
         assert name.startswith(condition)
-        assert any(words in found[name] for words in ("ignored the condition", "let")), found[name]
+        if "refuse" in name:
+            assert any(words in found[name] for words in ("ignored the condition", "let")), found[name]
     assert len(found) == len(failed) + 2
 
 
@@ -135,13 +144,61 @@ def test_an_error_of_the_store_is_no_refusal(
     store_answering: Callable[[int], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with the_contract(given(store_answering(501))) as contract:
-        demands = [demand for demand in contract.refusals() if demand.name.startswith("presigned")]
+        demands = [demand for demand in contract.refusals() if demand.name.startswith("presigned POST")]
         # Without a store that works, there is nothing to delete.
         monkeypatch.setattr(contract.storage, "delete", lambda deletions: None)
         for demand in demands:
             with pytest.raises(GalleryError, match="501"):
                 demand.attempt()
-        assert len(demands) == 6
+        assert len(demands) == 7
+
+
+class Odd(BaseHTTPRequestHandler):
+    """Answers that no S3 server gives: something else listens there."""
+
+    protocol_version = "HTTP/1.1"
+    kind = ""
+
+    def do_any(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"] or 0))
+        if self.kind == "redirects":
+            self.send_response(301)
+            self.send_header("Location", self.path)
+        else:
+            self.send_response(200)
+        if self.kind != "endless":
+            self.send_header("Content-Length", "0")
+        self.end_headers()
+        with suppress(OSError):
+            while self.kind == "endless" and self.command != "HEAD":
+                self.wfile.write(bytes(64 * 1024))
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_any  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("empty", "the answer has no ETag"), ("redirects", "redirects without end")]
+)
+def test_what_is_no_s3_server_at_all_is_a_problem_with_a_sentence(kind: str, said: str) -> None:
+    with serving(type("Handler", (Odd,), {"kind": kind})) as url, the_contract(given(url)) as contract:
+        told = []
+        for demand in [*contract.permissions(), *contract.refusals()]:
+            with pytest.raises(GalleryError) as error:
+                demand.attempt()
+            told.append(str(error.value))
+    assert said in told[0]
+
+
+def test_an_answer_without_end_is_cut_off() -> None:
+    with (
+        serving(type("Handler", (Odd,), {"kind": "endless"})) as url,
+        the_contract(given(url)) as contract,
+        pytest.raises(GalleryError, match="without end"),
+    ):
+        contract._send("GET", url)
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
@@ -186,7 +243,8 @@ def test_the_embedded_store_keeps_all_and_nothing_is_left(
     contract = StoreContract(settings)
     contract.storage.create_buckets()
     assert problems(contract) == {}
-    assert len(list(contract.refusals())) == len(refusals) + 1
+    assert len(list(contract.refusals())) == len(refusals)
+    assert list(contract.reminders()) == []
     for bucket in (contract.storage.uploads_bucket, contract.storage.library_bucket):
         assert [list(page) for page in contract.storage.list_pages(bucket)] == [[]]
     contract.close()
