@@ -26,7 +26,7 @@ demo: $(STAMP) ## A gallery through everything, on embedded parts; then stop it 
 test: $(STAMP) ## All tests, on a real PostgreSQL, S3 server, Prefect server and worker
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
-unit: $(STAMP) ## The tests that need no servers, in about a minute
+unit: $(STAMP) ## The tests that need no servers, in one to two minutes
 	$(BIN)/python -m pytest -m "not servers" --ignore=tests/e2e $(PYTEST_FLAGS)
 
 bench: $(STAMP) ## What the pipeline costs beside other ways to do the same work; BENCH_FLAGS="--images 1361"
@@ -55,7 +55,7 @@ lint: $(STAMP) ## Style, common mistakes, spelling, who may import whom, and the
 
 page-types:
 	@if command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then \
-		$(MAKE) --silent $(TSC_STAMP) && echo $(TSC) && $(TSC); \
+		$(MAKE) --silent $(TSC_STAMP) && echo $(TSC) && $(TSC) && $(TSC) --project tests/page; \
 	else \
 		echo "The types of the page's JavaScript were not checked: Node.js 20 or newer with npm is not installed." >&2; \
 	fi

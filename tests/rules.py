@@ -110,7 +110,7 @@ def _constants(node: ast.AST) -> str:
 def mentions(source: str, names: frozenset[str]) -> list[int]:
     """Lines with one of these, in a name, an attribute, a keyword, an import, or a text that is no docstring.
 
-    Upper case counts as lower case.
+    Upper case counts as lower case, and a line break as a space.
     """
     tree = ast.parse(source)
     docstrings = {
@@ -125,7 +125,7 @@ def mentions(source: str, names: frozenset[str]) -> list[int]:
             node.lineno
             for node in ast.walk(tree)
             if isinstance(node, ast.expr | ast.stmt | ast.keyword)
-            and any(name in word.lower() for word in _words(node, docstrings) for name in names)
+            and any(name in " ".join(word.lower().split()) for word in _words(node, docstrings) for name in names)
         }
     )
 

@@ -52,11 +52,32 @@ def test_every_route_is_documented_and_no_other() -> None:
 @pytest.mark.parametrize(
     "page",
     [
-        *(PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "tests/README.md")),
+        *(PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "tests/README.md")),
         *sorted((PROJECT / "docs").rglob("*.md")),
     ],
     ids=lambda page: str(page.relative_to(PROJECT)),
 )
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
-        assert (page.parent / target).exists(), target
+    text = page.read_text(encoding="utf-8")
+    targets = re.findall(r"\]\((?!https?://)([^)\s]+)\)|src=\"(?!https?://)([^\"]+)\"", text)
+    for target in (one or other for one, other in targets):
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path) if path else page
+        assert linked.exists(), target
+        if anchor and linked.suffix == ".md":
+            assert anchor in anchors(linked), target
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as the usual viewers make them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_the_files_that_maps_name_are_there(page: str) -> None:
+    named = re.findall(
+        r"`((?:gallery|flows|tasks|tests|deployments|bench|docs)/[\w./-]+)`", (PROJECT / page).read_text()
+    )
+    assert len(named) > 2
+    assert [path for path in named if not (PROJECT / path).exists() and "NAME" not in path] == []

@@ -66,6 +66,12 @@ def test_the_types_of_words_are_the_same(name: str) -> None:
     assert tuple(re.findall(r'"(\w+)"', listed[1])) == get_args(getattr(models, name))
 
 
+def test_no_module_of_the_page_escapes_the_check_of_types() -> None:
+    assert {file.suffix for file in PAGE.rglob("*") if file.is_file()} == {".js", ".html", ".css", ".svg"}
+    escapes = re.compile(r"@ts-(nocheck|ignore|expect-error)")
+    assert [file.name for file in PAGE.rglob("*.js") if escapes.search(file.read_text(encoding="utf-8"))] == []
+
+
 def test_nothing_is_loaded_from_elsewhere_or_written_as_markup() -> None:
     for file in sorted(PAGE.rglob("*")):
         if file.suffix in {".js", ".css", ".html"}:
