@@ -13,7 +13,9 @@ from prefect.runtime import flow_run as this_run
 from pydantic import Field
 
 from gallery import runs
+from gallery.errors import StaleAttempt
 from gallery.ingest import stages
+from gallery.ingest.report import RunReport
 from gallery.ingest.workspace import Workspace, open_workspace
 from gallery.models import Entry, EntryProblem
 from gallery.names import GALLERY_ID, UPLOAD_ID
@@ -24,6 +26,7 @@ from tasks.forgetting import FormerResults
 from tasks.hooks import write_ingest_end
 from tasks.maps import StageMaps
 from tasks.stage_tasks import stage_tasks
+from tasks.stale import end_stale_run
 from tasks.states import final_state
 from tasks.tuning import collect_garbage, tune_process
 from tasks.windows import Window, overlapped, split
@@ -62,32 +65,41 @@ def ingest_gallery(
     tune_process()
     settings = load_settings()
     run_id = UUID(this_run.id)
-    with open_workspace(
-        settings,
-        gallery_id=gallery_id,
-        upload_id=upload_id,
-        flow_run_id=run_id,
-        force=force,
-        scheduled_at=this_run.scheduled_start_time,
-    ) as workspace:
-        attempt = workspace.attempt
-        runs.name_run(run_id, this_run.name, runs.run_name(gallery_id, attempt.image_count))
-        plan = retry(settings, partial(stages.plan, workspace))
-        get_run_logger().info(
-            "Upload %s, attempt %d: %d of %d images to do, %d settled without a download",
-            attempt.upload_id,
-            attempt.number,
-            len(plan.todo),
-            attempt.image_count,
-            plan.settled,
-        )
-        workspace.decoders.warm_up(len(plan.todo))
-        problems = [*plan.problems, *_ingest(workspace, plan.todo)]
-        report = retry(settings, partial(stages.report, workspace, problems, found_work=plan.found_work))
-        # What is done is written; the server, should it be away just now, is to hear of it.
-        runs.wait_until_reachable()
-        publish(report, attempt)
+    try:
+        with open_workspace(
+            settings,
+            gallery_id=gallery_id,
+            upload_id=upload_id,
+            flow_run_id=run_id,
+            force=force,
+            scheduled_at=this_run.scheduled_start_time,
+        ) as workspace:
+            report = _ingest_upload(workspace, run_id)
+    except StaleAttempt as error:
+        return end_stale_run(settings, run_id, error)
     return final_state(report.state, report.message)
+
+
+def _ingest_upload(workspace: Workspace, run_id: UUID) -> RunReport:
+    """Plan, take what is to do through the stages, and report."""
+    settings, attempt = workspace.settings, workspace.attempt
+    runs.name_run(run_id, this_run.name, runs.run_name(attempt.gallery_id, attempt.image_count))
+    plan = retry(settings, partial(stages.plan, workspace))
+    get_run_logger().info(
+        "Upload %s, attempt %d: %d of %d images to do, %d settled without a download",
+        attempt.upload_id,
+        attempt.number,
+        len(plan.todo),
+        attempt.image_count,
+        plan.settled,
+    )
+    workspace.decoders.warm_up(len(plan.todo))
+    problems = [*plan.problems, *_ingest(workspace, plan.todo)]
+    report = retry(settings, partial(stages.report, workspace, problems, found_work=plan.found_work))
+    # What is done is written; the server, should it be away just now, is to hear of it.
+    runs.wait_until_reachable()
+    publish(report, attempt)
+    return report
 
 
 def _ingest(workspace: Workspace, todo: Sequence[Entry]) -> list[EntryProblem]:

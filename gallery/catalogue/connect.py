@@ -18,6 +18,8 @@ CONNECT_TIMEOUT = 5
 POOL_TIMEOUT = 30
 LOCK_TIMEOUT = 30
 STATEMENT_TIMEOUT = 120
+# A process that is frozen in a transaction keeps its locks no longer: less than others wait for them.
+IDLE_TIMEOUT = 20
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: connection trouble, no resources, a
 # server that shuts down, a deadlock or a lock wait that ran out. What is not here is a defect of ours.
@@ -35,7 +37,8 @@ def connect(settings: Settings, *, application: str, connections: int | None = N
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT,
             "application_name": application,
-            "options": f"-c lock_timeout={LOCK_TIMEOUT}s -c statement_timeout={STATEMENT_TIMEOUT}s -c timezone=UTC",
+            "options": f"-c lock_timeout={LOCK_TIMEOUT}s -c statement_timeout={STATEMENT_TIMEOUT}s"
+            f" -c idle_in_transaction_session_timeout={IDLE_TIMEOUT}s -c timezone=UTC",
             # TCP's own patience with a server that vanished is two hours.
             "keepalives_idle": 30,
             "keepalives_interval": 10,

@@ -24,6 +24,7 @@ from gallery.catalogue.outcomes import record_problems, settle_known
 from gallery.catalogue.plan import Plan, make_plan
 from gallery.catalogue.retention import summarise_days
 from gallery.catalogue.save import commit_version
+from gallery.catalogue.uploads import find_upload
 from gallery.errors import RejectedImage, TransientError
 from gallery.imaging.formats import content_type_of
 from gallery.imaging.rendered import RenderedImage, RenditionFile
@@ -224,6 +225,16 @@ def report(workspace: Workspace, problems: Sequence[EntryProblem], *, found_work
         summary = report_run(counts, remaining, kept, found_work=found_work)
         finish_attempt(session, workspace.attempt, summary.state, summary.message)
     return summary
+
+
+def current_run(settings: Settings, upload_id: str) -> UUID | None:
+    """The flow run that has the upload now. Raises `TransientError`."""
+    engine = connect(settings, application="gallery-end-run", connections=1)
+    try:
+        with transaction(engine) as session:
+            return find_upload(session, upload_id).flow_run_id
+    finally:
+        engine.dispose()
 
 
 def end_run(settings: Settings, flow_run_id: UUID, state: UploadState, message: str) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import psutil
 
+from tests.conftest import PROJECT
 from tests.e2e.processes import flow_process
 from tests.journeys import Journeys, photo, wait_until
 
@@ -47,4 +52,50 @@ def test_a_run_killed_between_put_and_save_is_finished_by_its_retry(journeys: Jo
     versions = journeys.current(gallery_id)
     assert set(versions) == set(files)
     assert journeys.library(gallery_id) == frozenset().union(*(version.keys for version in versions.values()))
+    assert journeys.due(gallery_id) == []
+
+
+def test_a_frozen_run_that_thaws_after_its_retry_has_ended_changes_nothing(journeys: Journeys, gallery_id: str) -> None:
+    files = {f"IMG_{n}.jpg": photo(n) for n in range(6)}
+    frozen: list[psutil.Process] = []
+
+    def freeze() -> None:
+        if not frozen:
+            process = flow_process(journeys, gallery_id)
+            process.suspend()
+            frozen.append(process)
+
+    with (
+        ThreadPoolExecutor(1) as sender,
+        journeys.servers.s3.fault("PUT", rf"/{gallery_id}/[^/]+/4/original", before=freeze),
+    ):
+        sent = sender.submit(journeys.send, gallery_id, files)
+        wait_until(lambda: frozen or None, "the run to be frozen")
+        upload = journeys.upload_of(gallery_id)
+        # As the automation does that misses its heartbeats.
+        for state in ({"type": "CRASHED"}, {"type": "SCHEDULED", "name": "AwaitingRetry"}, {"type": "PENDING"}):
+            path = f"/flow_runs/{upload.flow_run_id}/set_state"
+            assert journeys.prefect.post(path, json={"state": state}).json()["status"] == "ACCEPT"
+        try:
+            # As another machine's worker does; the frozen run's own worker starts no run twice.
+            environment = journeys.servers.info.process_environment(journeys.servers.given)
+            subprocess.run(
+                [sys.executable, "-m", "prefect.engine"],
+                cwd=PROJECT,
+                env={**environment, "PREFECT__FLOW_RUN_ID": str(upload.flow_run_id)},
+                check=True,
+                capture_output=True,
+            )
+            run = journeys.flow_run(upload.flow_run_id)
+            assert (run["state"]["type"], run["state"]["message"]) == ("COMPLETED", "6 of 6 saved")
+            before = journeys.current(gallery_id), journeys.library(gallery_id)
+        finally:
+            frozen[0].resume()
+        _, alive = psutil.wait_procs(frozen, timeout=60)
+        assert alive == [], "it notices, and ends"
+        assert sent.result().state in ("crashed", "completed")
+    run = journeys.flow_run(upload.flow_run_id)
+    assert (run["state"]["type"], run["state"]["message"]) == ("COMPLETED", "6 of 6 saved")
+    assert journeys.upload(upload.upload_id).state == "completed"
+    assert (journeys.current(gallery_id), journeys.library(gallery_id)) == before
     assert journeys.due(gallery_id) == []

@@ -1,0 +1,50 @@
+"""The end of a flow run whose attempt was ended by others, or overtaken: it must not speak for the newer one."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import suppress
+from threading import Timer
+from typing import Any
+from uuid import UUID
+
+from prefect import get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled
+
+from gallery.errors import StaleAttempt, TransientError
+from gallery.ingest import stages
+from gallery.settings import Settings
+
+# Seconds that the last log lines may take to reach Prefect's server.
+LAST_WORDS = 5
+
+
+def end_stale_run(settings: Settings, flow_run_id: UUID, error: StaleAttempt) -> State[Any]:
+    """Tell why this run stops, and end it.
+
+    Where another flow run has taken over the upload, this one is `Cancelled`. Where it is the same one, retried in
+    another process, any state that is proposed here would be taken for the retry's: this process then exits without a
+    state, with status 0, so that its worker proposes none either. In a process that is not the run's own, raises
+    `error`.
+    """
+    get_run_logger().warning("%s", error)
+    successor: UUID | None = flow_run_id
+    with suppress(TransientError):
+        successor = stages.current_run(settings, error.upload_id)
+    if successor not in (None, flow_run_id):
+        return Cancelled(message=f"Overtaken by run {successor} of the same upload")
+    if os.environ.get("PREFECT__FLOW_RUN_ID") != str(flow_run_id):
+        raise error
+    exit_without_a_state()
+    raise error
+
+
+def exit_without_a_state() -> None:
+    """End this process now, with status 0, once what it has logged is sent."""
+    deadline = Timer(LAST_WORDS, os._exit, (0,))
+    deadline.daemon = True
+    deadline.start()
+    logging.shutdown()
+    os._exit(0)
