@@ -48,7 +48,11 @@ def test_overtaken_by_another_run_it_ends_cancelled(given: pytest.MonkeyPatch) -
     assert str(other) in (state.message or "")
 
 
-@pytest.mark.parametrize("successor", [RUN, None, TransientError("database_unavailable", "away")], ids=str)
+@pytest.mark.parametrize(
+    "successor",
+    [RUN, None, TransientError("database_unavailable", "away")],
+    ids=["the same run", "no run", "the database is away"],
+)
 def test_where_the_same_run_goes_on_elsewhere_it_exits_without_a_state(
     given: pytest.MonkeyPatch, successor: UUID | Exception | None
 ) -> None:
