@@ -31,7 +31,7 @@ DEFAULT_INGESTS = 2
 # and then another: a CPU second more a run. Like the folder that Prefect notes in a deployment, the path is that of the
 # set-up.
 ENGINE = [sys.executable, "-m", "prefect.engine"]
-# Of queues that nobody has given a limit of their own: Prefect's `default`, and `rebuild` as release 0.1.0 made it.
+# Descriptions of queues that are still as Prefect (`default`) or release 0.1.0 (`rebuild`) made them.
 DESCRIPTIONS_BEFORE = (
     "The work pool's default queue.",
     "Rebuilds of renditions: started once no run of the queue default waits.",

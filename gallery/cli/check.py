@@ -24,7 +24,7 @@ LONGEST_TRIAL = 90
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was tried; `problem` says what is wrong and how to fix it, `None` where all is well.
+    """One trial and its result; `problem` says what is wrong and how to fix it, `None` where all is well.
 
     `reminder` is something to do some day that is no problem now.
     """

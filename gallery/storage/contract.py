@@ -1,4 +1,4 @@
-"""What the project demands of a store: what it must do, and above all what it must refuse.
+"""The demands on a store: what it must do, and above all what it must refuse.
 
 A store that ignores a condition loses photographs or shows them to strangers without a word. So `gallery check` and
 the tests try every demand, each under the name of its condition. What is written lies below `CHECK_PREFIX`, where no
