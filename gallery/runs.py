@@ -201,9 +201,9 @@ def remove_former_limit() -> None:
 def sweep_that_replaces(flow_run_id: UUID) -> str | None:
     """Name the sweep that makes this one superfluous. `None`: this one has to work.
 
-    That is one that began earlier and is at work; for a run of the schedule that started late, also a later run of
-    the schedule that is due by now. A dry run replaces dry runs only. Raises `PrefectUnavailable`, or `NotFoundError`
-    for a run that Prefect no longer has.
+    That is one that began earlier and is at work; for a run of the schedule that started late, or is retried, also a
+    later run of the schedule that is due by now or has done its work. A dry run replaces dry runs only. Raises
+    `PrefectUnavailable`, or `NotFoundError` for a run that Prefect no longer has.
     """
     with _prefect() as client:
         mine = client.read_flow_run(flow_run_id)
@@ -226,7 +226,7 @@ def sweep_that_replaces(flow_run_id: UUID) -> str | None:
             return f"sweep {run.name} is at work"
         was_due = run.expected_start_time
         if mine.auto_scheduled and run.auto_scheduled and was_due is not None and was_due > mine.expected_start_time:
-            return f"sweep {run.name} is due as well, and is the later one"
+            return f"sweep {run.name} was scheduled for later"
     return None
 
 

@@ -6,7 +6,7 @@ import logging
 import os
 from contextlib import suppress
 from threading import Timer
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from prefect import get_run_logger
@@ -35,13 +35,12 @@ def end_stale_run(settings: Settings, flow_run_id: UUID, error: StaleAttempt) ->
         successor = stages.current_run(settings, error.upload_id)
     if successor not in (None, flow_run_id):
         return Cancelled(message=f"Overtaken by run {successor} of the same upload")
-    if os.environ.get("PREFECT__FLOW_RUN_ID") != str(flow_run_id):
-        raise error
-    exit_without_a_state()
+    if os.environ.get("PREFECT__FLOW_RUN_ID") == str(flow_run_id):
+        exit_without_a_state()
     raise error
 
 
-def exit_without_a_state() -> None:
+def exit_without_a_state() -> NoReturn:
     """End this process now, with status 0, once what it has logged is sent."""
     deadline = Timer(LAST_WORDS, os._exit, (0,))
     deadline.daemon = True

@@ -89,7 +89,7 @@ class Workspace(RunContext):
 
     @property
     def prefix(self) -> str:
-        """What the keys of all objects of the upload begin with, in both buckets."""
+        """The prefix of the keys of all objects of the upload, in both buckets."""
         return upload_prefix(self.attempt.gallery_id, self.attempt.upload_id)
 
     def keys_of(self, number: int) -> EntryKeys:

@@ -4,7 +4,7 @@ const FIRST = 500;
 const LONGEST = 30_000;
 
 /**
- * Milliseconds before try `attempt` + 1: doubling, with jitter, so that parallel senders do not come back all at once.
+ * Milliseconds before try `attempt` + 1: doubling, with jitter, so that parallel senders do not all return at the same time.
  * @param {number} attempt
  */
 export function backoff(attempt) {

@@ -8,7 +8,7 @@ export class Pace {
   #samples = [];
 
   /**
-   * Seconds that `total` bytes will take from `loaded` on; null as long as nobody can tell.
+   * Seconds until all of `total` bytes are sent, of which `loaded` are; null while there is too little to tell from.
    * @param {number} loaded
    * @param {number} total
    */

@@ -76,13 +76,13 @@ class StoreContract:
         self._folder.cleanup()
 
     def permissions(self) -> Iterator[Demand]:
-        """What the stages, the API and the sweep do with objects."""
+        """Everything that the stages, the API and the sweep do with objects."""
         uploads, library = self.storage.uploads_bucket, self.storage.library_bucket
         yield Demand(f"uploads bucket {uploads}: list, write, read, delete", self._uploads)
         yield Demand(f"library bucket {library}: copy, write, read, delete", self._library)
 
     def refusals(self) -> Iterator[Demand]:
-        """What has to fail, for no photograph to be lost, mixed up or seen by strangers, beside what has to pass."""
+        """Conditions that keep photographs from being lost, mixed up or shown to strangers; and what has to pass."""
         yield Demand("If-Match: a download refuses an object that has changed", self._stale_download)
         yield Demand("x-amz-copy-source-if-match: a copy refuses an object that has changed", self._stale_copy)
         yield Demand("signature: a request without one is refused", self._unsigned)
@@ -105,7 +105,7 @@ class StoreContract:
             yield Demand("presigned POST: a policy signed otherwise is refused", lambda: self._post(forged=True))
 
     def reminders(self) -> Iterator[str]:
-        """What is no fault of the store, and to be known."""
+        """Sentences about settings of the buckets that are no fault, but have consequences."""
         for bucket in (self.storage.uploads_bucket, self.storage.library_bucket):
             if self.storage.is_versioned(bucket):
                 yield (

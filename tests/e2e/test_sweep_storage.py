@@ -125,7 +125,7 @@ def test_of_the_sweeps_that_were_missed_the_last_one_works(journeys: Journeys) -
                 )
     runs = [journeys.wait_for_end(run, after=0) for run in missed]
     assert [run["state"]["name"] for run in runs] == ["Skipped", "Skipped", "Completed"]
-    assert re.fullmatch("Nothing to do: sweep .+ is due as well, and is the later one", runs[0]["state"]["message"])
+    assert re.fullmatch("Nothing to do: sweep .+ was scheduled for later", runs[0]["state"]["message"])
 
 
 def test_a_sweep_that_cannot_begin_is_in_the_history(journeys: Journeys) -> None:

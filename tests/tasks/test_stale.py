@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import NoReturn
 from uuid import UUID, uuid4
 
 import pytest
@@ -22,7 +23,7 @@ class Exited(BaseException):
 
 @pytest.fixture
 def given(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    def leave() -> None:
+    def leave() -> NoReturn:
         raise Exited
 
     monkeypatch.setattr(stale, "get_run_logger", lambda: logging.getLogger("a run"))
