@@ -223,13 +223,18 @@ def engine(settings: Settings) -> Iterator[Engine]:
     engine.dispose()
 
 
-@pytest.fixture(scope="session")
-def storage(stores: Servers, settings: Settings) -> Iterator[Storage]:
-    """The stack's S3, through the proxy."""
+def storage_of(stores: Servers, settings: Settings) -> Storage:
+    """The storage of these settings, with the credentials of the stack's S3."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
             patch.setenv(name, stores.environment[name])
-        storage = Storage(settings)
+        return Storage(settings)
+
+
+@pytest.fixture(scope="session")
+def storage(stores: Servers, settings: Settings) -> Iterator[Storage]:
+    """The stack's S3, through the proxy."""
+    storage = storage_of(stores, settings)
     storage.create_buckets()
     yield storage
     storage.close()

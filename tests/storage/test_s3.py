@@ -20,7 +20,8 @@ from gallery.errors import StagedFileError, TransientError
 from gallery.models import Deletion, ObjectKey
 from gallery.settings import Settings
 from gallery.storage.s3 import CALLS, Storage, StoredObject
-from tests.conftest import PROJECT, Servers
+from tests.conftest import PROJECT, Servers, storage_of
+from tests.faulty_s3 import FaultyS3
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -59,6 +60,16 @@ class Store:
 @pytest.fixture
 def embedded(storage: Storage, s3: S3Client, gallery_id: str) -> Store:
     return Store(storage, s3, gallery_id)
+
+
+@pytest.fixture
+def own_proxy(stores: Servers, settings: Settings, embedded: Store) -> Iterator[FaultyS3]:
+    """A proxy that passes on the requests of `embedded` alone: the servers of this session ask theirs as well."""
+    proxy = FaultyS3(stores.s3.upstream.geturl())
+    embedded.storage = storage_of(stores, settings.model_copy(update={"s3_endpoint_url": proxy.url}))
+    yield proxy
+    embedded.storage.close()
+    proxy.close()
 
 
 @pytest.fixture(params=["moto", "embedded"])
@@ -212,7 +223,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("action", ["download", "put", "copy", "delete", "list", "head"])
 def test_a_store_that_refuses_just_now_is_a_transient_error(
-    stores: Servers, embedded: Store, tmp_path: Path, action: str
+    embedded: Store, own_proxy: FaultyS3, tmp_path: Path, action: str
 ) -> None:
     storage = embedded.storage
     staged = embedded.stage("a.jpg")
@@ -227,13 +238,13 @@ def test_a_store_that_refuses_just_now_is_a_transient_error(
         "head": ("HEAD", lambda: storage.head(storage.uploads_bucket, staged.key)),
     }
     method, call = calls[action]
-    with stores.s3.fault(method, r"", status=503) as fault, pytest.raises(TransientError) as error:
+    with own_proxy.fault(method, r"", status=503) as fault, pytest.raises(TransientError) as error:
         call()
     assert error.value.reason == "storage_unavailable"
     # boto3 bridged what was only a hiccup, and no more.
     assert fault.seen == CALLS
     assert not (tmp_path / "1").exists()
-    with stores.s3.fault(method, r"", status=503, times=1):
+    with own_proxy.fault(method, r"", status=503, times=1):
         call()
 
 
