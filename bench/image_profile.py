@@ -23,6 +23,7 @@ from unittest.mock import patch
 from PIL import Image, ImageFile
 
 from bench.gallery_files import bench_home, photographs
+from bench.peers.arguments import plan
 from bench.peers.bare_loop import ingest
 from bench.peers.single_process import begin, open_for
 from bench.servers import running_servers
@@ -103,7 +104,7 @@ def profile(images: int, megapixels: float) -> dict[str, float]:
         staged = stage(servers, files, fresh_gallery_id("profile"))
         settings = load_settings()
         with open_for(settings, begin(settings, staged.gallery_id, staged.upload_id)) as workspace:
-            first, *todo = stages.plan(workspace).todo
+            first, *todo = plan(workspace)
             ingest(workspace, first)  # imports and connections are no image's
             with ExitStack() as patches:
                 for owner, name, step in STEPS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any
@@ -17,7 +18,7 @@ from gallery.errors import StaleAttempt
 from gallery.ingest import stages
 from gallery.ingest.report import RunReport
 from gallery.ingest.workspace import Workspace, open_workspace
-from gallery.models import Entry, EntryProblem
+from gallery.models import EntryProblem
 from gallery.names import GALLERY_ID, UPLOAD_ID
 from gallery.retrying import retry
 from gallery.settings import load_settings
@@ -29,7 +30,10 @@ from tasks.stage_tasks import stage_tasks
 from tasks.stale import end_stale_run
 from tasks.states import final_state
 from tasks.tuning import collect_garbage, tune_process
-from tasks.windows import Window, overlapped, split
+from tasks.windows import claimed, overlapped, window_sizes
+
+# Seconds between looks at what other processes of the attempt have left.
+OTHERS_EVERY = 1.0
 
 
 # No persisted result: with one, the server refuses to retry a completed run ("already COMPLETED").
@@ -89,38 +93,42 @@ def _ingest_upload(workspace: Workspace, run_id: UUID) -> RunReport:
         "Upload %s, attempt %d: %d of %d images to do, %d settled without a download",
         attempt.upload_id,
         attempt.number,
-        len(plan.todo),
+        plan.todo,
         attempt.image_count,
         plan.settled,
     )
-    workspace.decoders.warm_up(len(plan.todo))
-    problems = [*plan.problems, *_ingest(workspace, plan.todo)]
-    report = retry(settings, partial(stages.report, workspace, problems, found_work=plan.found_work))
+    workspace.decoders.warm_up(plan.todo)
+    _ingest(workspace, plan.todo)
+    report = retry(settings, partial(stages.report, workspace, found_work=plan.found_work))
     # What is done is written; the server, should it be away just now, is to hear of it.
     runs.wait_until_reachable()
     publish(report, attempt)
     return report
 
 
-def _ingest(workspace: Workspace, todo: Sequence[Entry]) -> list[EntryProblem]:
+def _ingest(workspace: Workspace, todo: int) -> None:
     """Take entries through the four stages, window by window, so that disk, memory and futures stay bounded.
 
-    Returns those that ended rejected or failed.
+    Ends once the attempt has nothing more to do: what other processes of it have claimed is waited for, and taken over
+    where they are gone.
     """
     settings, attempt = workspace.settings, workspace.attempt
-    progress = RunProgress(attempt.gallery_id, attempt.image_count, done=attempt.image_count - len(todo))
+    progress = RunProgress(attempt.gallery_id, attempt.image_count, done=attempt.image_count - todo)
     # A window's results are passed on while the two after it begin.
     former_results = FormerResults(windows=2)
-    lost: list[EntryProblem] = []
+    sizes = window_sizes(settings.window)
     with StageMaps(workspace, stage_tasks(workspace)) as maps:
-        for window in overlapped(Window(workspace, maps, entries) for entries in split(todo, settings.window)):
-            retry(settings, partial(stages.write_problems, workspace, window.problems))
-            _log_problems(window.problems)
-            lost += window.lost
-            progress.advance(len(window.entries))
-            former_results.forget()
-            collect_garbage()
-    return lost
+        while retry(settings, partial(stages.count_unfinished, workspace)):
+            waits = True
+            for window in overlapped(claimed(workspace, maps, sizes)):
+                waits = False
+                retry(settings, partial(stages.write_problems, workspace, window.problems))
+                _log_problems(window.problems)
+                progress.advance(window.finished)
+                former_results.forget()
+                collect_garbage()
+            if waits:
+                time.sleep(OTHERS_EVERY)
 
 
 def _log_problems(problems: Sequence[EntryProblem]) -> None:

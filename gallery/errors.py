@@ -9,6 +9,8 @@ GalleryError
 ├── ConflictError          the request contradicts what is stored: HTTP 409
 ├── TooManyRequests        a caller that asks too often: HTTP 429
 ├── PrefectUnavailable     Prefect's API does not answer
+├── ClaimLost              another process of the same attempt has taken over this entry
+├── ResultGone             the files of a cached result are about to be deleted, or gone
 └── IngestError            something about one entry; has a stable `reason`
     ├── RejectedImage      the file is at fault: permanent for these limits and this version
     ├── StagedFileError    the staged file is missing or changed: this attempt cannot go on,
@@ -105,6 +107,14 @@ class PrefectUnavailable(GalleryError):
     """Raised when Prefect's API does not answer, or lacks the deployment that `gallery setup` makes."""
 
     code = "prefect_unavailable"
+
+
+class ClaimLost(GalleryError):
+    """Raised when an entry is no longer this process's to write: another process of the attempt has taken it over."""
+
+
+class ResultGone(GalleryError):
+    """Raised when the files that a cached result names are due for deletion, or deleted: process has to run again."""
 
 
 class IngestError(GalleryError):

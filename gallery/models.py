@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NewType
+from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict
 
@@ -43,13 +44,17 @@ Trigger = Literal["api", "webhook", "s3_event", "ui", "cli", "schedule"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of an upload as the plan pinned it: `etag` and `size` (bytes) are those of the listing."""
+    """One file of an upload as the plan pinned it: `etag` and `size` (bytes) are those of the listing.
+
+    `write_number` was drawn when the entry was claimed, and stands in the keys of all that is written for it: 0 before.
+    """
 
     number: int
     file_name: str
     staged_key: ObjectKey
     etag: str
     size: int
+    write_number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,8 @@ class Attempt:
     """One execution of an upload's flow run, which alone may write outcomes while it is the newest one.
 
     `accepted_seq` orders the upload among all. `force` redoes what has an outcome from before this run;
-    `first_of_run` is the attempt that the run began with, so that its retries do not redo it again.
+    `first_of_run` is the attempt that the run began with, so that its retries do not redo it again. `owner` is the
+    process that works here, by a random id: what it claims is its own to write.
     """
 
     upload_id: str
@@ -67,6 +73,7 @@ class Attempt:
     image_count: int
     force: bool = False
     first_of_run: int = 0
+    owner: UUID = field(default_factory=uuid4)
 
     def keeps(self, written_by: int | None) -> bool:
         """Whether a good outcome that attempt `written_by` wrote is to be left alone."""

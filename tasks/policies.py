@@ -44,4 +44,4 @@ def process_cache_key(_context: TaskRunContext, parameters: dict[str, Any]) -> s
     """
     workspace: Workspace = parameters["workspace"]
     image: DownloadedImage = parameters["image"]
-    return workspace.keys_of(image.entry.number).result_path(image.sha256, workspace.recipe.recipe_id)
+    return workspace.keys_of(image.entry).result_path(image.sha256, workspace.recipe.recipe_id)

@@ -1,4 +1,4 @@
-"""What every variant's program is given, and how it ends: with the upload's report written, or with a status of 1."""
+"""How every variant's program begins, and how it ends: with the upload's report written, or with a status of 1."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 
 from gallery.ingest import stages
 from gallery.ingest.workspace import Workspace
+from gallery.models import Entry
 
 
 def staged_upload() -> tuple[str, str]:
@@ -14,8 +15,13 @@ def staged_upload() -> tuple[str, str]:
     return gallery_id, upload_id
 
 
+def plan(workspace: Workspace) -> list[Entry]:
+    """Plan the attempt and claim all that it has to do, at once."""
+    return stages.claim(workspace, stages.plan(workspace).todo)
+
+
 def finish(workspace: Workspace) -> None:
     """Write the attempt's end; an image that is not saved ends the program with a message."""
-    report = stages.report(workspace, [], found_work=True)
+    report = stages.report(workspace, found_work=True)
     if report.state != "completed":
         raise SystemExit(report.message)

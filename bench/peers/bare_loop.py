@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from bench.peers.arguments import finish, staged_upload
+from bench.peers.arguments import finish, plan, staged_upload
 from gallery.ingest import stages
 from gallery.ingest.workspace import Workspace, open_workspace
 from gallery.models import Entry
@@ -27,7 +27,7 @@ def main() -> None:
     gallery_id, upload_id = staged_upload()
     settings = load_settings()
     with open_workspace(settings, gallery_id=gallery_id, upload_id=upload_id, flow_run_id=None) as workspace:
-        todo = stages.plan(workspace).todo
+        todo = plan(workspace)
         with ThreadPoolExecutor(settings.connections) as threads:
             # A list, so that the first error is raised.
             list(threads.map(lambda entry: ingest(workspace, entry), todo))

@@ -12,10 +12,9 @@ import sys
 from dataclasses import asdict
 
 from bench.measuring import wait_until
-from bench.peers.arguments import finish, staged_upload
+from bench.peers.arguments import finish, plan, staged_upload
 from bench.peers.celery_app import app, cleanup, download, process, save
 from bench.peers.single_process import begin, open_for
-from gallery.ingest import stages
 from gallery.settings import load_settings
 
 # Seconds for an image, however many are before it; a task that is lost would be waited for without end.
@@ -36,10 +35,10 @@ def main() -> None:
         wait_until(lambda: bool(app.control.ping(timeout=0.2)), START_SECONDS, "the Celery worker")
         attempt = begin(settings, gallery_id, upload_id)
         with open_for(settings, attempt) as workspace:
-            said = json.dumps(asdict(attempt))
+            said = json.dumps(asdict(attempt), default=str)
             chains = [
                 (download.s(said, asdict(entry)) | process.s() | save.s() | cleanup.s()).apply_async()
-                for entry in stages.plan(workspace).todo
+                for entry in plan(workspace)
             ]
             for chain in chains:
                 chain.get(timeout=LONGEST_RUN)

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from celery import Celery
 from celery.signals import worker_process_shutdown
@@ -39,7 +40,9 @@ _open = ExitStack()
 
 @cache
 def _workspace(attempt: str) -> Workspace:
-    return _open.enter_context(open_for(load_settings(), Attempt(**json.loads(attempt))))
+    given = json.loads(attempt)
+    known = Attempt(**{**given, "owner": UUID(given["owner"])})
+    return _open.enter_context(open_for(load_settings(), known))
 
 
 @worker_process_shutdown.connect

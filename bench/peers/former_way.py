@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from bench.peers.arguments import finish, staged_upload
+from bench.peers.arguments import finish, plan, staged_upload
 from bench.peers.single_process import begin, open_for
 from gallery.imaging.encode import ENCODINGS
 from gallery.imaging.recipe import Recipe, Style
@@ -65,7 +65,7 @@ def _put(
 ) -> Rendition:
     image, content = rendered
     encoding = ENCODINGS[style.format]
-    key = workspace.keys_of(entry.number).rendition(style.name, workspace.recipe.recipe_id, encoding.extension)
+    key = workspace.keys_of(entry).rendition(style.name, workspace.recipe.recipe_id, encoding.extension)
     answer = client.put_object(
         Bucket=workspace.storage.library_bucket, Key=key, Body=content, ContentType=encoding.content_type
     )
@@ -85,7 +85,7 @@ def main() -> None:
     settings = load_settings()
     client = s3_client(settings, settings.s3_endpoint_url)
     with open_for(settings, begin(settings, gallery_id, upload_id)) as workspace:
-        for entry in stages.plan(workspace).todo:
+        for entry in plan(workspace):
             ingest(workspace, client, entry)
         finish(workspace)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from prefect import flow, task
 
-from bench.peers.arguments import finish, staged_upload
+from bench.peers.arguments import finish, plan, staged_upload
 from gallery.ingest import stages
 from gallery.ingest.workspace import Workspace, open_workspace
 from gallery.models import DownloadedImage, Entry, ProcessedImage, SaveReceipt
@@ -49,7 +49,7 @@ def naive_prefect(gallery_id: str, upload_id: str) -> None:
     """Ingest an upload."""
     with open_workspace(load_settings(), gallery_id=gallery_id, upload_id=upload_id, flow_run_id=None) as workspace:
         _workspaces.append(workspace)
-        entries = list(stages.plan(workspace).todo)
+        entries = plan(workspace)
         images = download.map(entries)
         processed = process.map(images)
         receipts = save.map(entries, processed)

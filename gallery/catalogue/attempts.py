@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.callbacks import queue_callback
+from gallery.catalogue.claims import IsGone, count_unfinished, end_claims, has_live_owner, join
 from gallery.catalogue.history import last_written_at, tally_attempt, tally_upload
 from gallery.catalogue.locks import find_and_lock_upload, lock_attempt, lock_upload
 from gallery.catalogue.tables import AttemptRow, GalleryRow, UploadRow
@@ -25,12 +26,15 @@ def begin_attempt(
     flow_run_id: UUID | None,
     force: bool = False,
     scheduled_at: datetime | None = None,
+    host: str = "",
+    process_id: int = 0,
 ) -> Attempt:
     """Begin the next attempt of an upload (`None`: the gallery's latest accepted one).
 
     From the commit on, every older attempt's writes are refused. `scheduled_at` is when Prefect was asked for the
-    run; for the history. Raises `NotFoundError` for an unknown gallery or upload, `ConflictError` for an upload that
-    was never completed.
+    run, for the history; `host` and `process_id` are those of the process that begins it.
+
+    Raises `NotFoundError` for an unknown gallery or upload, `ConflictError` for an upload that was never completed.
     """
     wanted = UploadRow.accepted_seq.is_not(None) if upload_id is None else UploadRow.upload_id == upload_id
     row = find_and_lock_upload(session, UploadRow.gallery_id == gallery_id, wanted)
@@ -46,12 +50,13 @@ def begin_attempt(
     row.flow_run_id = flow_run_id
     row.finished_at = row.retry_requested_at = row.retry_requested_by = None
     session.flush()
+    end_claims(session, row.upload_id)
     first_of_run = session.scalar(
         select(func.min(AttemptRow.attempt)).where(
             AttemptRow.upload_id == row.upload_id, AttemptRow.flow_run_id == flow_run_id
         )
     )
-    return Attempt(
+    attempt = Attempt(
         row.upload_id,
         gallery_id,
         row.attempt,
@@ -60,6 +65,8 @@ def begin_attempt(
         force,
         first_of_run or row.attempt,
     )
+    join(session, attempt, flow_run_id=flow_run_id, host=host, process_id=process_id)
+    return attempt
 
 
 def _following(row: UploadRow, flow_run_id: UUID | None, scheduled_at: datetime | None) -> AttemptRow:
@@ -99,7 +106,7 @@ def _unknown(session: Session, gallery_id: str, upload_id: str | None) -> str:
 
 
 def finish_attempt(session: Session, attempt: Attempt, state: UploadState, message: str) -> None:
-    """Write how an attempt ended, for the upload and for the history.
+    """Write how an attempt ended, for the upload and for the history. All that it had to do is done.
 
     Called again after a commit whose answer was lost, it does nothing. Raises `StaleAttempt`.
     """
@@ -108,14 +115,29 @@ def finish_attempt(session: Session, attempt: Attempt, state: UploadState, messa
     if row.attempt == attempt.number and (former.state, former.message) == (state, message):
         return
     lock_attempt(session, attempt)
+    if left := count_unfinished(session, attempt):
+        raise ConflictError(f"upload {attempt.upload_id}, attempt {attempt.number}: {left} images are not done yet")
     _end(session, attempt.upload_id, attempt.number, state, message)
 
 
-def end_run(session: Session, flow_run_id: UUID, state: UploadState, message: str) -> None:
-    """Write the end of a run that could not do so itself (cancelled, crashed). Does nothing once it has ended."""
+def end_run(
+    session: Session, flow_run_id: UUID, state: UploadState, message: str, *, is_gone: IsGone | None = None
+) -> None:
+    """Write the end of a run, as Prefect has it, that could not do so itself. Does nothing once it has ended.
+
+    Prefect names the run alone, which a retry keeps: a worker may report the crash of a process after another has begun
+    the next attempt. So `crashed` and `failed` end an attempt only where no process works on it; `is_gone` tells of
+    processes that have ended without leaving.
+    """
     row = find_and_lock_upload(session, UploadRow.flow_run_id == flow_run_id)
-    if row is not None and row.state in ("accepted", "running"):
+    if row is not None and _may_end(session, row, state, is_gone):
         _end(session, row.upload_id, row.attempt, state, message)
+
+
+def _may_end(session: Session, row: UploadRow, state: UploadState, is_gone: IsGone | None = None) -> bool:
+    if row.state == "accepted" or state == "cancelled":
+        return row.state in ("accepted", "running")
+    return row.state == "running" and not has_live_owner(session, row.upload_id, row.attempt, is_gone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +172,13 @@ def crashed_runs(session: Session, *, after: timedelta, until: timedelta) -> lis
 
 
 def end_unheard(session: Session, run: RunUnderWay, state: UploadState, message: str) -> bool:
-    """Write the end of a run that nobody has reported, unless there is one by now or another attempt has begun."""
+    """Write the end of a run that nobody has reported, unless there is one by now, another attempt has begun or a
+    process works on it (see `end_run`).
+    """
     row = find_and_lock_upload(session, UploadRow.upload_id == run.upload_id)
-    if row is None or row.state not in ("accepted", "running"):
+    if row is None or (row.attempt, row.flow_run_id) != (run.attempt, run.flow_run_id):
         return False
-    if (row.attempt, row.flow_run_id) != (run.attempt, run.flow_run_id):
+    if not _may_end(session, row, state):
         return False
     _end(session, row.upload_id, row.attempt, state, message)
     return True
@@ -166,6 +190,7 @@ def cancel_unstarted(session: Session, upload: UploadRow) -> None:
 
 
 def _end(session: Session, upload_id: str, attempt: int, state: UploadState, message: str) -> None:
+    end_claims(session, upload_id)
     session.execute(
         update(UploadRow)
         .where(UploadRow.upload_id == upload_id)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
-from gallery.catalogue.tables import EntryRow
-from gallery.models import EntryProblem, Outcome
+from gallery.catalogue.tables import EntryAttemptRow, EntryRow
+from gallery.models import Attempt, EntryProblem, Outcome
+
+BAD_OUTCOMES: tuple[Outcome, ...] = ("rejected", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +49,30 @@ def list_problems(session: Session, upload_id: str, limit: int | None = None) ->
     """The rejected and failed entries of an upload, in order, at most `limit`."""
     rows = session.scalars(
         select(EntryRow)
-        .where(EntryRow.upload_id == upload_id, EntryRow.outcome.in_(("rejected", "failed")))
+        .where(EntryRow.upload_id == upload_id, EntryRow.outcome.in_(BAD_OUTCOMES))
         .order_by(EntryRow.number)
         .limit(limit)
     )
-    return [
-        EntryProblem(row.number, row.file_name, row.outcome, row.stage, row.reason, row.message or "")  # type: ignore[arg-type]
-        for row in rows
-    ]
+    return [_problem(row) for row in rows]
+
+
+def list_kept(session: Session, attempt: Attempt) -> list[EntryProblem]:
+    """What came of entries that a forced run could not redo, in order: they keep the good outcome that they had."""
+    newest = (
+        select(EntryAttemptRow)
+        .ext(distinct_on(EntryAttemptRow.number))
+        .join(
+            EntryRow, and_(EntryRow.upload_id == EntryAttemptRow.upload_id, EntryRow.number == EntryAttemptRow.number)
+        )
+        .where(
+            EntryAttemptRow.upload_id == attempt.upload_id,
+            EntryAttemptRow.attempt.between(attempt.first_of_run, attempt.number),
+            EntryRow.outcome.not_in(BAD_OUTCOMES),
+        )
+        .order_by(EntryAttemptRow.number, EntryAttemptRow.attempt.desc())
+    )
+    return [_problem(row) for row in session.scalars(newest) if row.outcome in BAD_OUTCOMES]
+
+
+def _problem(row: EntryRow | EntryAttemptRow) -> EntryProblem:
+    return EntryProblem(row.number, row.file_name, row.outcome, row.stage, row.reason, row.message or "")  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ transaction.
 attempt; a rebuild of its images |
 | 4 | a gallery's order (advisory) | deletion of an image or gallery | accept |
 | 5 | an image's row; several by `image_id` | save, settle, rebuild, deletion | |
+| 6 | an entry's row | each write of its outcome, the claim of it | |
 | 6 | a row of the outbox or of callbacks | the process that does what it asks for | |
 
 An upload whose row a sweep looks for in vain is locked by its id afterwards (2 after 3): no row is locked then.
@@ -30,7 +31,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.snapshots import UploadSnapshot, has_ended, snapshot_of
-from gallery.catalogue.tables import CallbackRow, EntryRow, ImageRow, UploadRow
+from gallery.catalogue.tables import Base, CallbackRow, EntryRow, ImageRow, UploadRow
 from gallery.errors import NotFoundError, StaleAttempt
 from gallery.models import Attempt, UploadState
 
@@ -213,6 +214,6 @@ def lock_last_callback(session: Session, upload_id: str) -> CallbackRow | None:
     return session.scalar(query.order_by(CallbackRow.created_at.desc()).limit(1).with_for_update())
 
 
-def claimed(query: Select[*Columns]) -> Select[*Columns]:
-    """The query, for rows that no other transaction has locked: these are locked."""
-    return query.with_for_update(skip_locked=True)
+def claimed(query: Select[*Columns], *, of: type[Base] | None = None) -> Select[*Columns]:
+    """The query, for rows (`of` one table that it joins) that no other transaction has locked: these are locked."""
+    return query.with_for_update(skip_locked=True, of=of)

@@ -78,6 +78,12 @@ def list_left(session: Session, *, after: int, limit: int) -> list[Deletion]:
     return [_deletion(row) for row in session.scalars(_left(after).order_by(OutboxRow.outbox_id).limit(limit))]
 
 
+def was_in_outbox(session: Session, bucket: str, keys: Sequence[ObjectKey]) -> bool:
+    """Whether one of these objects is due for deletion, will be, or has been deleted."""
+    given_up = select(OutboxRow.outbox_id).where(OutboxRow.bucket == bucket, OutboxRow.key.in_(keys))
+    return bool(session.scalar(select(given_up.exists())))
+
+
 def still_to_do(session: Session, deletions: Sequence[Deletion]) -> list[Deletion]:
     """Which of these, claimed before, nobody has done meanwhile and no version has taken up again."""
     ids = [deletion.outbox_id for deletion in deletions]

@@ -11,6 +11,7 @@ from sqlalchemy import String, and_, bindparam, func, null, or_, select, update
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.orm import Session
 
+from gallery.catalogue.claims import is_owned, lay_down
 from gallery.catalogue.history import (
     NO_TIMINGS,
     bytes_in,
@@ -21,6 +22,7 @@ from gallery.catalogue.history import (
 )
 from gallery.catalogue.locks import lock_attempt, lock_images
 from gallery.catalogue.tables import EntryRow, ImageRow, VersionRow
+from gallery.errors import ClaimLost
 from gallery.models import Attempt, Entry, EntryProblem, Outcome
 from gallery.timings import Timing
 
@@ -47,12 +49,16 @@ def settle_known(
     entries: Sequence[Entry],
     sha256: Mapping[int, str] | None = None,
     timings: Mapping[int, Timing] = NO_TIMINGS,
+    *,
+    planning: bool = False,
 ) -> dict[int, Outcome]:
     """Settle entries as `superseded` (a later upload got there first) or `unchanged` (same as the current version).
 
     Content is the same where the entry's SHA-256 (by number, once downloaded) or its ETag and size are equal;
     the recipe must be equal too. Returns the outcome of each entry it settled; the rest is still to do.
-    With `force`, nothing is `unchanged`.
+    With `force`, nothing is `unchanged`. The owner has claimed the entries, unless it is `planning`.
+
+    Raises `StaleAttempt`, `ClaimLost`.
     """
     if not entries:
         return {}
@@ -87,7 +93,7 @@ def settle_known(
     if unchanged:
         session.execute(update(ImageRow).where(ImageRow.image_id.in_(unchanged)).values(last_seq=attempt.accepted_seq))
     if settled:
-        write_outcomes(session, attempt, settled)
+        write_outcomes(session, attempt, settled, planning=planning)
     return {item.number: item.outcome for item in settled}
 
 
@@ -106,8 +112,10 @@ def _settling() -> str:
     """
     written = (
         update(EntryRow)
-        .where(EntryRow.upload_id == bindparam("its_upload_id"), EntryRow.number == bindparam("its_number"))
+        .where(EntryRow.upload_id == bindparam("its_upload_id"), EntryRow.number == bindparam("its_number"), is_owned())
         .values(
+            todo_attempt=null(),
+            claimed_by=null(),
             outcome=bindparam("its_outcome"),
             image_id=bindparam("its_image_id"),
             attempt=bindparam("its_attempt"),
@@ -137,18 +145,21 @@ def _settling() -> str:
     return str(record(select(*written.c, gallery_id, *timings)).compile(dialect=PGDialect_psycopg()))  # type: ignore[no-untyped-call]
 
 
-def write_outcomes(session: Session, attempt: Attempt, settled: Sequence[Settlement]) -> None:
+def write_outcomes(
+    session: Session, attempt: Attempt, settled: Sequence[Settlement], *, planning: bool = False
+) -> None:
     """Give entries a good outcome, take back an earlier attempt's complaint, and write both down for the history.
 
-    The caller holds the attempt.
+    The caller holds the attempt; its owner has claimed the entries, unless it is `planning`. Raises `ClaimLost`.
     """
     # The connection, not the session: one statement for many rows, pipelined by psycopg.
-    session.connection().exec_driver_sql(
+    written = session.connection().exec_driver_sql(
         _settling(),
         [
             {
                 "its_upload_id": attempt.upload_id,
                 "its_gallery_id": attempt.gallery_id,
+                "its_owner": None if planning else attempt.owner,
                 "its_attempt": attempt.number,
                 "its_number": item.number,
                 "its_outcome": item.outcome,
@@ -160,6 +171,8 @@ def write_outcomes(session: Session, attempt: Attempt, settled: Sequence[Settlem
             for item in settled
         ],
     )
+    if written.rowcount != len(settled):
+        raise ClaimLost(f"upload {attempt.upload_id}: another process has taken over what was about to be written")
 
 
 def record_problems(
@@ -168,11 +181,21 @@ def record_problems(
     judged_by: str,
     problems: Sequence[EntryProblem],
     timings: Mapping[int, Timing] = NO_TIMINGS,
+    *,
+    planning: bool = False,
 ) -> None:
-    """Write `rejected` and `failed`; an entry that has a good outcome keeps it. Raises `StaleAttempt`."""
+    """Write `rejected` and `failed`; an entry that has a good outcome keeps it. Raises `StaleAttempt`.
+
+    Only of entries that the owner has claimed, unless it is `planning`.
+    """
     if not problems:
         return
     lock_attempt(session, attempt)
+    if not planning:
+        mine = lay_down(session, attempt, [problem.number for problem in problems])
+        problems = [problem for problem in problems if problem.number in mine]
+        if not problems:
+            return
     session.connection().execute(
         update(EntryRow)
         .where(

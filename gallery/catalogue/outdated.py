@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from gallery.catalogue.outbox import put_in_outbox
 from gallery.catalogue.snapshots import has_ended
-from gallery.catalogue.tables import GalleryRow, ImageRow, RenditionRow, UploadRow, VersionRow
+from gallery.catalogue.tables import WRITE_NUMBERS, GalleryRow, ImageRow, RenditionRow, UploadRow, VersionRow
 from gallery.catalogue.versions import make_current, renditions_of
 from gallery.errors import NotFoundError
 from gallery.models import Deletion, ObjectKey, ProcessedImage
@@ -46,11 +46,12 @@ class OutdatedVersion:
     entry_number: int
     original_key: ObjectKey
     sha256: str
+    write_number: int
 
     @property
     def keys(self) -> EntryKeys:
-        """The library keys of its entry."""
-        return EntryKeys(self.gallery_id, self.upload_id, self.entry_number)
+        """The library keys of its entry that the rebuild writes."""
+        return EntryKeys(self.gallery_id, self.upload_id, self.entry_number, self.write_number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ def list_outdated(
             VersionRow.entry_number,
             VersionRow.original_key,
             VersionRow.sha256,
+            WRITE_NUMBERS.next_value(),
         ),
         selection,
     )

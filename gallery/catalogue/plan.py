@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
+from gallery.catalogue.claims import plan_entries
 from gallery.catalogue.locks import lock_attempt
 from gallery.catalogue.outcomes import record_problems, settle_known
 from gallery.catalogue.tables import EntryRow, ImageRow, VersionRow
@@ -27,11 +28,13 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Entries to do, in order, with their pinned ETags; the problems that need no download to be seen."""
+    """How many entries are to do, to be claimed; how many are settled without a download; and the problems that need
+    none to be seen.
+    """
 
-    todo: tuple[Entry, ...]
-    problems: tuple[EntryProblem, ...]
+    todo: int
     settled: int
+    problems: tuple[EntryProblem, ...]
 
     @property
     def found_work(self) -> bool:
@@ -40,7 +43,8 @@ class Plan:
 
 
 def make_plan(session: Session, attempt: Attempt, terms: Terms, staged: Mapping[ObjectKey, StoredObject]) -> Plan:
-    """Decide for every entry, in one transaction, from one query and the listing `staged` (by key).
+    """Decide for every entry, in one transaction, from one query and the listing `staged` (by key); what is to do may
+    be claimed from then on.
 
     Raises `StaleAttempt` where a newer attempt has begun.
     """
@@ -73,11 +77,10 @@ def make_plan(session: Session, attempt: Attempt, terms: Terms, staged: Mapping[
             same = not attempt.force and current is not None and _same_object(entry, current, terms)
             (known if same else todo).append(entry)
 
-    _pin(session, attempt, [*todo, *known])
-    settled = settle_known(session, attempt, terms.recipe_id, known)
-    todo += [entry for entry in known if entry.number not in settled]
-    record_problems(session, attempt, terms.judged_by, problems)
-    return Plan(tuple(sorted(todo, key=lambda entry: entry.number)), tuple(problems), len(settled))
+    plan_entries(session, attempt, [*todo, *known])
+    settled = settle_known(session, attempt, terms.recipe_id, known, planning=True)
+    record_problems(session, attempt, terms.judged_by, problems, planning=True)
+    return Plan(len(todo) + len(known) - len(settled), len(settled), tuple(problems))
 
 
 def _is_done(row: EntryRow, attempt: Attempt, terms: Terms) -> bool:
@@ -110,19 +113,3 @@ def _problem(row: EntryRow, found: StoredObject | None, terms: Terms) -> EntryPr
         message = f"the file has {found.size:,} bytes; at most {terms.max_file_bytes:,} are accepted"
         return EntryProblem(row.number, row.file_name, "rejected", "download", reason, message)
     return None
-
-
-def _pin(session: Session, attempt: Attempt, entries: list[Entry]) -> None:
-    if entries:
-        session.execute(
-            update(EntryRow),
-            [
-                {
-                    "upload_id": attempt.upload_id,
-                    "number": entry.number,
-                    "etag": entry.etag,
-                    "size": entry.size,
-                }
-                for entry in entries
-            ],
-        )

@@ -7,13 +7,18 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.locks import find_or_create_image, lock_attempt_for_entry
-from gallery.catalogue.outbox import due_deletions, put_in_outbox
+from gallery.catalogue.outbox import due_deletions, put_in_outbox, was_in_outbox
 from gallery.catalogue.outcomes import Settlement, write_outcomes
 from gallery.catalogue.references import referred_to
-from gallery.catalogue.tables import EntryRow, ImageRow, VersionRow
+from gallery.catalogue.tables import ImageRow, VersionRow
 from gallery.catalogue.versions import SavedSource, current_version, make_current
+from gallery.errors import ResultGone
 from gallery.models import Attempt, Entry, ObjectKey, Outcome, ProcessedImage, SaveReceipt
+from gallery.storage.keys import LibraryKey
 from gallery.timings import Timing
+
+# Outcomes that a later trouble with the same entry does not take back.
+KEPT_OUTCOMES: frozenset[Outcome] = frozenset({"saved", "replaced", "unchanged", "superseded"})
 
 
 def commit_version(
@@ -32,20 +37,23 @@ def commit_version(
 
     `saved` or `replaced` makes the new version current; `unchanged` and `superseded`, found only now, give up the
     entry's own new objects. Called again after a commit whose answer was lost, it returns the same receipt.
-    Raises `StaleAttempt` where a newer attempt has begun: nothing is written then.
+
+    Nothing is written where it raises: `StaleAttempt` where a newer attempt has begun, `ClaimLost` where another
+    process has taken over the entry, `ResultGone` where `image` names files that an earlier save has given up.
     """
     row = lock_attempt_for_entry(session, attempt, entry.number)
-    if (settled := _settled_before(row, attempt)) is not None:
+    if row.attempt == attempt.number and row.outcome in KEPT_OUTCOMES:
         left = due_deletions(session, upload_id=attempt.upload_id, entry_number=entry.number)
-        return SaveReceipt(entry.number, entry.file_name, settled, tuple(left))
+        return SaveReceipt(entry.number, entry.file_name, row.outcome, tuple(left))
 
     identity = find_or_create_image(session, attempt.gallery_id, entry.file_name)
+    if is_given_up(session, library_bucket, entry, image):
+        raise ResultGone(f"{entry.file_name}: the renditions of its cached result are due for deletion, or deleted")
     current = current_version(session, identity)
     outcome = _judge(attempt, image, identity, current)
     is_new = outcome in ("saved", "replaced")
     if is_new:
         source = SavedSource(attempt.upload_id, entry.number, entry.etag, entry.size, original_key)
-        # A forced repeat of the very same upload writes the same keys again: those are not among them.
         gone = make_current(session, identity, current, source, image)
     else:
         # Never a key that a row refers to: a repeated attempt may find its own version to be the current one.
@@ -67,11 +75,14 @@ def commit_version(
     return SaveReceipt(entry.number, entry.file_name, outcome, tuple(deletions))
 
 
-def _settled_before(row: EntryRow, attempt: Attempt) -> Outcome | None:
-    """The outcome that an earlier commit wrote and that is to be left alone."""
-    if row.outcome in (None, "failed", "rejected") or not attempt.keeps(row.attempt):
-        return None
-    return row.outcome
+def is_given_up(session: Session, library_bucket: str, entry: Entry, image: ProcessedImage) -> bool:
+    """Whether a result that was made under an earlier claim names files that are due for deletion, or deleted.
+
+    Under the lock of its image, the answer holds: a save that gives them up takes the same lock.
+    """
+    keys = [rendition.key for rendition in image.renditions]
+    made_under = {parsed.write_number for key in keys if (parsed := LibraryKey.parse(key)) is not None}
+    return made_under != {entry.write_number} and was_in_outbox(session, library_bucket, keys)
 
 
 def _judge(attempt: Attempt, image: ProcessedImage, identity: ImageRow, current: VersionRow | None) -> Outcome:

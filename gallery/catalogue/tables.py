@@ -59,6 +59,8 @@ class Base(DeclarativeBase):
 
 # Orders uploads by acceptance; a number is drawn once for an upload and kept through all its retries.
 ACCEPTED_SEQ = Sequence("accepted_seq", metadata=Base.metadata)
+# Part of the keys of what is written into the library; drawn for each claim of an entry, and each rebuild of an image.
+WRITE_NUMBERS = Sequence("write_numbers", metadata=Base.metadata)
 
 
 class Tally:
@@ -139,6 +141,9 @@ class EntryRow(Base):
 
     `attempt` is the attempt that wrote the outcome, `bytes_in` and `bytes_out` are its; `judged_by` names the limits
     and the processing version of a rejection, which stands for these only.
+
+    `todo_attempt` is the attempt whose plan has it to do, until it has done it. `claimed_by` is the owner (`owners`)
+    that does it, `write_number` what was drawn for that.
     """
 
     __tablename__ = "entries"
@@ -167,6 +172,29 @@ class EntryRow(Base):
     bytes_in: Mapped[int] = mapped_column(server_default="0")
     bytes_out: Mapped[int] = mapped_column(server_default="0")
     finished_at: Mapped[datetime | None]
+    todo_attempt: Mapped[int | None] = mapped_column(Integer)
+    claimed_by: Mapped[UUID | None]
+    write_number: Mapped[int | None]
+
+
+class OwnerRow(Base):
+    """A process that works on an attempt, until one of them ends. What it has claimed is its own until `lease_until`,
+    by the database's clock, which it moves on as long as it makes progress.
+
+    `host` and `process_id` are noted to tell whether it is gone, on the machine where it ran.
+    """
+
+    __tablename__ = "owners"
+    __table_args__ = (Index("ix_owners_upload_id", "upload_id"),)
+
+    owner_id: Mapped[UUID] = mapped_column(primary_key=True)
+    upload_id: Mapped[str] = mapped_column(ForeignKey("gallery.uploads.upload_id"))
+    attempt: Mapped[int] = mapped_column(Integer)
+    flow_run_id: Mapped[UUID | None]
+    host: Mapped[str]
+    process_id: Mapped[int] = mapped_column(Integer)
+    began_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    lease_until: Mapped[datetime]
 
 
 class ImageRow(Base):
@@ -245,8 +273,8 @@ class OutboxRow(Base):
     __tablename__ = "outbox"
     __table_args__ = (
         Index("ix_outbox_due", "due_at", postgresql_where="done_at IS NULL"),
-        # What the sweep asks for, a page of keys at a time.
-        Index("ix_outbox_awaiting", "key", postgresql_where="done_at IS NULL"),
+        # What the sweep asks for, a page of keys at a time, and a save that takes up a cached result.
+        Index("ix_outbox_key", "key"),
         Index("ix_outbox_requested", "due_at", postgresql_where="done_at IS NULL AND requested_by IS NOT NULL"),
         Index("ix_outbox_upload_id_entry_number", "upload_id", "entry_number"),
     )

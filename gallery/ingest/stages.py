@@ -13,21 +13,23 @@ from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
+from gallery.catalogue import claims
 from gallery.catalogue.attempts import end_run as write_end
 from gallery.catalogue.attempts import finish_attempt
 from gallery.catalogue.connect import connect, transaction
-from gallery.catalogue.counts import count_outcomes, list_problems
+from gallery.catalogue.counts import count_outcomes, list_kept, list_problems
 from gallery.catalogue.history import NO_TIMINGS, record_cleanup
 from gallery.catalogue.locks import lock_attempt
-from gallery.catalogue.outbox import due_deletions, mark_done
+from gallery.catalogue.outbox import due_deletions, mark_done, still_to_do
 from gallery.catalogue.outcomes import record_problems, settle_known
 from gallery.catalogue.plan import Plan, make_plan
 from gallery.catalogue.retention import summarise_days
-from gallery.catalogue.save import commit_version
+from gallery.catalogue.save import commit_version, is_given_up
 from gallery.catalogue.uploads import find_upload
 from gallery.errors import RejectedImage, TransientError
 from gallery.imaging.formats import content_type_of
 from gallery.imaging.rendered import RenderedImage, RenditionFile
+from gallery.ingest.host import is_gone
 from gallery.ingest.report import RunReport, report_run
 from gallery.ingest.workspace import Workspace
 from gallery.models import (
@@ -59,6 +61,28 @@ def plan(workspace: Workspace) -> Plan:
         return make_plan(session, workspace.attempt, workspace.terms, staged)
 
 
+def claim(workspace: Workspace, limit: int) -> list[Entry]:
+    """Claim the next entries for this process, at most `limit`; none where others have claimed what is left.
+
+    Raises `StaleAttempt`, `TransientError`.
+    """
+    with transaction(workspace.engine) as session:
+        return claims.claim(session, workspace.attempt, limit)
+
+
+def count_unfinished(workspace: Workspace) -> int:
+    """How many entries the attempt still has to do, whoever has claimed them. Raises `TransientError`."""
+    with transaction(workspace.engine) as session:
+        return claims.count_unfinished(session, workspace.attempt)
+
+
+def hand_back(workspace: Workspace, numbers: Sequence[int]) -> None:
+    """Let entries that this process has claimed be claimed again, from the start. Raises `TransientError`."""
+    if numbers:
+        with transaction(workspace.engine) as session:
+            claims.hand_back(session, workspace.attempt, numbers)
+
+
 def download(workspace: Workspace, entry: Entry) -> DownloadedImage:
     """Stream the staged file, only while its ETag is the pinned one, to the scratch folder.
 
@@ -68,11 +92,15 @@ def download(workspace: Workspace, entry: Entry) -> DownloadedImage:
         path = workspace.source_path(entry.number)
         sha256 = workspace.storage.download(entry.staged_key, entry.etag, path)
         timing.bytes_in = entry.size
+    workspace.lease.progress()
     return DownloadedImage(entry, path, sha256)
 
 
 def settle_unchanged(workspace: Workspace, arrived: Sequence[DownloadedImage]) -> list[DownloadedImage]:
-    """Give `unchanged` or `superseded` to what needs no processing; return the rest. One transaction a window."""
+    """Give `unchanged` or `superseded` to what needs no processing; return the rest. One transaction a window.
+
+    Raises `StaleAttempt`, `ClaimLost`, `TransientError`.
+    """
     with transaction(workspace.engine) as session:
         lock_attempt(session, workspace.attempt)
         settled = settle_known(
@@ -100,13 +128,15 @@ def process(workspace: Workspace, image: DownloadedImage) -> ProcessedImage:
         out.mkdir(exist_ok=True)
         try:
             rendered = workspace.decoders.render(image.path, out)
-            keys = workspace.keys_of(image.entry.number)
-            return put_renditions(workspace.storage, keys, workspace.recipe.recipe_id, image.sha256, rendered)
+            keys = workspace.keys_of(image.entry)
+            processed = put_renditions(workspace.storage, keys, workspace.recipe.recipe_id, image.sha256, rendered)
         except RejectedImage as rejection:
             timing.camera = camera(rejection.metadata)
             raise
         finally:
             shutil.rmtree(out, ignore_errors=True)
+    workspace.lease.progress()
+    return processed
 
 
 def put_renditions(
@@ -138,12 +168,12 @@ def _put(storage: Storage, keys: EntryKeys, recipe_id: str, file: RenditionFile)
     )
 
 
-def is_intact(workspace: Workspace, image: ProcessedImage) -> bool:
-    """Whether the library still holds the very renditions that a cached result speaks of.
-
-    The keys are the entry's own, but an attempt between may have written another content's renditions there.
-    """
+def is_intact(workspace: Workspace, entry: Entry, image: ProcessedImage) -> bool:
+    """Whether the library still holds the very renditions that a cached result speaks of, and goes on doing so."""
     library = workspace.storage.library_bucket
+    with transaction(workspace.engine) as session:
+        if is_given_up(session, library, entry, image):
+            return False
     return all(
         (found := workspace.storage.head(library, rendition.key)) is not None and found.etag == rendition.etag
         for rendition in image.renditions
@@ -154,9 +184,9 @@ def save(workspace: Workspace, entry: Entry, image: ProcessedImage) -> SaveRecei
     """Copy the original into the library, only while its ETag is the pinned one; then commit the version.
 
     Raises `StagedFileError` where the staged file changed meanwhile: nothing of it is saved then;
-    `TransientError` where storage or database do not answer; `StaleAttempt`.
+    `TransientError` where storage or database do not answer; `StaleAttempt`, `ClaimLost`, `ResultGone`.
     """
-    original_key = workspace.keys_of(entry.number).original(image.extension)
+    original_key = workspace.keys_of(entry).original(image.extension)
     content_type = content_type_of(image.extension) or "application/octet-stream"
     with workspace.timings.measure(entry.number, "save") as timing:
         timing.processed = image
@@ -174,6 +204,7 @@ def save(workspace: Workspace, entry: Entry, image: ProcessedImage) -> SaveRecei
                 timing=timing,
             )
     workspace.timings.forget([entry.number])
+    workspace.lease.progress()
     return receipt
 
 
@@ -189,11 +220,14 @@ def cleanup(workspace: Workspace, receipt: SaveReceipt) -> int:
 
 
 def _delete(workspace: Workspace, deletions: Sequence[Deletion], timings: Mapping[int, Timing] = NO_TIMINGS) -> None:
-    if deletions:
-        workspace.storage.delete(deletions)
-        with transaction(workspace.engine) as session:
-            mark_done(session, deletions)
-            record_cleanup(session, workspace.attempt, timings)
+    if not deletions:
+        return
+    with transaction(workspace.engine) as session:
+        due = still_to_do(session, deletions)
+    workspace.storage.delete(due)
+    with transaction(workspace.engine) as session:
+        mark_done(session, due)
+        record_cleanup(session, workspace.attempt, timings)
 
 
 def write_problems(workspace: Workspace, problems: Sequence[EntryProblem]) -> None:
@@ -211,17 +245,15 @@ def write_problems(workspace: Workspace, problems: Sequence[EntryProblem]) -> No
     workspace.timings.forget([problem.number for problem in problems])
 
 
-def report(workspace: Workspace, problems: Sequence[EntryProblem], *, found_work: bool) -> RunReport:
-    """Sum the attempt up and write its end; `problems` are all that it met. Raises `StaleAttempt`."""
+def report(workspace: Workspace, *, found_work: bool) -> RunReport:
+    """Sum the attempt up and write its end. Raises `StaleAttempt`, `TransientError`."""
     # Not worth a run: the next one makes up for it, and until then the views merely take longer.
     with suppress(TransientError), transaction(workspace.engine) as session:
         summarise_days(session)
     with transaction(workspace.engine) as session:
         counts = count_outcomes(session, workspace.attempt.upload_id)
         remaining = list_problems(session, workspace.attempt.upload_id)
-        numbers = {problem.number for problem in remaining}
-        # Only a forced run meets a problem with an entry that keeps the good outcome it had.
-        kept = [problem for problem in problems if problem.number not in numbers]
+        kept = list_kept(session, workspace.attempt)
         summary = report_run(counts, remaining, kept, found_work=found_work)
         finish_attempt(session, workspace.attempt, summary.state, summary.message)
     return summary
@@ -238,10 +270,10 @@ def current_run(settings: Settings, upload_id: str) -> UUID | None:
 
 
 def end_run(settings: Settings, flow_run_id: UUID, state: UploadState, message: str) -> None:
-    """Write the end of a run that could not do so itself; does nothing where one is written."""
+    """Write the end of a run that could not do so itself; does nothing where one is written, or a process works on."""
     engine = connect(settings, application="gallery-end-run", connections=1)
     try:
         with transaction(engine) as session:
-            write_end(session, flow_run_id, state, message)
+            write_end(session, flow_run_id, state, message, is_gone=is_gone)
     finally:
         engine.dispose()

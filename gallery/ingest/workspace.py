@@ -14,14 +14,17 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
+from gallery.catalogue import claims
 from gallery.catalogue.attempts import begin_attempt
 from gallery.catalogue.connect import connect, transaction
 from gallery.catalogue.plan import Terms
-from gallery.errors import ConfigurationError
+from gallery.errors import ConfigurationError, TransientError
 from gallery.imaging.pool import DecoderPool
 from gallery.imaging.recipe import Limits, Recipe
 from gallery.imaging.styles_file import load_limits, load_recipe
-from gallery.models import Attempt
+from gallery.ingest.host import this_host
+from gallery.ingest.lease import Lease
+from gallery.models import Attempt, Entry
 from gallery.retrying import retry
 from gallery.settings import Settings
 from gallery.storage.keys import EntryKeys, upload_prefix
@@ -81,6 +84,7 @@ class Workspace(RunContext):
         super().__init__(resources, decoders, scratch)
         self.attempt = attempt
         self.timings = Timings()
+        self.lease = Lease(self.engine, attempt)
         self.terms = Terms(self.recipe.recipe_id, resources.limits.fingerprint, self.settings.max_file_bytes)
 
     def source_path(self, number: int) -> Path:
@@ -92,9 +96,9 @@ class Workspace(RunContext):
         """The prefix of the keys of all objects of the upload, in both buckets."""
         return upload_prefix(self.attempt.gallery_id, self.attempt.upload_id)
 
-    def keys_of(self, number: int) -> EntryKeys:
-        """The library keys of an entry."""
-        return EntryKeys(self.attempt.gallery_id, self.attempt.upload_id, number)
+    def keys_of(self, entry: Entry) -> EntryKeys:
+        """The library keys of an entry, as it is claimed."""
+        return EntryKeys(self.attempt.gallery_id, self.attempt.upload_id, entry.number, entry.write_number)
 
 
 @contextmanager
@@ -127,6 +131,7 @@ def open_workspace(
         )
         # Where a commit's answer was lost, the attempt that was begun then is simply not the newest.
         attempt = retry(settings, begin)
+        stack.callback(_leave, resources.engine, attempt)
         scratch = stack.enter_context(_attempt_scratch(settings, attempt))
         decoders = stack.enter_context(
             DecoderPool(settings.processors, resources.recipe, resources.limits, memory_budget=settings.memory_budget)
@@ -151,7 +156,15 @@ def _begin_attempt(
             flow_run_id=flow_run_id,
             force=force,
             scheduled_at=scheduled_at,
+            host=this_host(),
+            process_id=os.getpid(),
         )
+
+
+def _leave(engine: Engine, attempt: Attempt) -> None:
+    # Without an answer, the lease says so soon enough.
+    with suppress(TransientError), transaction(engine) as session:
+        claims.leave(session, attempt.owner)
 
 
 @contextmanager

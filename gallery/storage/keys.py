@@ -3,12 +3,14 @@
 | bucket | key | here |
 | --- | --- | --- |
 | uploads | `{gallery_id}/{upload_id}/{file_name}` | `StagedKey` |
-| library | `{gallery_id}/{upload_id}/{entry number}/original{extension}` | `LibraryKey`, style `None` |
-| library | `{gallery_id}/{upload_id}/{entry number}/{style}-{recipe}{extension}` | `LibraryKey` |
+| library | `{gallery_id}/{upload_id}/{entry number}/{write number}/original{extension}` | `LibraryKey`, style `None` |
+| library | `{gallery_id}/{upload_id}/{entry number}/{write number}/{style}-{recipe}{extension}` | `LibraryKey` |
 | library | `_results/{gallery_id}/{upload_id}/{entry number}/{SHA-256}-{recipe_id}` | `result_key` |
 | both | `_check/...` | `check_key` |
 
-No gallery_id begins with an underscore, so the last two can never meet a gallery's objects.
+No gallery_id begins with an underscore, so the last two can never meet a gallery's objects. A write number is drawn
+once for each claim of an entry: whoever writes late meets no other content. Release 0.1.0 had none in its keys, which
+stay valid.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ _UPLOAD = rf"(?P<gallery>{GALLERY_ID.pattern})/(?P<upload>{UPLOAD_ID.pattern})/"
 # A key is text without NUL, which neither XML nor PostgreSQL can carry.
 _STAGED = re.compile(rf"{_UPLOAD}(?P<name>[^\0]+)")
 _LIBRARY = re.compile(
-    rf"{_UPLOAD}(?P<number>[1-9][0-9]{{0,8}})/"
+    rf"{_UPLOAD}(?P<number>[1-9][0-9]{{0,8}})/(?:(?P<write>[1-9][0-9]{{0,18}})/)?"
     rf"(?:original|(?P<style>{STYLE_NAME.pattern})-(?P<recipe>[0-9a-f]{{{RECIPE_DIGITS}}}))"
     # An original may lack its extension, a rendition may not.
     r"(?P<extension>\.[a-z0-9]+|(?<=/original))"
@@ -89,12 +91,13 @@ class LibraryKey:
     """An original (`style` and `recipe` are `None`) or a rendition in the library bucket.
 
     `recipe` has the first eight digits of the recipe's fingerprint; `extension` begins with its dot, and may be empty
-    for an original.
+    for an original. `write_number` is `None` in keys of release 0.1.0.
     """
 
     gallery_id: str
     upload_id: str
     entry_number: int
+    write_number: int | None
     extension: str
     style: str | None = None
     recipe: str | None = None
@@ -103,7 +106,9 @@ class LibraryKey:
     def key(self) -> ObjectKey:
         """The key as stores have it."""
         stem = "original" if self.style is None else f"{self.style}-{self.recipe}"
-        return ObjectKey(f"{upload_prefix(self.gallery_id, self.upload_id)}{self.entry_number}/{stem}{self.extension}")
+        write = "" if self.write_number is None else f"{self.write_number}/"
+        folder = f"{upload_prefix(self.gallery_id, self.upload_id)}{self.entry_number}/{write}"
+        return ObjectKey(f"{folder}{stem}{self.extension}")
 
     @classmethod
     def parse(cls, key: str) -> Self | None:
@@ -111,8 +116,15 @@ class LibraryKey:
         found = _LIBRARY.fullmatch(key)
         if found is None:
             return None
-        number = int(found["number"])
-        return cls(found["gallery"], found["upload"], number, found["extension"], found["style"], found["recipe"])
+        return cls(
+            found["gallery"],
+            found["upload"],
+            int(found["number"]),
+            int(found["write"]) if found["write"] else None,
+            found["extension"],
+            found["style"],
+            found["recipe"],
+        )
 
     @property
     def owner(self) -> Owner:
@@ -122,23 +134,24 @@ class LibraryKey:
 
 @dataclass(frozen=True, slots=True)
 class EntryKeys:
-    """The library keys of one entry, which it shares with no other."""
+    """The library keys of one entry under one write number, which it shares with no other."""
 
     gallery_id: str
     upload_id: str
     entry_number: int
+    write_number: int
 
     def original(self, extension: str) -> ObjectKey:
         """The key of the untouched file; `extension` belongs to its contents, such as `.jpg`."""
-        return LibraryKey(self.gallery_id, self.upload_id, self.entry_number, extension).key
+        return LibraryKey(self.gallery_id, self.upload_id, self.entry_number, self.write_number, extension).key
 
     def rendition(self, style: str, recipe_id: str, extension: str) -> ObjectKey:
         """The key of one style's file."""
-        recipe = short_recipe(recipe_id)
-        return LibraryKey(self.gallery_id, self.upload_id, self.entry_number, extension, style, recipe).key
+        place = (self.gallery_id, self.upload_id, self.entry_number, self.write_number)
+        return LibraryKey(*place, extension, style, short_recipe(recipe_id)).key
 
     def result_path(self, sha256: str, recipe_id: str) -> str:
-        """The path, for `result_key`, of what process made of this content by this recipe."""
+        """The path, for `result_key`, of what process made of this content by this recipe, under any write number."""
         return f"{upload_prefix(self.gallery_id, self.upload_id)}{self.entry_number}/{sha256}-{recipe_id}"
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, delete, select
 from gallery import runs
 from gallery.api.background import watch
 from gallery.catalogue.attempts import begin_attempt
+from gallery.catalogue.claims import leave
 from gallery.catalogue.conditions import note_condition
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import AttemptRow, CallbackRow, ConditionRow
@@ -34,7 +35,9 @@ def upload_with_run(engine: Engine, gallery_id: str, upload_id: str, run_id: UUI
         )
         started(session, upload_id, run_id)
         if begun:
-            begin_attempt(session, gallery_id=gallery_id, upload_id=upload_id, flow_run_id=run_id)
+            attempt = begin_attempt(session, gallery_id=gallery_id, upload_id=upload_id, flow_run_id=run_id)
+            # Its process is gone.
+            leave(session, attempt.owner)
     return upload_id
 
 

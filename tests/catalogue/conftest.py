@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -15,14 +15,25 @@ from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy import Engine, select, text, update
 from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session
 
 from gallery.catalogue import attempts, outbox, outcomes, save, uploads
 from gallery.catalogue.connect import connect, transaction
 from gallery.catalogue.migrate import migrate
-from gallery.catalogue.tables import EntryRow, ImageRow, OutboxRow, RenditionRow, UploadRow, VersionRow
-from gallery.models import Attempt, Deletion, Entry, EntryProblem, Outcome, ProcessedImage, Rendition, SaveReceipt
+from gallery.catalogue.tables import WRITE_NUMBERS, EntryRow, ImageRow, OutboxRow, RenditionRow, UploadRow, VersionRow
+from gallery.models import (
+    Attempt,
+    Deletion,
+    Entry,
+    EntryProblem,
+    ObjectKey,
+    Outcome,
+    ProcessedImage,
+    Rendition,
+    SaveReceipt,
+)
 from gallery.settings import Settings
-from gallery.storage.keys import EntryKeys, StagedKey, upload_prefix
+from gallery.storage.keys import StagedKey, upload_prefix
 from gallery.timings import Timing
 from tests.conftest import Servers, as_superuser
 
@@ -92,11 +103,14 @@ class Catalogue:
             rows = session.scalars(
                 select(EntryRow).where(EntryRow.upload_id == attempt.upload_id).order_by(EntryRow.number)
             )
-            return [Entry(row.number, row.file_name, row.staged_key, etag(content), 100) for row in rows]
+            return [
+                Entry(row.number, row.file_name, row.staged_key, etag(content), 100, row.write_number or 0)
+                for row in rows
+            ]
 
     def keys(self, attempt: Attempt, number: int = 1, recipe: str = RECIPE) -> set[str]:
-        """The library keys that a save of this entry writes."""
-        prefix = f"{prefix_of(attempt)}{number}/"
+        """The library keys that the latest save of this entry wrote."""
+        prefix = f"{prefix_of(attempt)}{number}/{self.entry(attempt, number).write_number}/"
         return {f"{prefix}original.jpg", f"{prefix}large-{recipe}.jpg", f"{prefix}thumb-{recipe}.jpg"}
 
     def save(
@@ -120,11 +134,14 @@ class Catalogue:
             )
 
     def settle(self, attempt: Attempt, content: str, *, recipe: str = RECIPE) -> dict[int, Outcome]:
+        entries = self.entries(attempt, content)
         with transaction(self.engine) as session:
-            return outcomes.settle_known(session, attempt, recipe, self.entries(attempt, content))
+            hold(session, attempt, *(entry.number for entry in entries))
+            return outcomes.settle_known(session, attempt, recipe, entries)
 
     def complain(self, attempt: Attempt, outcome: str = "failed", number: int = 1) -> None:
         with transaction(self.engine) as session:
+            hold(session, attempt, number)
             outcomes.record_problems(session, attempt, JUDGES, [problem(outcome, number)])
 
     def entry(self, attempt: Attempt, number: int = 1) -> EntryRow:
@@ -169,6 +186,13 @@ class Catalogue:
             session.execute(update(table).filter_by(**where).values({column: column - when}))
 
 
+def hold(session: Session, attempt: Attempt, *numbers: int) -> list[int]:
+    """Plan these entries and claim them, as the attempt's owner; returns their write numbers."""
+    mine = update(EntryRow).where(EntryRow.upload_id == attempt.upload_id, EntryRow.number.in_(numbers))
+    mine = mine.values(todo_attempt=attempt.number, claimed_by=attempt.owner, write_number=WRITE_NUMBERS.next_value())
+    return [number or 0 for number in session.scalars(mine.returning(EntryRow.write_number))]
+
+
 def commit(
     session: Any,
     attempt: Attempt,
@@ -179,8 +203,12 @@ def commit(
     buckets: tuple[str, str] = (UPLOADS, LIBRARY),
     timing: Timing | None = None,
     metadata: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    held: bool = True,
 ) -> SaveReceipt:
-    prefix = f"{prefix_of(attempt)}{entry.number}/"
+    if held:
+        entry = replace(entry, write_number=hold(session, attempt, entry.number)[0])
+    prefix = f"{prefix_of(attempt)}{entry.number}/{entry.write_number}/"
     renditions = [
         Rendition(
             style=style,
@@ -210,7 +238,7 @@ def commit(
         attempt,
         entry,
         image,
-        original_key=EntryKeys(attempt.gallery_id, attempt.upload_id, entry.number).original(".jpg"),
+        original_key=ObjectKey(f"{prefix}original.jpg"),
         uploads_bucket=buckets[0],
         library_bucket=buckets[1],
         keep_replaced=keep_replaced,

@@ -18,7 +18,7 @@ from gallery.catalogue.retention import prune_history, summarise_days
 from gallery.catalogue.tables import MaintenanceRow
 from gallery.models import Attempt, EntryProblem, Stage, UploadState
 from gallery.timings import Timing, Timings
-from tests.catalogue.conftest import JUDGES, Catalogue, NewDatabase, commit
+from tests.catalogue.conftest import JUDGES, Catalogue, NewDatabase, commit, hold
 
 COUNTS = ("saved", "replaced", "unchanged", "superseded", "rejected", "failed")
 COLUMNS = {
@@ -67,6 +67,7 @@ def timing(*tries: Stage, bytes_in: int = 0) -> Timing:
 
 def complain(catalogue: Catalogue, attempt: Attempt, problem: EntryProblem, spent: Timing) -> None:
     with transaction(catalogue.engine) as session:
+        hold(session, attempt, problem.number)
         outcomes.record_problems(session, attempt, JUDGES, [problem], {problem.number: spent})
 
 

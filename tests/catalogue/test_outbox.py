@@ -10,7 +10,17 @@ from sqlalchemy import insert
 from gallery.catalogue import outbox
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import OutboxRow
-from tests.catalogue.conftest import LIBRARY, UPLOADS, Catalogue, deletions_of, etag, in_library, places, prefix_of
+from tests.catalogue.conftest import (
+    LIBRARY,
+    RECIPE,
+    UPLOADS,
+    Catalogue,
+    deletions_of,
+    etag,
+    in_library,
+    places,
+    prefix_of,
+)
 
 
 def test_the_first_version_of_an_image_deletes_nothing(catalogue: Catalogue, gallery_id: str) -> None:
@@ -76,46 +86,42 @@ def test_known_content_settled_without_a_download_deletes_nothing(catalogue: Cat
     assert catalogue.outbox(again) == []
 
 
-def test_a_forced_repeat_of_an_upload_keeps_the_keys_it_writes_again(catalogue: Catalogue, gallery_id: str) -> None:
+def test_a_forced_repeat_of_an_upload_gives_up_what_it_wrote_before(catalogue: Catalogue, gallery_id: str) -> None:
     attempt = catalogue.begun(gallery_id)
     catalogue.save(attempt, "A")
+    former = catalogue.current_keys(gallery_id)
     forced = catalogue.begin(gallery_id, attempt.upload_id, force=True)
     receipt = catalogue.save(forced, "A")
     assert receipt.outcome == "replaced"
-    assert deletions_of(receipt) == {(UPLOADS, f"{prefix_of(forced)}a.jpg", etag("A"))}
-    assert catalogue.current_keys(gallery_id) == catalogue.keys(attempt)
-
-
-def test_a_forced_repeat_under_another_recipe_keeps_the_original(catalogue: Catalogue, gallery_id: str) -> None:
-    attempt = catalogue.begun(gallery_id)
-    catalogue.save(attempt, "A")
-    forced = catalogue.begin(gallery_id, attempt.upload_id, force=True)
-    catalogue.save(forced, "A", recipe="recipe-two")
-    former = catalogue.keys(attempt) - catalogue.keys(attempt, recipe="recipe-two")
-    assert len(former) == 2
-    library = {place for place in catalogue.due(attempt) if place[0] == LIBRARY}
-    assert library == in_library(former)
-
-    # And back to the former recipe: its keys are due since before, and current again.
-    back = catalogue.begin(gallery_id, attempt.upload_id, force=True)
-    catalogue.save(back, "A")
+    staged = (UPLOADS, f"{prefix_of(forced)}a.jpg", etag("A"))
+    assert deletions_of(receipt) == {staged, *in_library(former)}
     current = catalogue.current_keys(gallery_id)
     assert current == catalogue.keys(attempt)
-    library = {place for place in catalogue.due(attempt) if place[0] == LIBRARY}
-    assert library == in_library(catalogue.keys(attempt, recipe="recipe-two") - current)
+    assert former.isdisjoint(current)
+
+    # Under another recipe, and back to the first one: no key is ever current twice.
+    seen = former | current
+    for recipe in ("recipe-two", RECIPE):
+        catalogue.save(catalogue.begin(gallery_id, attempt.upload_id, force=True), "A", recipe=recipe)
+        current = catalogue.current_keys(gallery_id)
+        assert seen.isdisjoint(current)
+        assert {place for place in catalogue.due(attempt) if place[0] == LIBRARY} == in_library(seen)
+        seen |= current
 
 
-def test_a_repeated_attempt_that_finds_its_own_version_current_deletes_nothing_of_it(
+def test_what_is_found_unchanged_in_save_gives_up_its_own_files_and_none_of_the_version(
     catalogue: Catalogue, gallery_id: str
 ) -> None:
     """The entry's outcome was lost, its version was not: no key that a row refers to may go."""
     attempt = catalogue.begun(gallery_id)
     catalogue.save(attempt, "A")
+    current = catalogue.current_keys(gallery_id)
     with transaction(catalogue.engine) as session:
         session.merge(catalogue.entry(attempt)).outcome = None
     receipt = catalogue.save(attempt, "A")
-    assert (receipt.outcome, receipt.deletions) == ("unchanged", ())
-    assert catalogue.outbox(attempt) == []
+    assert receipt.outcome == "unchanged"
+    assert deletions_of(receipt) == in_library(catalogue.keys(attempt))
+    assert catalogue.current_keys(gallery_id) == current
 
 
 def test_a_key_that_a_current_version_refers_to_is_never_due(catalogue: Catalogue, gallery_id: str) -> None:

@@ -32,7 +32,7 @@ def test_a_run_killed_between_put_and_save_is_finished_by_its_retry(journeys: Jo
             killed.extend([process, *process.children(recursive=True)])
             process.kill()
 
-    with journeys.servers.s3.fault("PUT", rf"/{gallery_id}/[^/]+/4/original", before=kill):
+    with journeys.servers.s3.fault("PUT", rf"/{gallery_id}/[^/]+/4/[0-9]+/original", before=kill):
         result = journeys.send(gallery_id, files)
     assert result.state == "crashed"
     assert journeys.ended(result.flow_run_id)["state"]["type"] == "CRASHED"
@@ -67,7 +67,7 @@ def test_a_frozen_run_that_thaws_after_its_retry_has_ended_changes_nothing(journ
 
     with (
         ThreadPoolExecutor(1) as sender,
-        journeys.servers.s3.fault("PUT", rf"/{gallery_id}/[^/]+/4/original", before=freeze),
+        journeys.servers.s3.fault("PUT", rf"/{gallery_id}/[^/]+/4/[0-9]+/original", before=freeze),
     ):
         sent = sender.submit(journeys.send, gallery_id, files)
         wait_until(lambda: frozen or None, "the run to be frozen")

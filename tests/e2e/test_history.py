@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("warm_runs")
 def test_api_prefect_history_and_command_line_say_the_same(journeys: Journeys, gallery_id: str) -> None:
     files = {"a.jpg": photo(1), "b.jpg": photo(2), "c.jpg": photo(3), "letter.jpg": b"Dear"}
     # A fault that outlasts all retries of the stage, and is over when the run is retried.
-    with journeys.servers.s3.fault("PUT", rf"/{gallery_id}/[^/]+/1/thumb", status=503):
+    with journeys.servers.s3.fault("PUT", rf"/{gallery_id}/[^/]+/1/[0-9]+/thumb", status=503):
         result = journeys.send(gallery_id, files)
     assert result.counts["failed"] + result.counts["saved"] == 3
     assert result.state == "failed"

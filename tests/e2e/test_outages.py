@@ -55,7 +55,7 @@ class Sender:
 
     def begin(self) -> Callable[[], IngestResult]:
         """Return once `kill` has been called: with a way to wait for what becomes of the upload."""
-        fault = self.journeys.servers.s3.fault("PUT", rf"/{self.gallery_id}/[^/]+/5/thumb", before=self._once)
+        fault = self.journeys.servers.s3.fault("PUT", rf"/{self.gallery_id}/[^/]+/5/[0-9]+/thumb", before=self._once)
         with fault:
             self._thread.start()
             assert self._killed.wait(60), "the run never came to its middle"

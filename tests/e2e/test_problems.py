@@ -149,7 +149,7 @@ def test_a_staged_file_overwritten_after_its_download_is_failed_and_never_saved(
         journeys.overwrite_staged(key, planted)
 
     # Right before the first rendition is put: downloaded and decoded, not yet saved.
-    with journeys.servers.s3.fault("PUT", rf"/{gallery_id}/[^/]+/1/large", before=overwrite):
+    with journeys.servers.s3.fault("PUT", rf"/{gallery_id}/[^/]+/1/[0-9]+/large", before=overwrite):
         result = journeys.send(gallery_id, {"IMG.jpg": processed})
     assert journeys.outcomes(result.upload_id) == {"IMG.jpg": ("failed", "changed_during_ingest")}
     assert journeys.current(gallery_id)["IMG.jpg"] == before
@@ -257,7 +257,7 @@ def test_overtaken_while_it_was_being_saved_an_upload_gives_up_its_own_objects(
 
     journeys.send(gallery_id, {"IMG.jpg": photo(1)})
     before = journeys.current(gallery_id)
-    with journeys.servers.s3.fault("PUT", rf"/{gallery_id}/[^/]+/1/original", before=overtake):
+    with journeys.servers.s3.fault("PUT", rf"/{gallery_id}/[^/]+/1/[0-9]+/original", before=overtake):
         result = journeys.send(gallery_id, {"IMG.jpg": photo(2)})
     assert result.counts["superseded"] == 1
     assert journeys.task_runs(result.flow_run_id, 4)["cleanup", "Completed"] == 1

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("warm_runs")
 def leave_due(journeys: Journeys, gallery_id: str) -> ObjectKey:
     """An object that is due for deletion, which nobody deletes."""
     upload_id = journeys.send(gallery_id, {"a.jpg": photo(1)}).upload_id
-    key = LibraryKey(gallery_id, upload_id, 1, ".jpg", "large", "0123abcd").key
+    key = LibraryKey(gallery_id, upload_id, 1, 1, ".jpg", "large", "0123abcd").key
     journeys.storage.write_bytes(key, b"left over")
     values = {"bucket": journeys.storage.library_bucket, "key": key, "upload_id": upload_id, "entry_number": 1}
     with transaction(journeys.engine) as session:

@@ -67,11 +67,11 @@ class Library:
         with open_workspace(
             self.settings, gallery_id=gallery_id, upload_id=upload_id, flow_run_id=uuid4(), force=force
         ) as workspace:
-            for entry in stages.plan(workspace).todo:
+            for entry in stages.claim(workspace, stages.plan(workspace).todo):
                 for image in stages.settle_unchanged(workspace, [stages.download(workspace, entry)]):
                     receipt = stages.save(workspace, entry, stages.process(workspace, image))
                     stages.cleanup(workspace, receipt)
-            stages.report(workspace, [], found_work=True)
+            stages.report(workspace, found_work=True)
             attempt = workspace.attempt
         entries = [self.catalogue.entry(attempt, number) for number in range(1, len(files) + 1)]
         return {entry.file_name: entry.outcome for entry in entries}  # type: ignore[misc]

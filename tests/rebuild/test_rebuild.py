@@ -221,14 +221,16 @@ def test_what_storage_has_interrupted_shows_the_old_and_is_made_good_by_the_next
     before = library.renditions(gallery_id)
     changed = library.with_styles(large=100, thumb=30)
     with (
-        stores.s3.fault("PUT", rf"/{gallery_id}/[^/]+/1/thumb", status=503),
+        stores.s3.fault("PUT", rf"/{gallery_id}/[^/]+/1/[0-9]+/thumb", status=503),
         pytest.raises(TransientError, match="SlowDown"),
     ):
         changed.rebuild_one(gallery_id)
     assert library.renditions(gallery_id) == before
     assert set(before.values()) < library.stored(gallery_id)
+    left = library.stored(gallery_id) - library.needed(gallery_id)
     assert changed.rebuild_one(gallery_id).outcome == "rebuilt"
-    assert library.stored(gallery_id) == library.needed(gallery_id)
+    # What it had put there is the sweep's.
+    assert library.stored(gallery_id) == library.needed(gallery_id) | left
 
 
 def test_what_an_upload_with_an_open_run_has_saved_is_left_alone_and_counted(library: Library, gallery_id: str) -> None:
@@ -266,7 +268,7 @@ def test_while_an_image_is_committed_neither_sweep_nor_attempt_nor_upload_comes_
                 disturb(theirs)
 
 
-def test_a_return_to_the_former_recipe_keeps_what_it_takes_up_again(library: Library, gallery_id: str) -> None:
+def test_a_return_to_the_former_recipe_takes_up_nothing_that_is_about_to_be_deleted(library: Library, gallery_id: str) -> None:
     library.send(gallery_id, {"a.jpg": A})
     before = library.renditions(gallery_id)
     with library.with_styles(large=100).open(gallery_id) as rebuild:
@@ -275,8 +277,8 @@ def test_a_return_to_the_former_recipe_keeps_what_it_takes_up_again(library: Lib
         assert {deletion.key for deletion in receipt.deletions} == set(before.values())
         # Before these are deleted, the styles are as they were.
         library.rebuild(gallery_id)
-        assert steps.clean_up(rebuild, [receipt]) == 0
-    assert library.renditions(gallery_id) == before
+        assert steps.clean_up(rebuild, [receipt]) == 2
+    assert set(library.renditions(gallery_id).values()).isdisjoint(before.values())
     assert library.needed(gallery_id) == library.stored(gallery_id)
 
 

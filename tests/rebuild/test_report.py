@@ -12,7 +12,7 @@ from gallery.rebuild.report import FIRST, RebuildProblem, RebuildReport
 from gallery.rebuild.steps import RebuildReceipt
 from gallery.storage.keys import EntryKeys
 
-OUTDATED = OutdatedVersion(uuid4(), uuid4(), "g", "a.jpg", "u", 1, EntryKeys("g", "u", 1).original(".jpg"), "sha")
+OUTDATED = OutdatedVersion(uuid4(), uuid4(), "g", "a.jpg", "u", 1, EntryKeys("g", "u", 1, 1).original(".jpg"), "sha", 2)
 AWAY = RebuildProblem.of(OUTDATED, TransientError("storage_unavailable", "away"))
 CUT = RebuildProblem.of(OUTDATED, RejectedImage("too_many_pixels", "too large by now"))
 REBUILT, LATER, BUSY = (RebuildReceipt(outcome, "u") for outcome in ("rebuilt", "superseded", "busy"))

@@ -50,17 +50,25 @@ def test_pauses_double_and_are_jittered() -> None:
     assert retry_options(settings(0)) == {"retries": 0}
 
 
-def key(gallery: str = "g", upload: str = "u", number: int = 1, sha256: str = "s" * 64, recipe: str = "r" * 64) -> str:
+def key(
+    gallery: str = "g",
+    upload: str = "u",
+    number: int = 1,
+    sha256: str = "s" * 64,
+    recipe: str = "r" * 64,
+    write: int = 1,
+) -> str:
     workspace = SimpleNamespace(
-        keys_of=lambda of: EntryKeys(gallery, upload, of), recipe=SimpleNamespace(recipe_id=recipe)
+        keys_of=lambda of: EntryKeys(gallery, upload, of.number, of.write_number),
+        recipe=SimpleNamespace(recipe_id=recipe),
     )
-    image = DownloadedImage(Entry(number, "a.jpg", ObjectKey("k"), "e", 1), Path("x"), sha256)
+    image = DownloadedImage(Entry(number, "a.jpg", ObjectKey("k"), "e", 1, write), Path("x"), sha256)
     return process_cache_key(cast(Any, None), {"workspace": workspace, "image": image})
 
 
 def test_the_cache_key_is_content_recipe_and_destination() -> None:
     others = [key(gallery="h"), key(upload="v"), key(number=2), key(sha256="t" * 64), key(recipe="q" * 64)]
-    assert key() == key() == f"g/u/1/{'s' * 64}-{'r' * 64}"
+    assert key() == key(write=2) == f"g/u/1/{'s' * 64}-{'r' * 64}"
     assert len({key(), *others}) == 6
 
 

@@ -10,12 +10,12 @@ from typing import Any, cast
 
 import pytest
 
-from gallery.errors import RejectedImage, StaleAttempt, TransientError
+from gallery.errors import ClaimLost, RejectedImage, ResultGone, StaleAttempt, TransientError
 from gallery.ingest import stages
 from gallery.ingest.workspace import Workspace
 from gallery.models import Deletion, DownloadedImage, Entry, ObjectKey, ProcessedImage, SaveReceipt
 from tasks.maps import Done, Settled, StageMaps
-from tasks.windows import FIRST_WINDOW, Window, overlapped, split
+from tasks.windows import FIRST_WINDOW, Window, claimed, overlapped, window_sizes
 
 Errors = dict[tuple[str, int], Exception]
 
@@ -111,7 +111,8 @@ def workspace() -> Workspace:
 @pytest.fixture(autouse=True)
 def nothing_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "settle_unchanged", lambda _workspace, images: list(images))
-    monkeypatch.setattr(stages, "is_intact", lambda _workspace, _image: True)
+    monkeypatch.setattr(stages, "hand_back", lambda _workspace, numbers: None)
+    monkeypatch.setattr(stages, "is_intact", lambda _workspace, _entry, _image: True)
 
 
 def through(workspace: Workspace, maps: AnsweringMaps, count: int = 3) -> Window:
@@ -137,7 +138,7 @@ def test_every_image_goes_through_all_stages_and_only_replacements_are_cleaned_u
         "save": [1, 2, 3],
         "cleanup": [2],
     }
-    assert (window.problems, window.lost) == ([], [])
+    assert (window.problems, window.finished) == ([], 3)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -164,7 +165,7 @@ def test_an_image_that_a_stage_loses_goes_no_further_and_holds_up_none(workspace
         (4, "4.jpg", "failed", "process", "internal_error", "ZeroDivisionError: the run's log has the details"),
         (3, "3.jpg", "failed", "save", "database_unavailable", "no database"),
     ]
-    assert window.lost == window.problems
+    assert window.finished == 5
     # The scratch files of the lost ones are gone as well.
     assert list(tmp_path.iterdir()) == []
 
@@ -175,7 +176,7 @@ def test_a_cleanup_that_fails_is_a_problem_but_loses_no_image(workspace: Workspa
     assert [(problem.number, problem.stage, problem.reason) for problem in window.problems] == [
         (1, "cleanup", "storage_unavailable")
     ]
-    assert window.lost == []
+    assert window.finished == 3
 
 
 @pytest.mark.parametrize("stage", ["download", "process", "save", "cleanup"])
@@ -185,6 +186,41 @@ def test_a_stale_attempt_stops_whatever_stage_meets_it(workspace: Workspace, tmp
         through(workspace, maps)
     after = {"download": "process", "process": "save", "save": "cleanup"}.get(stage)
     assert after not in started(maps)
+
+
+@pytest.mark.parametrize(
+    ("stage", "error", "handed_back"),
+    [
+        ("save", ClaimLost("taken over"), []),
+        ("save", ResultGone("about to be deleted"), [2]),
+    ],
+    ids=["taken over", "result gone"],
+)
+def test_what_is_not_this_process_s_to_decide_is_no_problem_of_it(
+    workspace: Workspace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+    error: Exception,
+    handed_back: list[int],
+) -> None:
+    back: list[int] = []
+    monkeypatch.setattr(stages, "hand_back", lambda _workspace, numbers: back.extend(numbers))
+    window = through(workspace, AnsweringMaps(tmp_path, errors={(stage, 2): error}))
+    assert window.problems == []
+    assert (back, window.finished) == (handed_back, 3 - len(handed_back))
+
+
+def test_a_claim_that_is_lost_before_processing_costs_no_other_image(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def settle(_workspace: Workspace, _images: Sequence[DownloadedImage]) -> list[DownloadedImage]:
+        raise ClaimLost("taken over")
+
+    monkeypatch.setattr(stages, "settle_unchanged", settle)
+    maps = AnsweringMaps(tmp_path, errors={("save", 2): ClaimLost("taken over")})
+    assert through(workspace, maps).problems == []
+    assert started(maps)["save"] == [1, 2, 3]
 
 
 def test_what_is_unchanged_is_not_processed(
@@ -204,7 +240,7 @@ def test_a_cached_result_counts_only_where_its_renditions_are_still_there(
 ) -> None:
     asked: list[str] = []
 
-    def is_intact(_workspace: Workspace, image: ProcessedImage) -> bool:
+    def is_intact(_workspace: Workspace, _entry: Entry, image: ProcessedImage) -> bool:
         asked.append(image.sha256)
         return image.sha256 != "2"
 
@@ -222,7 +258,7 @@ def test_steps_of_the_window_itself_are_retried(
 ) -> None:
     answers: list[Exception | bool] = [TransientError("storage_unavailable", "away"), True]
 
-    def is_intact(_workspace: Workspace, _image: ProcessedImage) -> bool:
+    def is_intact(_workspace: Workspace, _entry: Entry, _image: ProcessedImage) -> bool:
         answer = answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -312,11 +348,19 @@ def test_windows_are_made_only_when_their_turn_has_come() -> None:
         (1361, 1000, [8, 16, 32, 64, 128, 256, 512, 345]),
     ],
 )
-def test_windows_double_up_to_the_largest(images: int, largest: int, sizes: list[int]) -> None:
+def test_windows_double_up_to_the_largest(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: int, largest: int, sizes: list[int]
+) -> None:
     todo = entries(images)
-    windows = list(split(todo, largest))
-    assert [len(window) for window in windows] == sizes
-    assert [entry for window in windows for entry in window] == todo
+    left = list(todo)
+
+    def claim(_workspace: Workspace, limit: int) -> list[Entry]:
+        return [left.pop(0) for _ in range(min(limit, len(left)))]
+
+    monkeypatch.setattr(stages, "claim", claim)
+    windows = list(claimed(workspace, cast(StageMaps, AnsweringMaps(tmp_path)), window_sizes(largest)))
+    assert [len(window.entries) for window in windows] == sizes
+    assert [entry for window in windows for entry in window.entries] == todo
     assert FIRST_WINDOW == 8
 
 

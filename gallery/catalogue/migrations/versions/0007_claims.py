@@ -1,0 +1,45 @@
+"""Which process works on which entry, and the number that stands in the keys of what it writes."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute(sa.schema.CreateSequence(sa.Sequence("write_numbers", schema="gallery")))
+    op.add_column("entries", sa.Column("todo_attempt", sa.Integer(), nullable=True), schema="gallery")
+    op.add_column("entries", sa.Column("claimed_by", sa.Uuid(), nullable=True), schema="gallery")
+    op.add_column("entries", sa.Column("write_number", sa.BigInteger(), nullable=True), schema="gallery")
+    op.create_table(
+        "owners",
+        sa.Column("owner_id", sa.Uuid(), nullable=False),
+        sa.Column("upload_id", sa.String(length=64), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("flow_run_id", sa.Uuid(), nullable=True),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("process_id", sa.Integer(), nullable=False),
+        sa.Column("began_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["upload_id"], ["gallery.uploads.upload_id"], name=op.f("fk_owners_upload_id")),
+        sa.PrimaryKeyConstraint("owner_id", name=op.f("pk_owners")),
+        schema="gallery",
+    )
+    op.create_index("ix_owners_upload_id", "owners", ["upload_id"], schema="gallery")
+    # Also of what is done: a cached result must not be taken up once its files are gone.
+    op.drop_index("ix_outbox_awaiting", "outbox", schema="gallery")
+    op.create_index("ix_outbox_key", "outbox", ["key"], schema="gallery")
+
+
+def downgrade() -> None:
+    op.drop_index("ix_outbox_key", "outbox", schema="gallery")
+    op.create_index("ix_outbox_awaiting", "outbox", ["key"], schema="gallery", postgresql_where="done_at IS NULL")
+    op.drop_table("owners", schema="gallery")
+    for name in ("write_number", "claimed_by", "todo_attempt"):
+        op.drop_column("entries", name, schema="gallery")
+    op.execute(sa.schema.DropSequence(sa.Sequence("write_numbers", schema="gallery")))
