@@ -268,7 +268,7 @@ def test_while_an_image_is_committed_neither_sweep_nor_attempt_nor_upload_comes_
                 disturb(theirs)
 
 
-def test_a_return_to_the_former_recipe_takes_up_nothing_that_is_about_to_be_deleted(library: Library, gallery_id: str) -> None:
+def test_a_return_to_the_former_recipe_takes_up_nothing_that_is_due_to_go(library: Library, gallery_id: str) -> None:
     library.send(gallery_id, {"a.jpg": A})
     before = library.renditions(gallery_id)
     with library.with_styles(large=100).open(gallery_id) as rebuild:
