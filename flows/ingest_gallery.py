@@ -11,10 +11,11 @@ from uuid import UUID
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run as this_run
+from prefect.states import Failed
 from pydantic import Field
 
 from gallery import runs
-from gallery.errors import StaleAttempt
+from gallery.errors import GalleryError, StaleAttempt, TransientError
 from gallery.ingest import stages
 from gallery.ingest.report import RunReport
 from gallery.ingest.workspace import Workspace, open_workspace
@@ -78,16 +79,32 @@ def ingest_gallery(
             force=force,
             scheduled_at=this_run.scheduled_start_time,
         ) as workspace:
-            report = _ingest_upload(workspace, run_id)
+            attempt = workspace.attempt
+            runs.name_run(run_id, this_run.name, runs.run_name(attempt.gallery_id, attempt.image_count))
+            report = _report_of(workspace)
+            # What is done is written; the server, should it be away just now, is to hear of it.
+            runs.wait_until_reachable()
+            publish(report, attempt)
     except StaleAttempt as error:
         return end_stale_run(settings, run_id, error)
+    except GalleryError as error:
+        # Nothing has begun. It says what is wrong and what to do: no traceback would add to that.
+        runs.name_run(run_id, this_run.name, gallery_id)
+        return Failed(message=str(error))
     return final_state(report.state, report.message)
 
 
-def _ingest_upload(workspace: Workspace, run_id: UUID) -> RunReport:
+def _report_of(workspace: Workspace) -> RunReport:
+    """Do the attempt's work; how it went."""
+    try:
+        return _ingest_upload(workspace)
+    except TransientError as error:
+        return stages.give_up(workspace, error)
+
+
+def _ingest_upload(workspace: Workspace) -> RunReport:
     """Plan, take what is to do through the stages, and report."""
     settings, attempt = workspace.settings, workspace.attempt
-    runs.name_run(run_id, this_run.name, runs.run_name(attempt.gallery_id, attempt.image_count))
     plan = retry(settings, partial(stages.plan, workspace))
     get_run_logger().info(
         "Upload %s, attempt %d: %d of %d images to do, %d settled without a download",
@@ -99,11 +116,7 @@ def _ingest_upload(workspace: Workspace, run_id: UUID) -> RunReport:
     )
     workspace.decoders.warm_up(plan.todo)
     _ingest(workspace, plan.todo)
-    report = retry(settings, partial(stages.report, workspace, found_work=plan.found_work))
-    # What is done is written; the server, should it be away just now, is to hear of it.
-    runs.wait_until_reachable()
-    publish(report, attempt)
-    return report
+    return retry(settings, partial(stages.report, workspace, found_work=plan.found_work))
 
 
 def _ingest(workspace: Workspace, todo: int) -> None:

@@ -235,24 +235,49 @@ def _is_dry(sweep: FlowRun) -> bool:
     return bool(sweep.parameters.get("dry_run", True))
 
 
-def retry_run(flow_run_id: UUID) -> None:
-    """What the UI's Retry button does: the same run, again.
+def retry_run(flow_run_id: UUID) -> UUID:
+    """What the UI's Retry button does: the same run, again. Returns the run that does it.
 
-    Raises `ConflictError` where the run has not ended, `NotFoundError` where Prefect has forgotten it,
+    That is a new one, with the same parameters, where the run's deployment has been deleted: Prefect would cancel the
+    retry. Raises `ConflictError` where the run has not ended, `NotFoundError` where Prefect has forgotten it,
     `PrefectUnavailable`.
     """
     with _prefect() as client:
         end = time.monotonic() + LAG_SECONDS
-        while (state := client.read_flow_run(flow_run_id).state) is None or not state.is_final():
+        while (state := (run := client.read_flow_run(flow_run_id)).state) is None or not state.is_final():
             if time.monotonic() > end:
                 name = state.name if state else "without a state"
                 raise ConflictError(f"run {flow_run_id} is {name}: it has not ended")
             time.sleep(0.25)
+        if not _has_deployment(client, run):
+            return _follow(client, run)
         answer: OrchestrationResult[Any] = client.set_flow_run_state(
             flow_run_id, AwaitingRetry(message="Retry through the API")
         )
         if answer.status is not SetStateStatus.ACCEPT:
             raise ConflictError(f"Prefect does not retry run {flow_run_id}: {answer.details}")
+        return flow_run_id
+
+
+def _has_deployment(client: SyncPrefectClient, run: FlowRun) -> bool:
+    if run.deployment_id is None:
+        return False
+    with suppress(ObjectNotFound):
+        client.read_deployment(run.deployment_id)
+        return True
+    return False
+
+
+def _follow(client: SyncPrefectClient, run: FlowRun) -> UUID:
+    """Create a run of today's deployment in place of `run`, once however often it is asked."""
+    try:
+        deployment = client.read_deployment_by_name(DEPLOYMENT)
+    except ObjectNotFound as error:
+        raise PrefectUnavailable(f"Prefect has no deployment {DEPLOYMENT}: run `gallery setup`") from error
+    following = client.create_flow_run_from_deployment(
+        deployment.id, parameters=run.parameters, name=run.name, idempotency_key=f"after-{run.id}"
+    )
+    return following.id
 
 
 def cancel_run(flow_run_id: UUID) -> bool:

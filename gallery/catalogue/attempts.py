@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
-from gallery.catalogue.callbacks import queue_callback
+from gallery.catalogue.callbacks import queue_callback, queue_run_alert
 from gallery.catalogue.claims import IsGone, count_unfinished, end_claims, has_live_owner, join
+from gallery.catalogue.counts import Counts, count_outcomes
 from gallery.catalogue.history import last_written_at, tally_attempt, tally_upload
 from gallery.catalogue.locks import find_and_lock_upload, lock_attempt, lock_upload
 from gallery.catalogue.tables import AttemptRow, GalleryRow, UploadRow
 from gallery.errors import ConflictError, NotFoundError
-from gallery.models import Attempt, UploadState
+from gallery.models import FINAL_STATES, Attempt, UploadState
+
+# Pauses before an attempt is made again that could not plan, since storage or database did not answer. After the last
+# one it is for people to go on.
+RESTARTS = tuple(timedelta(seconds=seconds) for seconds in (30, 60, 120, 240, 480))
 
 
 def begin_attempt(
@@ -45,10 +51,10 @@ def begin_attempt(
     _close_lost(session, row)
     following = _following(row, flow_run_id, scheduled_at)
     session.add(following)
+    leave_end(row, "running")
     row.attempt = following.attempt
-    row.state = "running"
     row.flow_run_id = flow_run_id
-    row.finished_at = row.retry_requested_at = row.retry_requested_by = None
+    row.retry_requested_at = row.retry_requested_by = None
     session.flush()
     end_claims(session, row.upload_id)
     first_of_run = session.scalar(
@@ -67,6 +73,13 @@ def begin_attempt(
     )
     join(session, attempt, flow_run_id=flow_run_id, host=host, process_id=process_id)
     return attempt
+
+
+def leave_end(row: UploadRow, state: Literal["accepted", "running"]) -> None:
+    """Put an upload under way, and remember the state that it had ended in. The caller has locked its row."""
+    if row.state in FINAL_STATES:
+        row.former_state = row.state
+    row.state, row.finished_at, row.restart_after = state, None, None
 
 
 def _following(row: UploadRow, flow_run_id: UUID | None, scheduled_at: datetime | None) -> AttemptRow:
@@ -110,14 +123,26 @@ def finish_attempt(session: Session, attempt: Attempt, state: UploadState, messa
 
     Called again after a commit whose answer was lost, it does nothing. Raises `StaleAttempt`.
     """
-    row = lock_upload(session, attempt.upload_id)
-    former = session.get_one(AttemptRow, (attempt.upload_id, attempt.number))
-    if row.attempt == attempt.number and (former.state, former.message) == (state, message):
+    if (row := _lock_to_end(session, attempt, state, message)) is None:
         return
-    lock_attempt(session, attempt)
     if left := count_unfinished(session, attempt):
         raise ConflictError(f"upload {attempt.upload_id}, attempt {attempt.number}: {left} images are not done yet")
-    _end(session, attempt.upload_id, attempt.number, state, message)
+    _end(session, row, state, message, is_report=True)
+
+
+def give_up(session: Session, attempt: Attempt, message: str) -> None:
+    """Write that an attempt stops before all is done. Otherwise as `finish_attempt`."""
+    if (row := _lock_to_end(session, attempt, "failed", message)) is not None:
+        _end(session, row, "failed", message)
+
+
+def _lock_to_end(session: Session, attempt: Attempt, state: UploadState, message: str) -> UploadRow | None:
+    row = lock_upload(session, attempt.upload_id)
+    written = session.get_one(AttemptRow, (attempt.upload_id, attempt.number))
+    if row.attempt == attempt.number and (written.state, written.message) == (state, message):
+        return None
+    lock_attempt(session, attempt)
+    return row
 
 
 def end_run(
@@ -131,12 +156,15 @@ def end_run(
     """
     row = find_and_lock_upload(session, UploadRow.flow_run_id == flow_run_id)
     if row is not None and _may_end(session, row, state, is_gone):
-        _end(session, row.upload_id, row.attempt, state, message)
+        _end(session, row, state, message)
 
 
 def _may_end(session: Session, row: UploadRow, state: UploadState, is_gone: IsGone | None = None) -> bool:
-    if row.state == "accepted" or state == "cancelled":
-        return row.state in ("accepted", "running")
+    if row.state == "accepted":
+        # A run that could not plan is told of once; its upload waits for the next one.
+        return row.restart_after is None or state == "cancelled"
+    if state == "cancelled":
+        return row.state == "running"
     return row.state == "running" and not has_live_owner(session, row.upload_id, row.attempt, is_gone)
 
 
@@ -153,19 +181,26 @@ def runs_under_way(session: Session) -> list[RunUnderWay]:
     """Every upload that waits for its run's end."""
     rows = session.execute(
         select(UploadRow.upload_id, UploadRow.attempt, UploadRow.flow_run_id).where(
-            UploadRow.state.in_(("accepted", "running")), UploadRow.flow_run_id.is_not(None)
+            UploadRow.state.in_(("accepted", "running")),
+            UploadRow.flow_run_id.is_not(None),
+            UploadRow.restart_after.is_(None),
         )
     )
     return [RunUnderWay(upload_id, attempt, run_id) for upload_id, attempt, run_id in rows if run_id is not None]
 
 
 def crashed_runs(session: Session, *, after: timedelta, until: timedelta) -> list[UUID]:
-    """The runs of uploads that have been `crashed` for so long, and not for longer than `until`."""
+    """The runs of uploads whose newest attempt has been `crashed` for so long, and not for longer than `until`, and
+    that are not under way: whatever state the upload itself has by its entries.
+    """
     rows = session.scalars(
-        select(UploadRow.flow_run_id).where(
-            UploadRow.state == "crashed",
+        select(UploadRow.flow_run_id)
+        .join(AttemptRow, and_(AttemptRow.upload_id == UploadRow.upload_id, AttemptRow.attempt == UploadRow.attempt))
+        .where(
+            AttemptRow.state == "crashed",
+            AttemptRow.finished_at.between(func.now() - until, func.now() - after),
+            UploadRow.state.not_in(("accepted", "running")),
             UploadRow.flow_run_id.is_not(None),
-            UploadRow.finished_at.between(func.now() - until, func.now() - after),
         )
     )
     return [row for row in rows if row is not None]
@@ -180,28 +215,55 @@ def end_unheard(session: Session, run: RunUnderWay, state: UploadState, message:
         return False
     if not _may_end(session, row, state):
         return False
-    _end(session, row.upload_id, row.attempt, state, message)
+    _end(session, row, state, message)
     return True
 
 
 def cancel_unstarted(session: Session, upload: UploadRow) -> None:
     """Write that an accepted upload is cancelled before its run began. The caller has locked its row."""
-    _end(session, upload.upload_id, upload.attempt, "cancelled", "cancelled before it began")
+    _end(session, upload, "cancelled", "cancelled before it began")
 
 
-def _end(session: Session, upload_id: str, attempt: int, state: UploadState, message: str) -> None:
-    end_claims(session, upload_id)
-    session.execute(
-        update(UploadRow)
-        .where(UploadRow.upload_id == upload_id)
-        .values(state=state, finished_at=func.now(), retry_requested_at=None, retry_requested_by=None)
-    )
-    # Not one that has ended: a retry that was cancelled, or crashed, before it began is no attempt of its own.
-    session.execute(
-        update(AttemptRow)
-        .where(AttemptRow.upload_id == upload_id, AttemptRow.attempt == attempt, AttemptRow.finished_at.is_(None))
-        .values(state=state, finished_at=func.now(), message=message)
-    )
-    tally_attempt(session, upload_id, attempt)
-    tally_upload(session, upload_id)
-    queue_callback(session, upload_id, state)
+def _end(session: Session, row: UploadRow, end: UploadState, message: str, *, is_report: bool = False) -> None:
+    """Write the end of an upload's newest attempt (by its own report, or not), or of a run that did not begin one.
+
+    The upload's state is that of its entries; only while some have no outcome, it is the attempt's.
+    """
+    has_begun = row.state == "running"
+    end_claims(session, row.upload_id)
+    newest = session.get(AttemptRow, (row.upload_id, row.attempt)) if has_begun else None
+    if newest is not None and newest.finished_at is None:
+        newest.state, newest.message = end, message
+        newest.finished_at = session.scalar(select(func.now()))
+    session.flush()
+    tally_attempt(session, row.upload_id, row.attempt)
+    tally_upload(session, row.upload_id)
+    row.finished_at, row.restart_after = session.scalar(select(func.now())), None
+    row.retry_requested_at = row.retry_requested_by = None
+    found_out = is_report or (newest is not None and newest.planned_at is not None)
+    row.unplanned = row.unplanned + 1 if end in ("failed", "crashed") and not found_out else 0
+    if 0 < row.unplanned <= len(RESTARTS):
+        row.state = row.former_state or "accepted"
+        row.restart_after = session.scalar(select(func.now() + RESTARTS[row.unplanned - 1]))
+        queue_run_alert(session, row, "run_not_begun", message)
+        return
+    row.unplanned = 0
+    row.state = _state_of(count_outcomes(session, row.upload_id), end)
+    if row.state != row.former_state:
+        queue_callback(session, row.upload_id, row.state)
+    if end in ("failed", "crashed"):
+        queue_run_alert(session, row, f"run_{end}", message)
+
+
+def _state_of(counts: Counts, end: UploadState) -> UploadState:
+    if counts.pending:
+        return end
+    if counts["failed"]:
+        return "failed"
+    return "completed_with_rejects" if counts["rejected"] else "completed"
+
+
+def due_restarts(session: Session, *, limit: int = 20) -> list[str]:
+    """Uploads whose last attempt could not plan, and that are to be tried again by now."""
+    due = select(UploadRow.upload_id).where(UploadRow.restart_after <= func.now())
+    return list(session.scalars(due.order_by(UploadRow.restart_after).limit(limit)))

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from gallery.catalogue.locks import claimed, lock_last_callback
 from gallery.catalogue.status import read_status
-from gallery.catalogue.tables import CallbackRow
+from gallery.catalogue.tables import CallbackRow, UploadRow
 from gallery.errors import ConflictError
 from gallery.models import FINAL_STATES, Audience, UploadState
 
@@ -44,13 +44,18 @@ class Callback:
 
 
 def queue_callback(session: Session, upload_id: str, state: UploadState) -> None:
-    """Queue the message that an upload has ended in `state`, in the transaction that ends it; failures alert ops."""
+    """Queue the message that an upload has ended in `state`, in the transaction that ends it."""
     good = state in ("completed", "completed_with_rejects")
     session.flush()
     body = {**read_status(session, upload_id).document(), "state": state}
     session.add(CallbackRow(upload_id=upload_id, type="upload.completed" if good else "upload.failed", body=body))
-    if state in ("failed", "crashed"):
-        session.add(CallbackRow(upload_id=upload_id, audience="ops", type=f"alert.run_{state}", body=body))
+
+
+def queue_run_alert(session: Session, upload: UploadRow, kind: str, message: str) -> None:
+    """Queue an alert about how a run of an upload ended, in the transaction that ends it: `alert.{kind}`."""
+    session.flush()
+    body = {**read_status(session, upload.upload_id).document(), "message": message}
+    session.add(CallbackRow(upload_id=upload.upload_id, audience="ops", type=f"alert.{kind}", body=body))
 
 
 def queue_alert(session: Session, kind: str, message: str) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, func, select, update
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.claims import plan_entries
 from gallery.catalogue.locks import lock_attempt
 from gallery.catalogue.outcomes import record_problems, settle_known
-from gallery.catalogue.tables import EntryRow, ImageRow, VersionRow
+from gallery.catalogue.tables import AttemptRow, EntryRow, ImageRow, VersionRow
 from gallery.errors import FailureReason, RejectionReason
 from gallery.models import Attempt, Entry, EntryProblem, ObjectKey
 from gallery.storage.s3 import StoredObject
@@ -49,6 +49,11 @@ def make_plan(session: Session, attempt: Attempt, terms: Terms, staged: Mapping[
     Raises `StaleAttempt` where a newer attempt has begun.
     """
     lock_attempt(session, attempt)
+    session.execute(
+        update(AttemptRow)
+        .where(AttemptRow.upload_id == attempt.upload_id, AttemptRow.attempt == attempt.number)
+        .values(planned_at=func.now())
+    )
     rows = session.execute(
         select(EntryRow, ImageRow.last_seq, VersionRow)
         .outerjoin(

@@ -91,6 +91,9 @@ class UploadRow(Tally, Base):
     `accepted_seq` is given once, at acceptance, and orders uploads for good. `attempt` is the newest attempt:
     whoever writes for an upload holds a share lock on this row and compares it. The tally is of the entries' final
     outcomes, as of the end of the newest attempt. `retry_requested_by`: who asked for the attempt to come.
+
+    `former_state` is the state that the upload had ended in before it came under way again. An attempt that could not
+    even plan is followed by another after `restart_after`; `unplanned` counts such attempts in a row.
     """
 
     __tablename__ = "uploads"
@@ -107,7 +110,7 @@ class UploadRow(Tally, Base):
         Index("ix_uploads_open_check", "check_after", postgresql_where="state = 'open'"),
         # What the watch over runs asks for.
         Index("ix_uploads_under_way", "flow_run_id", postgresql_where="state IN ('accepted', 'running')"),
-        Index("ix_uploads_crashed", "finished_at", postgresql_where="state = 'crashed'"),
+        Index("ix_uploads_restart", "restart_after", postgresql_where="restart_after IS NOT NULL"),
     )
 
     upload_id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -133,6 +136,9 @@ class UploadRow(Tally, Base):
     retry_requested_at: Mapped[datetime | None]
     retry_requested_by: Mapped[str | None]
     finished_at: Mapped[datetime | None]
+    former_state: Mapped[UploadState | None]
+    restart_after: Mapped[datetime | None]
+    unplanned: Mapped[int] = mapped_column(Integer, server_default="0")
 
 
 class EntryRow(Base):
@@ -296,10 +302,15 @@ class AttemptRow(Tally, Base):
     """One execution of an upload's flow run, kept for good. The tally is of what this attempt did.
 
     `trigger`, `requested_by` and `requested_at` are of this attempt; who presses a button in Prefect stays unknown.
+    `planned_at` is null while, or where, it could not find out what there is to do.
     """
 
     __tablename__ = "attempts"
-    __table_args__ = (Index("ix_attempts_started_at", "started_at"),)
+    __table_args__ = (
+        Index("ix_attempts_started_at", "started_at"),
+        # What the watch over runs asks for.
+        Index("ix_attempts_crashed", "finished_at", postgresql_where="state = 'crashed'"),
+    )
 
     upload_id: Mapped[str] = mapped_column(ForeignKey("gallery.uploads.upload_id"), primary_key=True)
     attempt: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -309,6 +320,7 @@ class AttemptRow(Tally, Base):
     requested_by: Mapped[str | None]
     requested_at: Mapped[datetime | None]
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    planned_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     message: Mapped[str | None]
 

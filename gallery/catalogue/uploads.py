@@ -14,7 +14,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from gallery.catalogue.attempts import RunUnderWay
+from gallery.catalogue.attempts import RunUnderWay, leave_end
 from gallery.catalogue.locks import claimed, lock_idempotency_key, lock_new_upload, lock_upload, share_order
 from gallery.catalogue.tables import ACCEPTED_SEQ, EntryRow, GalleryRow, UploadRow
 from gallery.errors import ConflictError, NotFoundError
@@ -222,13 +222,13 @@ def started(session: Session, upload_id: str, flow_run_id: UUID) -> UploadState:
 
 def await_retry(row: UploadRow, requested_by: str) -> None:
     """An ended upload is `accepted` again, until its run begins anew. The caller has locked its row."""
-    row.state, row.finished_at = "accepted", None
+    leave_end(row, "accepted")
     row.retry_requested_at, row.retry_requested_by = func.now(), requested_by
 
 
 def forget_run(session: Session, row: UploadRow) -> None:
     """Give an upload a new run, since Prefect has deleted the one that it had."""
-    row.flow_run_id, row.start_tries = None, 0
+    row.flow_run_id, row.start_tries, row.restart_after = None, 0, None
     row.start_after = session.scalar(select(func.now()))
 
 

@@ -16,8 +16,9 @@ from uuid import UUID
 from gallery.catalogue import claims
 from gallery.catalogue.attempts import end_run as write_end
 from gallery.catalogue.attempts import finish_attempt
+from gallery.catalogue.attempts import give_up as give_up_attempt
 from gallery.catalogue.connect import connect, transaction
-from gallery.catalogue.counts import count_outcomes, list_kept, list_problems
+from gallery.catalogue.counts import Counts, count_outcomes, list_kept, list_problems
 from gallery.catalogue.history import NO_TIMINGS, record_cleanup
 from gallery.catalogue.locks import lock_attempt
 from gallery.catalogue.outbox import due_deletions, mark_done, still_to_do
@@ -257,6 +258,20 @@ def report(workspace: Workspace, *, found_work: bool) -> RunReport:
         summary = report_run(counts, remaining, kept, found_work=found_work)
         finish_attempt(session, workspace.attempt, summary.state, summary.message)
     return summary
+
+
+def give_up(workspace: Workspace, error: TransientError) -> RunReport:
+    """Write that the attempt stops here, since storage or database do not answer, and sum it up as far as is known.
+
+    The database may be what does not answer: the end is then learnt from Prefect. Raises `StaleAttempt`.
+    """
+    message = f"stopped before all was done: {error.reason}: {error}"
+    counts, problems = Counts({}, workspace.attempt.image_count), []
+    with suppress(TransientError), transaction(workspace.engine) as session:
+        give_up_attempt(session, workspace.attempt, message)
+        counts = count_outcomes(session, workspace.attempt.upload_id)
+        problems = list_problems(session, workspace.attempt.upload_id)
+    return RunReport("failed", message, counts, tuple(problems))
 
 
 def current_run(settings: Settings, upload_id: str) -> UUID | None:

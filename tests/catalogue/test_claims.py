@@ -252,6 +252,7 @@ def test_a_reported_crash_ends_an_attempt_only_where_no_process_works_on_it(
     catalogue: Catalogue, gallery_id: str
 ) -> None:
     attempt = catalogue.begun(gallery_id)
+    planned(catalogue, attempt)
     assert reported(catalogue, attempt, "crashed") == "running"
     assert reported(catalogue, attempt, "failed") == "running"
     lapse(catalogue, attempt)
@@ -262,6 +263,7 @@ def test_a_reported_crash_ends_an_attempt_whose_process_is_known_to_be_gone(
     catalogue: Catalogue, gallery_id: str
 ) -> None:
     attempt = catalogue.begun(gallery_id)
+    planned(catalogue, attempt)
     assert reported(catalogue, attempt, "crashed", lambda host, process_id: True) == "crashed"
 
 

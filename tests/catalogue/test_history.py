@@ -221,7 +221,7 @@ def test_a_retry_that_never_began_leaves_the_former_attempt_as_it_was(catalogue:
         attempts.end_run(session, row.flow_run_id, "crashed", "the worker died")
     assert history_of(catalogue, "run_history", first.upload_id) == [before]
     (upload,) = history_of(catalogue, "upload_history", first.upload_id)
-    assert (upload["state"], upload["attempts"]) == ("crashed", 1)
+    assert (upload["state"], upload["attempts"]) == ("failed", 1)
     # Nor does it lend its name to a later one.
     catalogue.begin(gallery_id, first.upload_id)
     assert history_of(catalogue, "run_history", first.upload_id, "attempt")[1]["trigger"] == "ui"

@@ -12,6 +12,7 @@ from datetime import timedelta
 from sqlalchemy import Engine
 
 from gallery import runs
+from gallery.api.background.restarts import restart_unplanned
 from gallery.api.background.worker import Worker
 from gallery.catalogue import attempts, uploads
 from gallery.catalogue.attempts import RunUnderWay
@@ -42,6 +43,7 @@ def watcher(engine: Engine, starts: Worker) -> Worker:
         try:
             end_unheard_runs(engine, starts)
             retry_crashed_runs(engine)
+            restart_unplanned(engine, starts)
             watch_workers(engine)
         except PrefectUnavailable:
             unanswered += 1

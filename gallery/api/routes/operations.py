@@ -6,12 +6,13 @@ from fastapi import APIRouter, Request
 
 from gallery import runs
 from gallery.api.auth import Caller
+from gallery.api.background.restarts import run_again
 from gallery.api.routes.uploads import accepted_answer
 from gallery.api.schemas import AcceptedAnswer, UploadId
 from gallery.api.services import services_of
-from gallery.catalogue import attempts, callbacks, uploads
+from gallery.catalogue import attempts, callbacks
 from gallery.catalogue.locks import lock_upload
-from gallery.errors import ConflictError, NotFoundError
+from gallery.errors import ConflictError
 from gallery.models import FINAL_STATES
 
 router = APIRouter(prefix="/v1/uploads/{upload_id}", tags=["operations"])
@@ -21,18 +22,11 @@ router = APIRouter(prefix="/v1/uploads/{upload_id}", tags=["operations"])
 def retry(upload_id: UploadId, request: Request, caller: Caller) -> AcceptedAnswer:
     """Run an ended upload again: it works only on what is not done. 409 while it is under way or was never whole."""
     services = services_of(request)
-    # Locked while Prefect is asked: two callers at once make one retry, and a run cannot begin in between.
     with services.transaction() as session:
         row = lock_upload(session, upload_id)
         if row.accepted_seq is None or row.state not in FINAL_STATES:
             raise ConflictError(f"upload {upload_id} is {row.state}: there is nothing to retry")
-        if row.flow_run_id is not None:
-            try:
-                runs.retry_run(row.flow_run_id)
-            except NotFoundError:
-                # Prefect keeps runs for a while only; the upload gets a new one.
-                uploads.forget_run(session, row)
-        uploads.await_retry(row, caller)
+        run_again(session, row, caller)
     services.starter.wake()
     return accepted_answer(row)
 

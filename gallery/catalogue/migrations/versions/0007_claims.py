@@ -1,4 +1,4 @@
-"""Which process works on which entry, and the number that stands in the keys of what it writes."""
+"""Which process works on which entry, the numbers in the keys of what it writes, and attempts that could not plan."""
 
 from __future__ import annotations
 
@@ -31,6 +31,21 @@ def upgrade() -> None:
         schema="gallery",
     )
     op.create_index("ix_owners_upload_id", "owners", ["upload_id"], schema="gallery")
+    op.add_column("uploads", sa.Column("former_state", sa.Text(), nullable=True), schema="gallery")
+    op.add_column("uploads", sa.Column("restart_after", sa.DateTime(timezone=True), nullable=True), schema="gallery")
+    op.add_column("uploads", sa.Column("unplanned", sa.Integer(), server_default="0", nullable=False), schema="gallery")
+    op.create_index(
+        "ix_uploads_restart",
+        "uploads",
+        ["restart_after"],
+        schema="gallery",
+        postgresql_where="restart_after IS NOT NULL",
+    )
+    op.add_column("attempts", sa.Column("planned_at", sa.DateTime(timezone=True), nullable=True), schema="gallery")
+    op.drop_index("ix_uploads_crashed", "uploads", schema="gallery")
+    op.create_index(
+        "ix_attempts_crashed", "attempts", ["finished_at"], schema="gallery", postgresql_where="state = 'crashed'"
+    )
     # Also of what is done: a cached result must not be taken up once its files are gone.
     op.drop_index("ix_outbox_awaiting", "outbox", schema="gallery")
     op.create_index("ix_outbox_key", "outbox", ["key"], schema="gallery")
@@ -39,6 +54,14 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("ix_outbox_key", "outbox", schema="gallery")
     op.create_index("ix_outbox_awaiting", "outbox", ["key"], schema="gallery", postgresql_where="done_at IS NULL")
+    op.drop_index("ix_attempts_crashed", "attempts", schema="gallery")
+    op.create_index(
+        "ix_uploads_crashed", "uploads", ["finished_at"], schema="gallery", postgresql_where="state = 'crashed'"
+    )
+    op.drop_column("attempts", "planned_at", schema="gallery")
+    op.drop_index("ix_uploads_restart", "uploads", schema="gallery")
+    for name in ("unplanned", "restart_after", "former_state"):
+        op.drop_column("uploads", name, schema="gallery")
     op.drop_table("owners", schema="gallery")
     for name in ("write_number", "claimed_by", "todo_attempt"):
         op.drop_column("entries", name, schema="gallery")

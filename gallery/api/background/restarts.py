@@ -1,0 +1,55 @@
+"""Runs an upload again: at a caller's request, and where a run could not even find out what there was to do."""
+
+from __future__ import annotations
+
+import logging
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from gallery import runs
+from gallery.api.background.worker import Worker
+from gallery.catalogue import attempts, uploads
+from gallery.catalogue.connect import transaction
+from gallery.catalogue.locks import lock_upload
+from gallery.catalogue.tables import UploadRow
+from gallery.errors import ConflictError, NotFoundError
+
+log = logging.getLogger("gallery.api")
+
+
+def run_again(session: Session, row: UploadRow, requested_by: str) -> None:
+    """Have an upload's run retried, or a new one started where Prefect has forgotten it.
+
+    The caller has locked the row and keeps it locked while Prefect is asked: two at the same time make one retry, and a
+    run cannot begin in between. Raises `ConflictError` where Prefect's run has not ended, `PrefectUnavailable`.
+    """
+    if row.flow_run_id is not None:
+        try:
+            row.flow_run_id = runs.retry_run(row.flow_run_id)
+        except NotFoundError:
+            # Prefect keeps runs for a while only.
+            uploads.forget_run(session, row)
+    uploads.await_retry(row, requested_by)
+
+
+def restart_unplanned(engine: Engine, starts: Worker) -> None:
+    """Run those uploads again whose last attempt could not plan, once their pause is over.
+
+    Raises `PrefectUnavailable`.
+    """
+    with transaction(engine) as session:
+        due = attempts.due_restarts(session)
+    for upload_id in due:
+        try:
+            with transaction(engine) as session:
+                row = lock_upload(session, upload_id)
+                if row.restart_after is None:  # another process of the API, or a caller, has done it
+                    continue
+                run_again(session, row, row.requested_by)
+        except ConflictError as error:
+            # Its end has not reached Prefect yet, or somebody has retried it there.
+            log.info("upload %s is not run again: %s", upload_id, error, extra={"upload_id": upload_id})
+            continue
+        starts.wake()
+        log.warning("upload %s: its run could not begin, and is tried again", upload_id, extra={"upload_id": upload_id})
