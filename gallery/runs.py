@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -154,14 +155,34 @@ def retry_first_crashes(flow_run_ids: Collection[UUID]) -> list[UUID]:
     return retried
 
 
-def workers_ready() -> bool:
-    """Whether a worker of the pool has given a sign of life lately; a paused pool counts as well: somebody meant it.
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """Whether the work pool would start one more ingest run now.
+
+    `has_worker` is true for a paused pool, whose workers Prefect does not tell: somebody meant it. A limit of 0, of the
+    pool or of its queue, counts as paused.
+    """
+
+    is_paused: bool
+    has_worker: bool
+    has_place: bool
+
+
+def pool_state() -> PoolState:
+    """Read the state of the work pool and its queue of ingests.
 
     Raises `PrefectUnavailable`, `NotFoundError` where there is no pool.
     """
     with _prefect() as client:
         pool = client.read_work_pool(POOL)
-    return pool.is_paused or pool.status is not WorkPoolStatus.NOT_READY
+        queue = client.read_work_queue_by_name(INGEST_QUEUE, POOL)
+    used = [(item.active_slots or 0, item.concurrency_limit) for item in (pool, queue)]
+    limits = [(active, limit) for active, limit in used if limit is not None]
+    return PoolState(
+        is_paused=pool.is_paused or queue.is_paused or any(limit == 0 for _, limit in limits),
+        has_worker=pool.is_paused or pool.status is not WorkPoolStatus.NOT_READY,
+        has_place=all(active < limit for active, limit in limits),
+    )
 
 
 def check_set_up() -> None:

@@ -194,6 +194,12 @@ class Journeys:
         with transaction(self.engine) as session:
             session.execute(update(UploadRow).where(UploadRow.upload_id == upload_id).values(values))
 
+    def is_running(self, gallery_id: str) -> bool:
+        """Whether an upload of the gallery is running."""
+        with transaction(self.engine) as session:
+            found = select(UploadRow).where(UploadRow.gallery_id == gallery_id, UploadRow.state == "running")
+            return session.scalars(found).first() is not None
+
     def upload_of(self, gallery_id: str) -> UploadRow:
         """A gallery's only upload."""
         with transaction(self.engine) as session:

@@ -14,7 +14,7 @@ from gallery import names
 from gallery.api.links import DEFAULT_LIFE, LONGEST_LIFE
 from gallery.errors import NotFoundError, RefusedRequest
 from gallery.imaging.formats import UnsupportedKind
-from gallery.models import UploadState
+from gallery.models import UploadState, WaitsFor
 
 MAX_FILES = 10_000  # a gallery of 1,361 seven times over; bounds one request's work and answer
 MAX_POST_BYTES = 5 * 1024**3  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html
@@ -139,10 +139,28 @@ class ProblemItem(BaseModel):
     metadata: dict[str, Any]
 
 
+class WaitingAnswer(BaseModel):
+    """What an accepted upload waits for, and how many uploads are before it."""
+
+    waits_for: WaitsFor = Field(
+        alias="for",
+        description="`prefect`: Prefect's server does not answer, or does not create the run; `paused`: the work pool "
+        "or its queue is paused; `worker`: no worker is responding; `place`: as many uploads as allowed are running, "
+        "or others are before it; `start`: nothing, it starts within seconds",
+    )
+    uploads_before: int = Field(
+        description="all uploads that are running, and those that were accepted, or whose retry was asked for, earlier "
+        "and that wait as well"
+    )
+
+
 class StatusAnswer(BaseModel):
+    """`waiting` is null unless the state is `accepted`."""
+
     upload_id: str
     gallery_id: str
     state: UploadState
+    waiting: WaitingAnswer | None
     flow_run_id: UUID | None
     flow_run_url: str | None
     image_count: int

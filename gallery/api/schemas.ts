@@ -12,6 +12,7 @@ export type UploadState =
   | "cancelled"
   | "crashed"
   | "expired";
+export type WaitsFor = "prefect" | "paused" | "worker" | "place" | "start";
 export type Outcome = "saved" | "replaced" | "unchanged" | "superseded" | "rejected" | "failed";
 
 export interface FileToPresign {
@@ -51,10 +52,17 @@ export interface ProblemItem {
   metadata: Metadata;
 }
 
+export interface WaitingAnswer {
+  for: WaitsFor;
+  uploads_before: number;
+}
+
 export interface StatusAnswer {
   upload_id: string;
   gallery_id: string;
   state: UploadState;
+  // Older servers do not have it.
+  waiting?: WaitingAnswer | null;
   flow_run_id: string | null;
   flow_run_url: string | null;
   image_count: number;

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, func, literal_column
+from sqlalchemy import Boolean, func, literal_column, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.tables import ConditionRow
+
+# Prefect's server answers; a worker of the pool responds; neither the pool nor the queue of ingests is paused; the
+# queue's limit leaves a place for one more run.
+PREFECT, WORKERS, OPEN, PLACES = "prefect", "workers", "open", "places"
 
 
 def note_condition(session: Session, name: str, *, is_well: bool) -> bool:
@@ -21,3 +25,8 @@ def note_condition(session: Session, name: str, *, is_well: bool) -> bool:
     is_new = literal_column("xmax = 0", Boolean)
     written = session.scalar(statement.returning(is_new))
     return written is not None and not (written and is_well)
+
+
+def list_unwell(session: Session) -> frozenset[str]:
+    """List the names of all conditions that are not well."""
+    return frozenset(session.scalars(select(ConditionRow.name).where(ConditionRow.is_well.is_(False))))

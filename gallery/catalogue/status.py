@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from gallery.catalogue.counts import Counts, count_outcomes, list_problems
 from gallery.catalogue.tables import EntryRow, UploadRow
+from gallery.catalogue.waiting import Waiting, read_waiting
 from gallery.errors import NotFoundError
 from gallery.models import OUTCOMES, EntryProblem, UploadState
 
@@ -24,6 +25,7 @@ class UploadStatus:
     upload_id: str
     gallery_id: str
     state: UploadState
+    waiting: Waiting | None
     flow_run_id: UUID | None
     image_count: int
     counts: Counts
@@ -38,12 +40,18 @@ class UploadStatus:
             "upload_id": self.upload_id,
             "gallery_id": self.gallery_id,
             "state": self.state,
+            "waiting": self._waiting(),
             "flow_run_id": str(self.flow_run_id) if self.flow_run_id else None,
             "image_count": self.image_count,
             "counts": {**{outcome: self.counts[outcome] for outcome in OUTCOMES}, "pending": self.counts.pending},
             "problems": [self._problem(problem) for problem in self.problems],
             "metadata": self.metadata,
         }
+
+    def _waiting(self) -> dict[str, Any] | None:
+        if self.waiting is None:
+            return None
+        return {"for": self.waiting.waits_for, "uploads_before": self.waiting.uploads_before}
 
     def _problem(self, problem: EntryProblem) -> dict[str, Any]:
         names = ("file_name", "outcome", "stage", "reason", "message")
@@ -66,6 +74,7 @@ def read_status(session: Session, upload_id: str) -> UploadStatus:
         upload_id,
         row.gallery_id,
         row.state,
+        read_waiting(session, row),
         row.flow_run_id,
         row.image_count,
         count_outcomes(session, upload_id),

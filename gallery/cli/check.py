@@ -102,7 +102,7 @@ def _check_catalogue(engine: Engine) -> None:
 
 def _check_workers() -> None:
     try:
-        ready = runs.workers_ready()
+        ready = runs.pool_state().has_worker
     except NotFoundError:
         ready = False
     if not ready:

@@ -60,19 +60,23 @@ class NoProgress:
 
 
 class LineProgress(NoProgress):
-    """Plain lines: a step's beginning, and about every tenth of it."""
+    """Plain lines: a step's beginning, about every tenth of it, and what is said while it stands still."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._title, self._total, self._told = "", 0, 0
+        self._last = (0, "")
 
     def step(self, title: str, total: int, unit: Unit) -> None:
         self._title, self._total, self._told = title, total, 0
+        self._last = (0, "")
         self._line(f"{title}: {_amount(total, unit)}")
 
     def advance(self, done: int, detail: str = "") -> None:
         tenth = LINES_PER_STEP * done // max(self._total, 1)
-        if tenth > self._told:
+        stands_still = self._last[0] == done and self._last[1] != detail
+        self._last = (done, detail)
+        if tenth > self._told or stands_still:
             self._told = tenth
             percent = min(100 * done // max(self._total, 1), 100)
             self._line(f"{self._title}: {percent} %" + (f", {detail}" if detail else ""))

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from gallery.models import FINAL_STATES, UploadState
+from pydantic import Field
+
+from gallery.amounts import count_in_words
+from gallery.models import FINAL_STATES, UploadState, WaitsFor
+
+WAITING: Mapping[WaitsFor, str] = {
+    "prefect": "waiting for Prefect's server to create the run",
+    "paused": "waiting: the work pool or its queue is paused in Prefect",
+    "worker": "waiting for a worker: none is responding",
+    "place": "waiting for a place in the queue",
+    "start": "about to start",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,19 @@ class ReportedProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportedWaiting:
+    """What an accepted upload waits for, and how many uploads are before it."""
+
+    waits_for: Annotated[WaitsFor, Field(alias="for")]
+    uploads_before: int
+
+    def in_words(self) -> str:
+        """`waiting for a place in the queue, 2 uploads before it`."""
+        before = count_in_words(self.uploads_before, "upload")
+        return WAITING[self.waits_for] + (f", {before} before it" if self.uploads_before else "")
+
+
+@dataclass(frozen=True, slots=True)
 class ReportedStatus:
     """How far an upload is. `counts` has a number per outcome and `pending`; `problems` the first 100."""
 
@@ -62,6 +86,7 @@ class ReportedStatus:
     problems: tuple[ReportedProblem, ...] = ()
     flow_run_id: str | None = None
     flow_run_url: str | None = None
+    waiting: ReportedWaiting | None = None
 
     @property
     def is_final(self) -> bool:

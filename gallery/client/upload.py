@@ -140,6 +140,8 @@ def _follow(
     def tell(status: ReportedStatus) -> None:
         counts = {outcome: n for outcome in OUTCOMES if (n := status.counts.get(outcome, 0))}
         detail = ", ".join(f"{n:,} {outcome}" for outcome, n in counts.items())
+        if status.waiting is not None:
+            detail = "; ".join(filter(None, (detail, status.waiting.in_words())))
         progress.advance(sum(counts.values()), detail or status.state)
 
     return client.wait(upload_id, tell, timeout)

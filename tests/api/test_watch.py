@@ -10,8 +10,12 @@ from sqlalchemy import Engine, delete, select
 from gallery import runs
 from gallery.api.background import watch
 from gallery.catalogue.attempts import begin_attempt
+<<<<<<< HEAD
 from gallery.catalogue.claims import leave
 from gallery.catalogue.conditions import note_condition
+=======
+from gallery.catalogue.conditions import list_unwell, note_condition
+>>>>>>> 76e0a76 (A waiting upload says what it waits for and how many are before it)
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import AttemptRow, CallbackRow, ConditionRow
 from gallery.catalogue.uploads import DeclaredEntry, accept_staged, started
@@ -41,31 +45,33 @@ def upload_with_run(engine: Engine, gallery_id: str, upload_id: str, run_id: UUI
     return upload_id
 
 
+def planned_run(journeys: Journeys, gallery_id: str) -> UUID:
+    """A run that nothing will begin: it is due in many years."""
+    state = {"type": "SCHEDULED", "state_details": {"scheduled_time": "2099-01-01T00:00:00Z"}}
+    body = {"parameters": {"gallery_id": gallery_id}, "state": state}
+    path = f"/deployments/{journeys.deployment('ingest-gallery')['id']}/create_flow_run"
+    return UUID(journeys.prefect.post(path, json=body).json()["id"])
+
+
+def set_state(journeys: Journeys, run_id: UUID, state: str, message: str) -> None:
+    """Have Prefect say so of a run, whatever it had said before."""
+    body = {"state": {"type": state, "message": message}, "force": True}
+    assert journeys.prefect.post(f"/flow_runs/{run_id}/set_state", json=body).json()["status"] == "ACCEPT"
+
+
 def test_ends_that_only_prefect_knows_of_are_written_down(
     journeys: Journeys, second_api: SecondApi, engine: Engine, gallery_id: str
 ) -> None:
-    deployment = journeys.prefect.get("/deployments/name/ingest-gallery/ingest-gallery").json()["id"]
-
-    def planned_run() -> UUID:
-        """A run that nothing will begin: it is due in a year."""
-        state = {"type": "SCHEDULED", "state_details": {"scheduled_time": "2099-01-01T00:00:00Z"}}
-        body = {"parameters": {"gallery_id": gallery_id}, "state": state}
-        return UUID(journeys.prefect.post(f"/deployments/{deployment}/create_flow_run", json=body).json()["id"])
-
     def upload(name: str, run_id: UUID, *, begun: bool) -> str:
         return upload_with_run(engine, gallery_id, f"{name}-{gallery_id}", run_id, begun=begun)
 
-    def end(run_id: UUID, state: str, message: str) -> None:
-        body = {"state": {"type": state, "message": message}, "force": True}
-        assert journeys.prefect.post(f"/flow_runs/{run_id}/set_state", json=body).json()["status"] == "ACCEPT"
-
-    silent, unwanted, alive = planned_run(), planned_run(), planned_run()
+    silent, unwanted, alive = (planned_run(journeys, gallery_id) for _ in range(3))
     crashed = upload("crashed", silent, begun=True)
     cancelled = upload("cancelled", unwanted, begun=False)
     waiting = upload("waiting", alive, begun=False)
     lost = upload("lost", uuid4(), begun=True)
-    end(silent, "CRASHED", "No sign of life")
-    end(unwanted, "CANCELLED", "Nobody wants it")
+    set_state(journeys, silent, "CRASHED", "No sign of life")
+    set_state(journeys, unwanted, "CANCELLED", "Nobody wants it")
 
     assert second_api.wait_for(crashed, "crashed", "failed")["state"] == "crashed"
     assert second_api.wait_for(cancelled, "cancelled")["counts"]["pending"] == 1
@@ -110,16 +116,17 @@ def test_missing_workers_are_told_once_and_their_return_too(
 ) -> None:
     found: list[bool | Exception] = [True, False, NotFoundError("no pool"), True]
 
-    def workers_ready() -> bool:
+    def pool_state() -> runs.PoolState:
         answer = found.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return runs.PoolState(is_paused=False, has_worker=answer, has_place=True)
 
-    monkeypatch.setattr(runs, "workers_ready", workers_ready)
-    monkeypatch.setattr(watch, "WORKERS", unwatched)
+    monkeypatch.setattr(runs, "pool_state", pool_state)
+    for name in ("WORKERS", "OPEN", "PLACES"):
+        monkeypatch.setattr(watch, name, unwatched if name == "WORKERS" else f"{unwatched}-{name}")
     for _ in range(4):
-        watch.watch_workers(engine)
+        watch.watch_pool(engine)
     with transaction(engine) as session:
         told = session.scalars(
             select(CallbackRow.type)
@@ -129,11 +136,57 @@ def test_missing_workers_are_told_once_and_their_return_too(
     assert told == [f"alert.{unwatched}_gone", f"alert.{unwatched}_back"]
 
 
+def test_what_ops_have_chosen_is_noted_and_alerts_nobody(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, unwatched: str
+) -> None:
+    names = {name: f"{unwatched}-{name}" for name in ("WORKERS", "OPEN", "PLACES")}
+    for name, own in names.items():
+        monkeypatch.setattr(watch, name, own)
+    noted = []
+    for is_paused, has_place in [(True, False), (False, False), (False, True)]:
+        state = runs.PoolState(is_paused=is_paused, has_worker=True, has_place=has_place)
+        monkeypatch.setattr(runs, "pool_state", lambda state=state: state)
+        watch.watch_pool(engine)
+        with transaction(engine) as session:
+            noted.append(list_unwell(session) & set(names.values()))
+    assert noted == [{names["OPEN"], names["PLACES"]}, {names["PLACES"]}, set()]
+    with transaction(engine) as session:
+        alerts = session.scalars(select(CallbackRow.type).where(CallbackRow.type.contains(unwatched))).all()
+    assert alerts == []
+
+
 def test_the_stacks_own_worker_is_there(journeys: Journeys, monkeypatch: pytest.MonkeyPatch) -> None:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     with temporary_settings({PREFECT_API_URL: journeys.servers.info.prefect_api_url}):
-        wait_until(lambda: runs.workers_ready() or None, "the worker's first sign of life")
+        wait_until(lambda: runs.pool_state().has_worker or None, "the worker's first sign of life")
         monkeypatch.setattr(runs, "POOL", "no-such-pool")
         with pytest.raises(NotFoundError):
-            runs.workers_ready()
+            runs.pool_state()
+
+
+@pytest.mark.parametrize("path", ["/work_pools/gallery", "/work_pools/gallery/queues/default"], ids=["pool", "queue"])
+def test_a_pool_or_queue_is_paused_by_its_switch_or_by_a_limit_of_0_and_full_at_its_limit(
+    journeys: Journeys, path: str
+) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    def state(**values: object) -> tuple[bool, bool]:
+        journeys.prefect.patch(path, json=values).raise_for_status()
+        found = runs.pool_state()
+        return found.is_paused, found.has_place
+
+    former = journeys.prefect.get(path).json()
+    run = planned_run(journeys, "nothing-begins-it")
+    with temporary_settings({PREFECT_API_URL: journeys.servers.info.prefect_api_url}):
+        try:
+            assert state(is_paused=True, concurrency_limit=None)[0]
+            assert state(is_paused=False) == (False, True)
+            assert state(concurrency_limit=0) == (True, False)
+            set_state(journeys, run, "PENDING", "claimed by a worker")
+            assert state(concurrency_limit=1) == (False, False)
+            assert state(concurrency_limit=100) == (False, True)
+        finally:
+            set_state(journeys, run, "CANCELLED", "the test has ended")
+            changed = {name: former[name] for name in ("is_paused", "concurrency_limit")}
+            journeys.prefect.patch(path, json=changed).raise_for_status()

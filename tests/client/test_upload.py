@@ -48,6 +48,7 @@ class FrontDoor:
         self.declared: list[dict[str, Any]] = []
         self.arrived: dict[str, bytes] = {}
         self.completed = False
+        self.waiting: list[dict[str, Any]] = []
         self.app = FastAPI()
         self.app.post("/v1/galleries/{gallery_id}/uploads", status_code=201)(self.presign)
         self.app.post("/v1/uploads/u1/sign")(self.sign)
@@ -104,6 +105,7 @@ class FrontDoor:
             "upload_id": "u1",
             "gallery_id": "g",
             "state": "failed" if missing else "completed_with_rejects" if rejected else "completed",
+            "waiting": None,
             "flow_run_id": "r1",
             "flow_run_url": "http://prefect/runs/r1",
             "image_count": len(names),
@@ -112,6 +114,7 @@ class FrontDoor:
                 {"file_name": n, "outcome": o, "stage": "process", "reason": r, "message": f"[{r}]"}
                 for n, o, r in problems
             ],
+            **({"state": "accepted", "waiting": self.waiting.pop(0), "counts": {}} if self.waiting else {}),
         }
 
 
@@ -336,8 +339,28 @@ def test_lines_tell_each_tenth_once() -> None:
     lines = out.getvalue().splitlines()
     assert lines[0] == "ingesting: 1,361 images"
     assert lines[-1] == "ingesting: 100 %, 1361 saved"
-    assert len(lines) == 11
+    assert len(lines) == 12
     assert isinstance(progress_on(out, quiet=True), NoProgress)
+
+
+def test_an_upload_that_waits_says_what_for_whenever_that_changes(
+    door: FrontDoor, client: GalleryClient, tmp_path: Path
+) -> None:
+    write(tmp_path, "a.jpg")
+    waits = [("place", 2), ("place", 2), ("place", 1), ("paused", 0), ("worker", 0), ("prefect", 0), ("start", 0)]
+    door.waiting = [{"for": waits_for, "uploads_before": before} for waits_for, before in waits]
+    out = io.StringIO()
+    assert ingest_folder(client, tmp_path, "g", LineProgress(out)).state == "completed"
+    lines = out.getvalue().splitlines()
+    assert lines[lines.index("ingesting: 1 image") + 1 :] == [
+        "ingesting: 0 %, waiting for a place in the queue, 2 uploads before it",
+        "ingesting: 0 %, waiting for a place in the queue, 1 upload before it",
+        "ingesting: 0 %, waiting: the work pool or its queue is paused in Prefect",
+        "ingesting: 0 %, waiting for a worker: none is responding",
+        "ingesting: 0 %, waiting for Prefect's server to create the run",
+        "ingesting: 0 %, about to start",
+        "ingesting: 100 %, 1 saved",
+    ]
 
 
 def test_bars_show_each_step_with_its_amounts() -> None:

@@ -17,21 +17,19 @@ from gallery.api.background.worker import Worker
 from gallery.catalogue import attempts, uploads
 from gallery.catalogue.attempts import RunUnderWay
 from gallery.catalogue.callbacks import queue_alert
-from gallery.catalogue.conditions import note_condition
+from gallery.catalogue.conditions import OPEN, PLACES, PREFECT, WORKERS, note_condition
 from gallery.catalogue.connect import transaction
 from gallery.errors import NotFoundError, PrefectUnavailable
 from gallery.models import UploadState
 
 log = logging.getLogger("gallery.api")
-# Seconds between looks; each is two requests to Prefect.
+# Seconds between looks; each is three requests to Prefect.
 WATCH_EVERY = 10.0
 # Looks without an answer until Prefect counts as gone: a restart is none.
 UNANSWERED_LOOKS = 3
 # The automation waits 15 seconds and is evaluated every 5.
 AUTOMATION_IS_LATE = timedelta(seconds=30)
 TOO_LATE_TO_RETRY = timedelta(hours=1)
-# Conditions that alerts tell of, as `alert.workers_gone` and `alert.workers_back`.
-WORKERS, PREFECT = "workers", "prefect"
 
 
 def watcher(engine: Engine, starts: Worker) -> Worker:
@@ -44,7 +42,7 @@ def watcher(engine: Engine, starts: Worker) -> Worker:
             end_unheard_runs(engine, starts)
             retry_crashed_runs(engine)
             restart_unplanned(engine, starts)
-            watch_workers(engine)
+            watch_pool(engine)
         except PrefectUnavailable:
             unanswered += 1
             if unanswered >= UNANSWERED_LOOKS:
@@ -98,18 +96,24 @@ def retry_crashed_runs(engine: Engine) -> None:
         log.warning("run %s had crashed: it is retried, once", run_id)
 
 
-def watch_workers(engine: Engine) -> None:
-    """Note whether a worker is there. Raises `PrefectUnavailable`."""
+def watch_pool(engine: Engine) -> None:
+    """Note what keeps uploads waiting: no worker, which alerts ops; a pause and a full queue, which they chose.
+
+    Raises `PrefectUnavailable`.
+    """
     try:
-        is_well = runs.workers_ready()
+        pool = runs.pool_state()
     except NotFoundError:
-        is_well = False
+        pool = runs.PoolState(is_paused=False, has_worker=False, has_place=True)
     message = (
         f"a worker of pool {runs.POOL} is there again"
-        if is_well
+        if pool.has_worker
         else f"no worker of pool {runs.POOL} gives a sign of life: uploads wait"
     )
-    _note(engine, WORKERS, is_well=is_well, message=message)
+    _note(engine, WORKERS, is_well=pool.has_worker, message=message)
+    with transaction(engine) as session:
+        note_condition(session, OPEN, is_well=not pool.is_paused)
+        note_condition(session, PLACES, is_well=pool.has_place)
 
 
 def _note(engine: Engine, name: str, *, is_well: bool, message: str) -> None:

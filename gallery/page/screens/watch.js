@@ -1,7 +1,7 @@
 /* Watching the gallery being made. Nothing depends on this page any more, which is the first thing it says. */
 
 /**
- * @import { Outcome, ProblemItem, StatusAnswer, UploadState } from "../../api/schemas.ts"
+ * @import { Outcome, ProblemItem, StatusAnswer } from "../../api/schemas.ts"
  * @import { ApiError, GalleryApi } from "../api.js"
  * @import { Journal } from "../journal.js"
  */
@@ -11,6 +11,7 @@ import { announce, byId, el, notice, setProgress, show } from "../dom.js";
 import { follow } from "../follow.js";
 import { showGroups } from "../groups.js";
 import { explain, OUTCOMES } from "../reasons.js";
+import { waitingInWords } from "../waiting.js";
 import { count, number } from "../words.js";
 
 const MEANWHILE = [
@@ -59,10 +60,10 @@ export async function watch({ api, journal, uploadId }) {
 function drawStatus(status, isFinal) {
   const { counts, image_count: total, problems } = status;
   const done = total - counts.pending;
-  const words = `${number(done)} of ${count(total, "photograph")} done`;
+  const words = [isFinal || done ? `${number(done)} of ${count(total, "photograph")} done` : "", isFinal ? "" : waitingInWords(status)].filter(Boolean).join(" · ");
   setProgress(byId("watch-bar"), total ? done / total : 1, words);
   byId("watch-percent").textContent = `${Math.floor((100 * done) / (total || 1))}%`;
-  byId("watch-count").textContent = isFinal || done ? words : stillWaiting(status.state);
+  byId("watch-count").textContent = words;
   byId("counts").replaceChildren(...OUTCOMES.filter(([outcome]) => counts[outcome]).map(([outcome, text]) => tally(outcome, counts[outcome], text)));
   drawProblems(problems, counts);
   byId("again").hidden = !isFinal;
@@ -82,11 +83,6 @@ function drawProblems(problems, counts) {
   byId("problems-heading").textContent = `${count(all, "photograph")} need${all === 1 ? "s" : ""} your attention`;
   showGroups(byId("problems"), problems.map((one) => ({ name: one.file_name, ...explain(one) })));
   notice(byId("problems-more"), all > problems.length ? `Shown are the first ${number(problems.length)} of ${number(all)}.` : "");
-}
-
-/** @param {UploadState} state */
-function stillWaiting(state) {
-  return state === "running" ? "Just begun" : "Waiting for its turn";
 }
 
 /**
