@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -127,6 +128,20 @@ class Journeys:
             yield
         finally:
             self.prefect.patch(path, json={"concurrency_limit": former}).raise_for_status()
+
+    @contextmanager
+    def held(self, gallery_id: str) -> Iterator[Event]:
+        """A gallery's run stands still at its first rendition, until the event is set or the block is left."""
+        go = Event()
+
+        def wait() -> None:
+            go.wait(WAIT_SECONDS)
+
+        with self.servers.s3.fault("PUT", rf"/{gallery_id}/", before=wait):
+            try:
+                yield go
+            finally:
+                go.set()
 
     def submit(self, deployment: str, **parameters: Any) -> httpx.Response:
         """What the UI's form sends to start a run."""

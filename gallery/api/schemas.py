@@ -145,12 +145,12 @@ class WaitingAnswer(BaseModel):
     waits_for: WaitsFor = Field(
         alias="for",
         description="`prefect`: Prefect's server does not answer, or does not create the run; `paused`: the work pool "
-        "or its queue is paused; `worker`: no worker is responding; `place`: as many uploads as allowed are running, "
-        "or others are before it; `start`: nothing, it starts within seconds",
+        "or its queue is paused; `worker`: no worker is responding; `place`: the limit of the queue is reached, or "
+        "others are before it; `start`: nothing, it starts within seconds",
     )
     uploads_before: int = Field(
-        description="all uploads that are running, and those that were accepted, or whose retry was asked for, earlier "
-        "and that wait as well"
+        description="the uploads that are running, and those that wait and were accepted earlier; a retry counts as "
+        "accepted when it was requested"
     )
 
 

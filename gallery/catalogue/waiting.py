@@ -12,8 +12,13 @@ from gallery.catalogue.conditions import OPEN, PLACES, PREFECT, WORKERS, list_un
 from gallery.catalogue.tables import UploadRow
 from gallery.models import WaitsFor
 
-# What every upload waits for while a condition is not well. The first that applies is told: nothing behind it helps.
-OBSTACLES: tuple[tuple[str, WaitsFor], ...] = ((PREFECT, "prefect"), (OPEN, "paused"), (WORKERS, "worker"))
+# What uploads wait for while a condition is not well. The first that applies is told: nothing behind it helps.
+OBSTACLES: tuple[tuple[str, WaitsFor], ...] = (
+    (PREFECT, "prefect"),
+    (OPEN, "paused"),
+    (WORKERS, "worker"),
+    (PLACES, "place"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +41,15 @@ def read_waiting(session: Session, row: UploadRow) -> Waiting | None:
         func.count().filter(UploadRow.state == "accepted", is_earlier),
     ).where(UploadRow.state.in_(("accepted", "running")))
     running, earlier = session.execute(query).one()
-    return Waiting(_waits_for(row, list_unwell(session), running, earlier), running + earlier)
+    return Waiting(_waits_for(row, list_unwell(session), earlier), running + earlier)
 
 
-def _waits_for(row: UploadRow, unwell: Collection[str], running: int, earlier: int) -> WaitsFor:
+def _waits_for(row: UploadRow, unwell: Collection[str], earlier: int) -> WaitsFor:
     if row.flow_run_id is None and row.start_tries > 1:
         # Prefect may answer and still not create the run, for example without a deployment.
         return "prefect"
     for condition, waits_for in OBSTACLES:
         if condition in unwell:
             return waits_for
-    # Conditions are some seconds old: an upload with others before it is not next, whatever they say. With nothing
-    # before it, it is its own run, claimed by a worker and about to begin, that takes the last place.
-    return "place" if earlier or (running and PLACES in unwell) else "start"
+    # Conditions are some seconds old: an upload with others before it is not next, whatever they say.
+    return "place" if earlier else "start"

@@ -12,7 +12,7 @@ from gallery.amounts import count_in_words
 from gallery.models import FINAL_STATES, UploadState, WaitsFor
 
 WAITING: Mapping[WaitsFor, str] = {
-    "prefect": "waiting for Prefect's server to create the run",
+    "prefect": "waiting for Prefect's server",
     "paused": "waiting: the work pool or its queue is paused in Prefect",
     "worker": "waiting for a worker: none is responding",
     "place": "waiting for a place in the queue",

@@ -5,6 +5,7 @@
 import { count } from "./words.js";
 
 const PAUSED = "Processing is paused for now. Your photographs are safe, and processing starts as soon as it resumes.";
+const TURN = "Waiting for its turn";
 
 /**
  * "" once it is being worked on and the first photographs are done.
@@ -18,11 +19,11 @@ export function waitingInWords({ state, waiting, counts, image_count: total }) {
     case "worker":
       return PAUSED;
     case "place":
-      return aheadOf(waiting.uploads_before);
+      return waiting.uploads_before ? aheadOf(waiting.uploads_before) : TURN;
     case "start":
       return "About to begin";
     default:
-      return "Waiting for its turn";
+      return TURN;
   }
 }
 

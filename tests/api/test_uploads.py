@@ -297,6 +297,7 @@ def test_status_counts_entries_and_names_the_problems(api: Api, gallery_id: str)
         "upload_id": upload_id,
         "gallery_id": gallery_id,
         "state": "open",
+        "waiting": None,
         "flow_run_id": None,
         "flow_run_url": None,
         "image_count": 3,

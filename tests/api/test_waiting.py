@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import pytest
@@ -39,7 +38,7 @@ def wait_for(api: Api, upload_id: str, what: str, **wanted: Any) -> dict[str, An
 def test_uploads_in_a_full_queue_say_how_many_are_before_them(
     api: Api, journeys: Journeys, gallery_id: str, tmp_path: Path
 ) -> None:
-    out, go = io.StringIO(), Event()
+    out = io.StringIO()
     folder = write_folder(tmp_path / "folder", {"a.jpg": photo(1)})
 
     def ingest() -> str:
@@ -47,25 +46,22 @@ def test_uploads_in_a_full_queue_say_how_many_are_before_them(
             return ingest_folder(client, folder, f"{gallery_id}-third", LineProgress(out), timeout=WAIT_SECONDS).state
 
     with (
-        journeys.queue_limit(INGEST_QUEUE, 1),
-        journeys.servers.s3.fault("PUT", rf"/{gallery_id}-first/", before=lambda: go.wait(WAIT_SECONDS) and None),
         ThreadPoolExecutor(1) as client,
+        journeys.queue_limit(INGEST_QUEUE, 1),
+        journeys.held(f"{gallery_id}-first"),
     ):
-        try:
-            first = accepted(api, f"{gallery_id}-first")
-            assert wait_for(api, first, "running", state="running")["waiting"] is None
-            second = accepted(api, f"{gallery_id}-second")
-            # The API learns within seconds that the queue is full.
-            before = wait_for(api, second, "in the queue", **{"for": "place"})["waiting"]["uploads_before"]
-            assert before >= 1
-            third = client.submit(ingest)
-            told = f"waiting for a place in the queue, {before + 1} uploads before it"
-            wait_until(lambda: told in out.getvalue() or None, "the client to tell it")
-            third_id = journeys.upload_of(f"{gallery_id}-third").upload_id
-            assert api.status(third_id).json()["waiting"] == {"for": "place", "uploads_before": before + 1}
-        finally:
-            go.set()
-        assert third.result() == "completed"
+        first = accepted(api, f"{gallery_id}-first")
+        assert wait_for(api, first, "running", state="running")["waiting"] is None
+        second = accepted(api, f"{gallery_id}-second")
+        # The API learns within seconds that the queue is full.
+        before = wait_for(api, second, "in the queue", **{"for": "place"})["waiting"]["uploads_before"]
+        assert before >= 1
+        third = client.submit(ingest)
+        told = f"waiting for a place in the queue, {before + 1} uploads before it"
+        wait_until(lambda: told in out.getvalue() or None, "the client to tell it")
+        third_id = journeys.upload_of(f"{gallery_id}-third").upload_id
+        assert api.status(third_id).json()["waiting"] == {"for": "place", "uploads_before": before + 1}
+    assert third.result() == "completed"
     for upload_id in (first, second, third_id):
         assert wait_for(api, upload_id, "completed", state="completed")["waiting"] is None
 

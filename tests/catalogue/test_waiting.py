@@ -119,10 +119,11 @@ def test_what_is_in_the_way_of_all_is_told_first(
     assert waiting(catalogue, upload_id) == (told, 1)
 
 
-def test_an_upload_whose_own_run_takes_the_last_place_is_about_to_start(catalogue: Catalogue, gallery_id: str) -> None:
+def test_a_place_may_be_taken_by_what_the_catalogue_does_not_know_of(catalogue: Catalogue, gallery_id: str) -> None:
+    """A run that was retried in Prefect's UI and has not begun; a rebuild, where the pool has a limit."""
     upload_id = accepted(catalogue, gallery_id)
     note(catalogue, PLACES)
-    assert waiting(catalogue, upload_id) == ("start", 0)
+    assert waiting(catalogue, upload_id) == ("place", 0)
 
 
 def test_a_run_that_prefect_did_not_create_is_waited_for_though_prefect_answers(

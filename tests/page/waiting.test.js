@@ -15,6 +15,7 @@ function words(state, waiting = null, done = 0) {
 test("an upload in the queue says how many are ahead of it", () => {
   assert.equal(words("accepted", { for: "place", uploads_before: 1 }), "Waiting: 1 upload is ahead of yours");
   assert.equal(words("accepted", { for: "place", uploads_before: 1234 }), "Waiting: 1,234 uploads are ahead of yours");
+  assert.equal(words("accepted", { for: "place", uploads_before: 0 }), "Waiting for its turn");
 });
 
 test("whatever keeps all uploads waiting is a pause to a photographer, who reads nothing technical", () => {

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event
 
 import pytest
 from playwright.sync_api import expect
 
 from gallery.runs import INGEST_QUEUE
 from tests.e2e.browser.visitor import TIMEOUT, Visitor, photographs
-from tests.journeys import WAIT_SECONDS, Journeys, photo, wait_until
+from tests.journeys import Journeys, photo, wait_until
 
 pytestmark = pytest.mark.usefixtures("warm_runs")
 
@@ -67,31 +66,25 @@ def test_on_a_phone_rejected_files_are_explained_in_plain_words(phone: Visitor) 
 
 
 def test_while_a_gallery_waits_the_page_says_what_for(phone: Visitor, journeys: Journeys, gallery_id: str) -> None:
-    go, other = Event(), f"{gallery_id}-other"
-    queue = f"/work_pools/gallery/queues/{INGEST_QUEUE}"
+    other, queue = f"{gallery_id}-other", f"/work_pools/gallery/queues/{INGEST_QUEUE}"
     shown = phone.page.locator("#watch-count")
-    with (
-        journeys.queue_limit(INGEST_QUEUE, 1),
-        journeys.servers.s3.fault("PUT", rf"/{other}/", before=lambda: go.wait(WAIT_SECONDS) and None),
-        ThreadPoolExecutor(1) as sender,
-    ):
+    with ThreadPoolExecutor(1) as sender, journeys.queue_limit(INGEST_QUEUE, 1), journeys.held(other):
+        sender.submit(journeys.send, other, {"a.jpg": photo(1)})
+        wait_until(lambda: journeys.is_running(other) or None, "the other gallery to be at work")
+        phone.open()
+        phone.choose(phone.folder(photographs(2)))
+        phone.send(2)
+        # Other tests may have left uploads behind that nothing begins.
+        expect(shown).to_have_text(re.compile(r"^Waiting: \d+ uploads? (is|are) ahead of yours$"), timeout=TIMEOUT)
+        assert phone.is_within_its_width()
+        journeys.prefect.patch(queue, json={"is_paused": True}).raise_for_status()
         try:
-            sender.submit(journeys.send, other, {"a.jpg": photo(1)})
-            wait_until(lambda: journeys.is_running(other) or None, "the other gallery to be at work")
-            phone.open()
-            phone.choose(phone.folder(photographs(2)))
-            phone.send(2)
-            # Other tests may have left uploads behind that nothing begins.
-            expect(shown).to_have_text(re.compile(r"^Waiting: \d+ uploads? (is|are) ahead of yours$"), timeout=TIMEOUT)
-            assert phone.is_within_its_width()
-            journeys.prefect.patch(queue, json={"is_paused": True}).raise_for_status()
             expect(shown).to_contain_text("Processing is paused for now. Your photographs are safe", timeout=TIMEOUT)
             assert phone.is_within_its_width()
         finally:
             journeys.prefect.patch(queue, json={"is_paused": False}).raise_for_status()
-            go.set()
-        phone.sees_heading("All 2 photographs are in the gallery")
-        expect(shown).to_have_text("2 of 2 photographs done")
+    phone.sees_heading("All 2 photographs are in the gallery")
+    expect(shown).to_have_text("2 of 2 photographs done")
 
 
 ENDS = {
