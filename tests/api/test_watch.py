@@ -10,12 +10,8 @@ from sqlalchemy import Engine, delete, select
 from gallery import runs
 from gallery.api.background import watch
 from gallery.catalogue.attempts import begin_attempt
-<<<<<<< HEAD
 from gallery.catalogue.claims import leave
-from gallery.catalogue.conditions import note_condition
-=======
 from gallery.catalogue.conditions import list_unwell, note_condition
->>>>>>> 76e0a76 (A waiting upload says what it waits for and how many are before it)
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import AttemptRow, CallbackRow, ConditionRow
 from gallery.catalogue.uploads import DeclaredEntry, accept_staged, started
