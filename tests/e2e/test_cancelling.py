@@ -41,7 +41,7 @@ def test_a_cancelled_run_stops_keeps_what_is_saved_and_a_retry_does_the_rest(
         else:
             assert journeys.api.post(f"/v1/uploads/{upload.upload_id}/cancel").status_code == 202
 
-    with journeys.servers.s3.fault("PUT", rf"/{gallery_id}/[^/]+/1[0-9]/thumb", before=cancel):
+    with journeys.servers.s3.fault("PUT", rf"/{gallery_id}/[^/]+/1[0-9]/[0-9]+/thumb", before=cancel):
         result = journeys.send(gallery_id, files)
     assert result.state == "cancelled"
     run = journeys.ended(result.flow_run_id)
