@@ -49,6 +49,8 @@ class Entry:
     """One file of an upload as the plan pinned it: `etag` and `size` (bytes) are those of the listing.
 
     `write_number` was drawn when the entry was claimed, and stands in the keys of all that is written for it: 0 before.
+    `library_key` is the original that a forced run reads where the staged file is gone; `etag` and `size` are those of
+    the staged file all the same.
     """
 
     number: int
@@ -57,6 +59,7 @@ class Entry:
     etag: str
     size: int
     write_number: int = 0
+    library_key: ObjectKey | None = None
 
 
 @dataclass(frozen=True, slots=True)

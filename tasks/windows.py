@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -72,6 +73,15 @@ class Window:
         self._note("save", saved.failed)
         cleaned = self._maps.cleanup([receipt for receipt in saved.results if receipt.deletions]).settle()
         self._note("cleanup", cleaned.failed)
+        self._settle_overtaken()
+
+    def _settle_overtaken(self) -> None:
+        # What is not there any more may have gone because a later upload has replaced it.
+        missing = {problem.number for problem in self.problems if problem.reason == "missing_object"}
+        entries = [entry for entry in self.entries if entry.number in missing]
+        with suppress(ClaimLost):
+            settled = retry(self._workspace.settings, partial(stages.settle_overtaken, self._workspace, entries))
+            self.problems = [problem for problem in self.problems if problem.number not in settled]
 
     def _changed(self, arrived: Sequence[DownloadedImage]) -> Sequence[DownloadedImage]:
         try:

@@ -271,6 +271,11 @@ class Journeys:
     def overwrite_staged(self, key: str, content: bytes) -> None:
         self.s3.put_object(Bucket=self.storage.uploads_bucket, Key=key, Body=content)
 
+    def forget_staged(self, gallery_id: str) -> None:
+        """Delete a gallery's staged files, as the bucket does when they expire."""
+        for key in self.staged(gallery_id):
+            self.s3.delete_object(Bucket=self.storage.uploads_bucket, Key=key)
+
     def looks_like(self, key: str, content: bytes) -> bool:
         """Whether a rendition shows the picture of `content`: mean colours within 6 of 255, per channel."""
         shown, wanted = (

@@ -53,7 +53,7 @@ def renew_lease(session: Session, attempt: Attempt) -> None:
 
 
 def plan_entries(session: Session, attempt: Attempt, entries: Collection[Entry]) -> None:
-    """Mark entries as what the attempt has to do, with their pinned ETags and sizes. Nobody has claimed them."""
+    """Mark entries as what the attempt has to do, with what it reads for each. Nobody has claimed them."""
     if entries:
         session.execute(
             update(EntryRow),
@@ -63,6 +63,7 @@ def plan_entries(session: Session, attempt: Attempt, entries: Collection[Entry])
                     "number": entry.number,
                     "etag": entry.etag,
                     "size": entry.size,
+                    "library_key": entry.library_key,
                     "todo_attempt": attempt.number,
                     "claimed_by": None,
                 }
@@ -99,6 +100,7 @@ def claim(session: Session, attempt: Attempt, limit: int) -> list[Entry]:
             EntryRow.etag,
             EntryRow.size,
             EntryRow.write_number,
+            EntryRow.library_key,
         )
     )
     entries = [Entry(*row) for row in session.execute(taken)]  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import String, and_, bindparam, func, null, or_, select, update
+from sqlalchemy import ColumnElement, String, and_, bindparam, func, literal_column, null, or_, select, update
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.orm import Session
 
@@ -26,6 +26,8 @@ from gallery.errors import ClaimLost
 from gallery.models import Attempt, Entry, EntryProblem, Outcome
 from gallery.timings import Timing
 
+# Outcomes that a later attempt leaves as they are.
+KEPT_OUTCOMES: tuple[Outcome, ...] = ("saved", "replaced", "unchanged", "superseded")
 MESSAGE_LENGTH = 500  # characters kept of a problem's message
 
 
@@ -103,6 +105,12 @@ def _same_content(entry: Entry, sha256: str | None, current: VersionRow) -> bool
     return (entry.etag, entry.size) == (current.etag, current.size)
 
 
+def _kept_outcome() -> ColumnElement[Outcome | None]:
+    # Written out: what a statement has as parameters of its own is lost when it is compiled to text.
+    not_failed = func.nullif(EntryRow.outcome, literal_column("'failed'", EntryRow.outcome.type))
+    return func.nullif(not_failed, literal_column("'rejected'", EntryRow.outcome.type))
+
+
 @cache
 def _settling() -> str:
     """The statement of `write_outcomes`: entry and history in one, which costs a save no round trip of its own.
@@ -116,7 +124,8 @@ def _settling() -> str:
         .values(
             todo_attempt=null(),
             claimed_by=null(),
-            outcome=bindparam("its_outcome"),
+            # Only a forced run comes to an entry that has one of these, and the upload's history keeps it.
+            outcome=func.coalesce(_kept_outcome(), bindparam("its_outcome")),
             image_id=bindparam("its_image_id"),
             attempt=bindparam("its_attempt"),
             stage=null(),
@@ -133,7 +142,6 @@ def _settling() -> str:
             EntryRow.attempt,
             EntryRow.file_name,
             EntryRow.image_id,
-            EntryRow.outcome,
             EntryRow.bytes_in,
             EntryRow.bytes_out,
             EntryRow.finished_at,
@@ -141,14 +149,17 @@ def _settling() -> str:
         .cte("written")
     )
     gallery_id = bindparam("its_gallery_id", type_=String).label("gallery_id")
+    outcome = bindparam("its_outcome", type_=String).label("outcome")
     timings = [parameter.label(name) for name, parameter in timing_parameters().items()]
-    return str(record(select(*written.c, gallery_id, *timings)).compile(dialect=PGDialect_psycopg()))  # type: ignore[no-untyped-call]
+    return str(record(select(*written.c, gallery_id, outcome, *timings)).compile(dialect=PGDialect_psycopg()))  # type: ignore[no-untyped-call]
 
 
 def write_outcomes(
     session: Session, attempt: Attempt, settled: Sequence[Settlement], *, planning: bool = False
 ) -> None:
-    """Give entries a good outcome, take back an earlier attempt's complaint, and write both down for the history.
+    """Give entries a good outcome, take back an earlier attempt's complaint, and write it down for the history.
+
+    An entry that a forced run redoes keeps the good outcome that it had; the attempt's own row has the new one.
 
     The caller holds the attempt; its owner has claimed the entries, unless it is `planning`. Raises `ClaimLost`.
     """

@@ -75,6 +75,12 @@ def make_plan(session: Session, attempt: Attempt, terms: Terms, staged: Mapping[
         overtaken = last_seq is not None and last_seq > attempt.accepted_seq
         if overtaken:
             known.append(Entry(row.number, row.file_name, row.staged_key, row.etag or "", row.size or 0))
+        elif found is None and attempt.force and current is not None and last_seq == attempt.accepted_seq:
+            # What this upload has brought is what the gallery shows: the library has the very file.
+            source = current.original_key
+            todo.append(
+                Entry(row.number, row.file_name, row.staged_key, current.etag, current.size, library_key=source)
+            )
         elif (problem := _problem(row, found, terms)) is not None:
             problems.append(problem)
         elif found is not None:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from gallery.catalogue.locks import find_or_create_image, lock_attempt_for_entry
 from gallery.catalogue.outbox import due_deletions, put_in_outbox, was_in_outbox
-from gallery.catalogue.outcomes import Settlement, write_outcomes
+from gallery.catalogue.outcomes import KEPT_OUTCOMES, Settlement, write_outcomes
 from gallery.catalogue.references import referred_to
 from gallery.catalogue.tables import ImageRow, VersionRow
 from gallery.catalogue.versions import SavedSource, current_version, make_current
@@ -16,9 +16,6 @@ from gallery.errors import ResultGone
 from gallery.models import Attempt, Entry, ObjectKey, Outcome, ProcessedImage, SaveReceipt
 from gallery.storage.keys import LibraryKey
 from gallery.timings import Timing
-
-# Outcomes that a later trouble with the same entry does not take back.
-KEPT_OUTCOMES: frozenset[Outcome] = frozenset({"saved", "replaced", "unchanged", "superseded"})
 
 
 def commit_version(
@@ -45,6 +42,7 @@ def commit_version(
     if row.attempt == attempt.number and row.outcome in KEPT_OUTCOMES:
         left = due_deletions(session, upload_id=attempt.upload_id, entry_number=entry.number)
         return SaveReceipt(entry.number, entry.file_name, row.outcome, tuple(left))
+    outcome_before = row.outcome
 
     identity = find_or_create_image(session, attempt.gallery_id, entry.file_name)
     if is_given_up(session, library_bucket, entry, image):
@@ -65,7 +63,7 @@ def commit_version(
     due_in = keep_replaced if is_new else timedelta(0)
     superfluous = [(library_bucket, key, None) for key in gone]
     deletions = put_in_outbox(session, attempt.upload_id, entry.number, superfluous, due_in)
-    if outcome == "replaced":
+    if outcome == "replaced" and outcome_before not in KEPT_OUTCOMES:
         staged = [(uploads_bucket, entry.staged_key, entry.etag)]
         deletions += put_in_outbox(session, attempt.upload_id, entry.number, staged, timedelta(0))
     session.flush()

@@ -149,7 +149,7 @@ class EntryRow(Base):
     and the processing version of a rejection, which stands for these only.
 
     `todo_attempt` is the attempt whose plan has it to do, until it has done it. `claimed_by` is the owner (`owners`)
-    that does it, `write_number` what was drawn for that.
+    that does it, `write_number` what was drawn for that; `library_key` is what it reads where the staged file is gone.
     """
 
     __tablename__ = "entries"
@@ -181,6 +181,7 @@ class EntryRow(Base):
     todo_attempt: Mapped[int | None] = mapped_column(Integer)
     claimed_by: Mapped[UUID | None]
     write_number: Mapped[int | None]
+    library_key: Mapped[ObjectKey | None]
 
 
 class OwnerRow(Base):

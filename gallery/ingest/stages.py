@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -27,7 +28,7 @@ from gallery.catalogue.plan import Plan, make_plan
 from gallery.catalogue.retention import summarise_days
 from gallery.catalogue.save import commit_version, is_given_up
 from gallery.catalogue.uploads import find_upload
-from gallery.errors import RejectedImage, TransientError
+from gallery.errors import RejectedImage, StagedFileError, TransientError
 from gallery.imaging.formats import content_type_of
 from gallery.imaging.rendered import RenderedImage, RenditionFile
 from gallery.ingest.host import is_gone
@@ -38,6 +39,7 @@ from gallery.models import (
     DownloadedImage,
     Entry,
     EntryProblem,
+    ObjectKey,
     ProcessedImage,
     Rendition,
     SaveReceipt,
@@ -89,12 +91,44 @@ def download(workspace: Workspace, entry: Entry) -> DownloadedImage:
 
     Raises `StagedFileError` where it is gone or changed, `TransientError` where storage does not answer.
     """
+    source = _source(workspace, entry)
     with workspace.timings.measure(entry.number, "download") as timing:
         path = workspace.source_path(entry.number)
-        sha256 = workspace.storage.download(entry.staged_key, entry.etag, path)
+        sha256 = workspace.storage.download(source.key, source.etag, path, bucket=source.bucket)
         timing.bytes_in = entry.size
     workspace.lease.progress()
     return DownloadedImage(entry, path, sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The object that an entry's file is read from."""
+
+    bucket: str
+    key: ObjectKey
+    etag: str
+
+
+def _source(workspace: Workspace, entry: Entry) -> Source:
+    """The staged file; or, for a forced run where that is gone, the original, whose key has one content for good."""
+    storage = workspace.storage
+    if entry.library_key is None:
+        return Source(storage.uploads_bucket, entry.staged_key, entry.etag)
+    found = storage.head(storage.library_bucket, entry.library_key)
+    if found is None:
+        raise StagedFileError("missing_object", "neither the staged file nor the original in the library is there")
+    return Source(storage.library_bucket, entry.library_key, found.etag)
+
+
+def settle_overtaken(workspace: Workspace, entries: Sequence[Entry]) -> set[int]:
+    """Give `superseded` to those of these entries that a later upload has overtaken; returns their numbers.
+
+    Raises `StaleAttempt`, `ClaimLost`, `TransientError`.
+    """
+    if not entries:
+        return set()
+    with transaction(workspace.engine) as session:
+        return set(settle_known(session, workspace.attempt, workspace.recipe.recipe_id, entries))
 
 
 def settle_unchanged(workspace: Workspace, arrived: Sequence[DownloadedImage]) -> list[DownloadedImage]:
@@ -182,16 +216,17 @@ def is_intact(workspace: Workspace, entry: Entry, image: ProcessedImage) -> bool
 
 
 def save(workspace: Workspace, entry: Entry, image: ProcessedImage) -> SaveReceipt:
-    """Copy the original into the library, only while its ETag is the pinned one; then commit the version.
+    """Copy the file into the library, only while its ETag is the pinned one; then commit the version.
 
-    Raises `StagedFileError` where the staged file changed meanwhile: nothing of it is saved then;
+    Raises `StagedFileError` where it is gone or changed meanwhile: nothing of it is saved then;
     `TransientError` where storage or database do not answer; `StaleAttempt`, `ClaimLost`, `ResultGone`.
     """
     original_key = workspace.keys_of(entry).original(image.extension)
     content_type = content_type_of(image.extension) or "application/octet-stream"
+    source = _source(workspace, entry)
     with workspace.timings.measure(entry.number, "save") as timing:
         timing.processed = image
-        workspace.storage.copy_original(entry.staged_key, entry.etag, original_key, content_type)
+        workspace.storage.copy_original(source.key, source.etag, original_key, content_type, bucket=source.bucket)
         with transaction(workspace.engine) as session:
             receipt = commit_version(
                 session,

@@ -128,16 +128,18 @@ class Storage:
         with translated("write", key):
             self._client.put_object(Bucket=self.library_bucket, Key=key, Body=content)
 
-    def copy_original(self, staged_key: ObjectKey, etag: str, key: ObjectKey, content_type: str) -> None:
-        """Copy a staged object into the library, inside the store, only while it still has `etag`.
+    def copy_original(
+        self, source: ObjectKey, etag: str, key: ObjectKey, content_type: str, *, bucket: str | None = None
+    ) -> None:
+        """Copy an object, a staged one by default, into the library, inside the store, only while it still has `etag`.
 
         Raises `StagedFileError` where it is gone or changed.
         """
-        with translated("copy", staged_key):
+        with translated("copy", source):
             self._client.copy_object(
                 Bucket=self.library_bucket,
                 Key=key,
-                CopySource={"Bucket": self.uploads_bucket, "Key": staged_key},
+                CopySource={"Bucket": bucket or self.uploads_bucket, "Key": source},
                 CopySourceIfMatch=_quoted(etag),
                 ContentType=content_type,
                 MetadataDirective="REPLACE",

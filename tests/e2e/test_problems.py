@@ -196,13 +196,17 @@ def test_a_missing_object_is_failed_and_its_later_arrival_is_taken_up(journeys: 
     other = journeys.send(gallery_id, {"c.jpg": photo(3)})
     assert other.ok
     journeys.storage.delete([Deletion(None, journeys.storage.uploads_bucket, ObjectKey(key))])
-    # Forced: the entry has an outcome already, which stays, and the run says what it could not redo.
+    # Forced: the library has the file, too.
+    run = journeys.run_deployment(gallery_id=gallery_id, upload_id=result.upload_id, force=True)
+    assert (run["state"]["type"], run["state"]["message"]) == ("COMPLETED", "2 of 2 saved")
+    original = next(key for key in journeys.current(gallery_id)["b.jpg"].keys if "/original" in key)
+    journeys.storage.delete([Deletion(None, journeys.storage.library_bucket, ObjectKey(original))])
+    # Neither has it: the entry has an outcome already, which stays, and the run says what it could not redo.
     run = journeys.run_deployment(gallery_id=gallery_id, upload_id=result.upload_id, force=True)
     assert run["state"]["type"] == "FAILED"
-    assert run["state"]["message"] == (
-        "1 of 2 saved, 1 replaced; 1 could not be redone and stay as they were: missing_object"
-    )
+    assert run["state"]["message"] == "2 of 2 saved; 1 could not be redone and stay as they were: missing_object"
     assert journeys.outcomes(result.upload_id)["b.jpg"] == ("saved", None)
+    assert journeys.upload(result.upload_id).state == "completed"
     for version in journeys.current(gallery_id).values():
         assert version.keys <= journeys.library(gallery_id)
 

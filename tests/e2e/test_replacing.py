@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from gallery.catalogue.connect import transaction
+from gallery.runs import INGEST_QUEUE
 from tests.conftest import PROJECT
 from tests.journeys import Journeys, photo
 
@@ -116,15 +117,70 @@ def test_a_forced_run_redoes_everything_and_its_retry_only_what_is_left(journeys
     assert run["name"] == f"{gallery_id} · 3 images"
 
     run = journeys.retry(run["id"])
-    assert run["state"]["message"] == "3 of 3 replaced"
-    # Not the two again: their staged files were deleted as those of replacements are.
-    assert journeys.task_runs(run["id"], 10 + 4)["process", "Completed"] == 3
-    # The same entry writes the same keys: they stay.
-    assert {name: version.keys for name, version in journeys.current(gallery_id).items()} == {
-        name: version.keys for name, version in before.items()
-    }
-    assert frozenset().union(*(version.keys for version in before.values())) == journeys.library(gallery_id)
+    # What became of the upload's files stays: only the attempts' own rows say that they were replaced.
+    assert run["state"]["message"] == "3 of 3 saved"
+    done = journeys.history("image_history", first.upload_id, "attempt, number")
+    assert [(row["attempt"], row["number"], row["outcome"]) for row in done] == [
+        (1, 1, "saved"), (1, 2, "saved"), (1, 3, "saved"),
+        (2, 1, "replaced"), (2, 2, "failed"), (2, 3, "replaced"),
+        (3, 2, "replaced"),
+    ]  # fmt: skip
+    after = journeys.current(gallery_id)
+    assert after["b.jpg"].keys.isdisjoint(before["b.jpg"].keys)
+    assert not journeys.library(gallery_id) & frozenset().union(*(version.keys for version in before.values()))
     assert journeys.upload(first.upload_id).attempt == 3
+
+
+def test_a_forced_run_works_from_the_library_as_often_as_one_likes(journeys: Journeys, gallery_id: str) -> None:
+    files = {"a.jpg": photo(1), "b.jpg": photo(2)}
+    journeys.send(gallery_id, {"b.jpg": photo(3)})
+    sent = journeys.send(gallery_id, files)
+    journeys.forget_staged(gallery_id)
+    seen: set[str] = set()
+    for attempt in (2, 3, 4):
+        run = journeys.run_deployment(gallery_id=gallery_id, upload_id=sent.upload_id, force=True)
+        assert (run["state"]["type"], run["state"]["message"]) == ("COMPLETED", "1 of 2 saved, 1 replaced")
+        versions = journeys.current(gallery_id)
+        keys = frozenset().union(*(version.keys for version in versions.values()))
+        assert keys == journeys.library(gallery_id)
+        assert keys.isdisjoint(seen)
+        seen |= keys
+        for name, content in files.items():
+            assert versions[name].sha256 == hashlib.sha256(content).hexdigest()
+            assert journeys.read(next(key for key in versions[name].keys if "/original" in key)) == content
+        rows = journeys.history("image_history", sent.upload_id, "attempt, number")
+        assert [row["outcome"] for row in rows if row["attempt"] == attempt] == ["replaced", "replaced"]
+    assert {name: outcome for name, (outcome, _) in journeys.outcomes(sent.upload_id).items()} == {
+        "a.jpg": "saved",
+        "b.jpg": "replaced",
+    }
+    assert journeys.upload(sent.upload_id).state == "completed"
+
+
+def test_a_forced_run_whose_original_a_later_upload_removes_meanwhile_is_superseded(
+    journeys: Journeys, gallery_id: str
+) -> None:
+    sent = journeys.send(gallery_id, {"a.jpg": photo(1), "b.jpg": photo(2)})
+    journeys.forget_staged(gallery_id)
+    replaced: list[bool] = []
+
+    def replace_both() -> None:
+        if not replaced:
+            replaced.append(True)
+            assert journeys.send(gallery_id, {"a.jpg": photo(3), "b.jpg": photo(4)}).ok
+
+    with (
+        journeys.queue_limit(INGEST_QUEUE, 2),
+        journeys.servers.s3.fault("GET", rf"/{sent.upload_id}/[12]/[0-9]+/original", before=replace_both),
+    ):
+        run = journeys.run_deployment(gallery_id=gallery_id, upload_id=sent.upload_id, force=True)
+    assert run["state"]["type"] == "COMPLETED"
+    rows = journeys.history("image_history", sent.upload_id, "attempt, number")
+    assert [row["outcome"] for row in rows if row["attempt"] == 2] == ["superseded", "superseded"]
+    assert {outcome for outcome, _ in journeys.outcomes(sent.upload_id).values()} == {"saved"}
+    assert {version.sha256 for version in journeys.current(gallery_id).values()} == {
+        hashlib.sha256(photo(number)).hexdigest() for number in (3, 4)
+    }
 
 
 def test_names_that_storage_and_signatures_find_hard_come_through(journeys: Journeys, gallery_id: str) -> None:

@@ -120,7 +120,7 @@ def test_a_later_upload_replaces_a_rebuilt_image_with_all_that_belongs_to_it(lib
     library.send(gallery_id, {"a.jpg": A})
     changed = library.with_styles(large=100)
     changed.rebuild(gallery_id)
-    assert changed.send(gallery_id, {"a.jpg": B}) == {"a.jpg": "replaced"}
+    assert changed.send(gallery_id, {"a.jpg": B}) == {"a.jpg": "saved"}
     assert library.stored(gallery_id) == library.needed(gallery_id)
     assert changed.read(library.catalogue.current(gallery_id).original_key) == B
 
@@ -135,12 +135,12 @@ def test_a_rebuilt_image_is_deleted_with_all_that_belongs_to_it(library: Library
     }
 
 
-def test_a_forced_repeat_after_a_rebuild_keeps_the_keys_it_writes_again(library: Library, gallery_id: str) -> None:
+def test_a_forced_repeat_after_a_rebuild_leaves_nothing_behind(library: Library, gallery_id: str) -> None:
     library.send(gallery_id, {"a.jpg": A})
     changed = library.with_styles(large=100)
     changed.rebuild(gallery_id)
     upload_id = library.catalogue.current(gallery_id).upload_id
-    assert changed.send(gallery_id, {"a.jpg": A}, upload_id=upload_id) == {"a.jpg": "replaced"}
+    assert changed.send(gallery_id, {"a.jpg": A}, upload_id=upload_id) == {"a.jpg": "saved"}
     assert library.stored(gallery_id) == library.needed(gallery_id)
 
 

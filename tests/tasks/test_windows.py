@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from gallery.errors import ClaimLost, RejectedImage, ResultGone, StaleAttempt, TransientError
+from gallery.errors import ClaimLost, RejectedImage, ResultGone, StagedFileError, StaleAttempt, TransientError
 from gallery.ingest import stages
 from gallery.ingest.workspace import Workspace
 from gallery.models import Deletion, DownloadedImage, Entry, ObjectKey, ProcessedImage, SaveReceipt
@@ -112,6 +112,7 @@ def workspace() -> Workspace:
 def nothing_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "settle_unchanged", lambda _workspace, images: list(images))
     monkeypatch.setattr(stages, "hand_back", lambda _workspace, numbers: None)
+    monkeypatch.setattr(stages, "settle_overtaken", lambda _workspace, entries: set())
     monkeypatch.setattr(stages, "is_intact", lambda _workspace, _entry, _image: True)
 
 
@@ -221,6 +222,24 @@ def test_a_claim_that_is_lost_before_processing_costs_no_other_image(
     maps = AnsweringMaps(tmp_path, errors={("save", 2): ClaimLost("taken over")})
     assert through(workspace, maps).problems == []
     assert started(maps)["save"] == [1, 2, 3]
+
+
+def test_what_a_later_upload_has_removed_is_no_problem(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def settle(_workspace: Workspace, entries: Sequence[Entry]) -> set[int]:
+        asked.extend(entry.number for entry in entries)
+        return {2}
+
+    monkeypatch.setattr(stages, "settle_overtaken", settle)
+    gone = StagedFileError("missing_object", "gone")
+    away = TransientError("storage_unavailable", "away")
+    maps = AnsweringMaps(tmp_path, errors={("download", 1): gone, ("save", 2): gone, ("save", 3): away})
+    window = through(workspace, maps)
+    assert asked == [1, 2]
+    assert [problem.number for problem in window.problems] == [1, 3]
 
 
 def test_what_is_unchanged_is_not_processed(

@@ -16,6 +16,7 @@ def upgrade() -> None:
     op.add_column("entries", sa.Column("todo_attempt", sa.Integer(), nullable=True), schema="gallery")
     op.add_column("entries", sa.Column("claimed_by", sa.Uuid(), nullable=True), schema="gallery")
     op.add_column("entries", sa.Column("write_number", sa.BigInteger(), nullable=True), schema="gallery")
+    op.add_column("entries", sa.Column("library_key", sa.Text(), nullable=True), schema="gallery")
     op.create_table(
         "owners",
         sa.Column("owner_id", sa.Uuid(), nullable=False),
@@ -63,6 +64,6 @@ def downgrade() -> None:
     for name in ("unplanned", "restart_after", "former_state"):
         op.drop_column("uploads", name, schema="gallery")
     op.drop_table("owners", schema="gallery")
-    for name in ("write_number", "claimed_by", "todo_attempt"):
+    for name in ("library_key", "write_number", "claimed_by", "todo_attempt"):
         op.drop_column("entries", name, schema="gallery")
     op.execute(sa.schema.DropSequence(sa.Sequence("write_numbers", schema="gallery")))
