@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
@@ -36,7 +37,8 @@ def upload_with_run(engine: Engine, gallery_id: str, upload_id: str, run_id: UUI
         started(session, upload_id, run_id)
         if begun:
             attempt = begin_attempt(session, gallery_id=gallery_id, upload_id=upload_id, flow_run_id=run_id)
-            # Its process is gone.
+            # It has planned, and its process is gone.
+            session.get_one(AttemptRow, (upload_id, attempt.number)).planned_at = datetime.now(UTC)
             leave(session, attempt.owner)
     return upload_id
 
