@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from functools import partial
 from typing import Annotated, Any
+from uuid import UUID
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run as this_run
+from prefect.states import Failed
 from pydantic import Field
 
 from gallery import runs
-from gallery.errors import TransientError
+from gallery.errors import GalleryError, TransientError
 from gallery.names import GALLERY_ID, STYLE_NAME
 from gallery.rebuild import steps
 from gallery.rebuild.context import Rebuild, open_rebuild
@@ -63,15 +65,21 @@ def rebuild_renditions(gallery_id: OneGallery = None, style: OneStyle = None) ->
     tune_process()
     settings = load_settings()
     where = gallery_id or "all"
-    with (
-        upkeep_run(settings, FLOW_NAME, artifact_key=f"rebuild-{where}", gallery_id=gallery_id) as run,
-        open_rebuild(settings, gallery_id=gallery_id, style=style, flow_run_id=run.flow_run_id) as rebuild,
-    ):
-        due = retry(settings, partial(steps.count, rebuild)).due
-        name = f"rebuild {gallery_id or 'all galleries'}" + (f", {style}" if style else "")
-        runs.name_run(run.flow_run_id, this_run.name, runs.run_name(name, due))
-        rebuild.decoders.warm_up(due)
-        run.report = _rebuild(rebuild, RunProgress(f"rebuild-{where}", due))
+    name = f"rebuild {gallery_id or 'all galleries'}" + (f", {style}" if style else "")
+    run_id = UUID(this_run.id)
+    try:
+        with (
+            upkeep_run(settings, FLOW_NAME, artifact_key=f"rebuild-{where}", gallery_id=gallery_id) as run,
+            open_rebuild(settings, gallery_id=gallery_id, style=style, flow_run_id=run_id) as rebuild,
+        ):
+            due = retry(settings, partial(steps.count, rebuild)).due
+            runs.name_run(run_id, this_run.name, runs.run_name(name, due))
+            rebuild.decoders.warm_up(due)
+            run.report = _rebuild(rebuild, RunProgress(f"rebuild-{where}", due))
+    except GalleryError as error:
+        # It says what is wrong and what to do: no traceback would add to that.
+        runs.name_run(run_id, this_run.name, name)
+        return Failed(message=str(error))
     return run.final_state
 
 

@@ -10,11 +10,11 @@ from uuid import UUID
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run as this_run
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 from pydantic import Field
 
 from gallery import runs
-from gallery.errors import PrefectUnavailable
+from gallery.errors import GalleryError, PrefectUnavailable
 from gallery.settings import CACHE_DAYS, load_settings
 from gallery.sweep.run import sweep
 from tasks.hooks import write_upkeep_end
@@ -49,18 +49,24 @@ def sweep_storage(
             GALLERY_SWEEP_GRACE_DAYS; shorter than that it cannot be.
     """
     settings = load_settings()
-    if (other := _replacement()) is not None:
+    run_id = UUID(this_run.id)
+    runs.name_run(run_id, this_run.name, "sweep, dry run" if dry_run else "sweep")
+    if (other := _replacement(run_id)) is not None:
         return Completed(name="Skipped", message=f"Nothing to do: {other}")
-    with upkeep_run(settings, FLOW_NAME, artifact_key=FLOW_NAME) as run:
-        findings = sweep(settings, dry_run=dry_run, grace_days=grace_days)
-        if findings.total.count or not findings.is_whole:
-            get_run_logger().log(logging.INFO if findings.is_whole else logging.WARNING, "%s", findings.message)
-        run.report = findings
+    try:
+        with upkeep_run(settings, FLOW_NAME, artifact_key=FLOW_NAME) as run:
+            findings = sweep(settings, dry_run=dry_run, grace_days=grace_days)
+            if findings.total.count or not findings.is_whole:
+                get_run_logger().log(logging.INFO if findings.is_whole else logging.WARNING, "%s", findings.message)
+            run.report = findings
+    except GalleryError as error:
+        # It says what is wrong and what to do: no traceback would add to that.
+        return Failed(message=str(error))
     return run.final_state
 
 
-def _replacement() -> str | None:
+def _replacement(run_id: UUID) -> str | None:
     # To ask is only a saving: two sweeps at the same time do no harm.
     with suppress(PrefectUnavailable):
-        return runs.sweep_that_replaces(UUID(this_run.id))
+        return runs.sweep_that_replaces(run_id)
     return None

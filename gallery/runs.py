@@ -76,9 +76,12 @@ def upload_state(state: State[Any]) -> UploadState:
 
 
 def name_run(flow_run_id: UUID, current: str | None, wanted: str) -> None:
-    """Give a run that was started by hand the name that a started one has."""
+    """Give a run that was started by hand, or by a schedule, a name that says what it is about.
+
+    A name is not worth a run: where Prefect does not take it, nothing happens.
+    """
     if current != wanted:
-        with get_client(sync_client=True) as client:
+        with suppress(httpx.HTTPError, PrefectHTTPStatusError), get_client(sync_client=True) as client:
             client.update_flow_run(flow_run_id, name=wanted)
 
 
@@ -220,7 +223,7 @@ def remove_former_limit() -> None:
 
 
 def sweep_that_replaces(flow_run_id: UUID) -> str | None:
-    """Name the sweep that makes this one superfluous. `None`: this one has to work.
+    """Say which sweep makes this one superfluous. `None`: this one has to work.
 
     That is one that began earlier and is at work; for a run of the schedule that started late, or is retried, also a
     later run of the schedule that is due by now or has done its work. A dry run replaces dry runs only. Raises
@@ -242,12 +245,12 @@ def sweep_that_replaces(flow_run_id: UUID) -> str | None:
     for run in found:
         if run.id == mine.id or (_is_dry(run) and not _is_dry(mine)):
             continue
-        is_at_work = run.state_type is StateType.RUNNING and run.start_time is not None
-        if is_at_work and (run.start_time, run.id) < (mine.start_time, mine.id):
-            return f"sweep {run.name} is at work"
+        began = run.start_time if run.state_type is StateType.RUNNING else None
+        if began is not None and (began, run.id) < (mine.start_time, mine.id):
+            return f"another sweep has been at work since {began:%H:%M:%S} UTC"
         was_due = run.expected_start_time
         if mine.auto_scheduled and run.auto_scheduled and was_due is not None and was_due > mine.expected_start_time:
-            return f"sweep {run.name} was scheduled for later"
+            return f"the sweep that was due at {was_due:%Y-%m-%d %H:%M} UTC makes up for it"
     return None
 
 

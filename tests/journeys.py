@@ -182,11 +182,11 @@ class Journeys:
 
         return wait_until(recorded, f"{expected} task runs of {flow_run_id} in the server's records")
 
-    def task_log(self, flow_run_id: str | UUID | None) -> list[str]:
-        """What task runs of a run have logged, as its page shows it, in the order of time."""
+    def log(self, flow_run_id: str | UUID | None) -> list[str]:
+        """What a run and its task runs have logged, as its page shows it, in the order of time."""
         logs = {"flow_run_id": {"any_": [str(flow_run_id)]}}
         found = self.prefect.post("/logs/filter", json={"logs": logs, "sort": "TIMESTAMP_ASC", "limit": 200}).json()
-        return [line["message"] for line in found if line["task_run_id"]]
+        return [line["message"] for line in found]
 
     def outcomes(self, upload_id: str) -> dict[str, tuple[str | None, str | None]]:
         """(outcome, reason) of every entry, by file name."""

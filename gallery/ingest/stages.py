@@ -101,7 +101,7 @@ def download(workspace: Workspace, entry: Entry) -> DownloadedImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceObject:
     """The object that an entry's file is read from."""
 
     bucket: str
@@ -109,15 +109,15 @@ class Source:
     etag: str
 
 
-def _source(workspace: Workspace, entry: Entry) -> Source:
+def _source(workspace: Workspace, entry: Entry) -> SourceObject:
     """The staged file; or, for a forced run where that is gone, the original, whose key has one content for good."""
     storage = workspace.storage
     if entry.library_key is None:
-        return Source(storage.uploads_bucket, entry.staged_key, entry.etag)
+        return SourceObject(storage.uploads_bucket, entry.staged_key, entry.etag)
     found = storage.head(storage.library_bucket, entry.library_key)
     if found is None:
         raise StagedFileError("missing_object", "neither the staged file nor the original in the library is there")
-    return Source(storage.library_bucket, entry.library_key, found.etag)
+    return SourceObject(storage.library_bucket, entry.library_key, found.etag)
 
 
 def settle_overtaken(workspace: Workspace, entries: Sequence[Entry]) -> set[int]:
