@@ -38,7 +38,7 @@ RunState = Literal["completed", "completed_with_rejects", "failed"]
 FINAL_STATES: frozenset[UploadState] = frozenset(
     {"completed", "completed_with_rejects", "failed", "cancelled", "crashed", "expired"}
 )
-WaitsFor = Literal["prefect", "paused", "worker", "place", "start"]
+WaitsFor = Literal["restart", "prefect", "paused", "worker", "place", "start"]
 """What an accepted upload waits for."""
 Audience = Literal["application", "ops"]
 Trigger = Literal["api", "webhook", "s3_event", "ui", "cli", "schedule"]

@@ -100,6 +100,19 @@ class Journeys:
         with GalleryClient(self.servers.info.api_url, self.servers.info.api_key) as client:
             return ingest_folder(client, files, gallery_id, NoProgress(), timeout=WAIT_SECONDS)
 
+    def accept(self, gallery_id: str, files: Mapping[str, bytes]) -> str:
+        """Stage files and complete their upload, without waiting for its run; returns the upload's id."""
+        declared = [
+            {"file_name": name, "size": len(content), "content_type": "image/jpeg"} for name, content in files.items()
+        ]
+        opened = self.api.post(f"/v1/galleries/{gallery_id}/uploads", json={"files": declared}).json()
+        for item in opened["files"]:
+            key = f"{gallery_id}/{opened['upload_id']}/{item['file_name']}"
+            self.overwrite_staged(key, files[item["file_name"]])
+        assert self.api.post(f"/v1/uploads/{opened['upload_id']}/complete").status_code == 202
+        upload_id: str = opened["upload_id"]
+        return upload_id
+
     def retry(self, flow_run_id: str | UUID | None) -> dict[str, Any]:
         """Press the UI's Retry button, and wait for the run's next end."""
         before = self.ended(flow_run_id)
@@ -183,10 +196,15 @@ class Journeys:
         return wait_until(recorded, f"{expected} task runs of {flow_run_id} in the server's records")
 
     def log(self, flow_run_id: str | UUID | None) -> list[str]:
-        """What a run and its task runs have logged, as its page shows it, in the order of time."""
+        """What an ended run and its task runs have logged, as its page shows it, in the order of time."""
         logs = {"flow_run_id": {"any_": [str(flow_run_id)]}}
-        found = self.prefect.post("/logs/filter", json={"logs": logs, "sort": "TIMESTAMP_ASC", "limit": 200}).json()
-        return [line["message"] for line in found]
+
+        def whole() -> list[str] | None:
+            body = {"logs": logs, "sort": "TIMESTAMP_ASC", "limit": 200}
+            lines = [line["message"] for line in self.prefect.post("/logs/filter", json=body).json()]
+            return lines if any(line.startswith("Finished in state ") for line in lines) else None
+
+        return wait_until(whole, f"the whole log of {flow_run_id}")
 
     def outcomes(self, upload_id: str) -> dict[str, tuple[str | None, str | None]]:
         """(outcome, reason) of every entry, by file name."""

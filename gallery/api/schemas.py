@@ -144,7 +144,8 @@ class WaitingAnswer(BaseModel):
 
     waits_for: WaitsFor = Field(
         alias="for",
-        description="`prefect`: Prefect's server does not answer, or does not create the run; `paused`: the work pool "
+        description="`restart`: its last run could not begin, and another follows soon; "
+        "`prefect`: Prefect's server does not answer, or does not create the run; `paused`: the work pool "
         "or its queue is paused; `worker`: no worker is responding; `place`: the limit of the queue is reached, or "
         "others are before it; `start`: nothing, it starts within seconds",
     )

@@ -12,7 +12,7 @@ export type UploadState =
   | "cancelled"
   | "crashed"
   | "expired";
-export type WaitsFor = "prefect" | "paused" | "worker" | "place" | "start";
+export type WaitsFor = "restart" | "prefect" | "paused" | "worker" | "place" | "start";
 export type Outcome = "saved" | "replaced" | "unchanged" | "superseded" | "rejected" | "failed";
 
 export interface FileToPresign {

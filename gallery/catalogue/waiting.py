@@ -45,6 +45,8 @@ def read_waiting(session: Session, row: UploadRow) -> Waiting | None:
 
 
 def _waits_for(row: UploadRow, unwell: Collection[str], earlier: int) -> WaitsFor:
+    if row.restart_after is not None:
+        return "restart"
     if row.flow_run_id is None and row.start_tries > 1:
         # Prefect may answer and still not create the run, for example without a deployment.
         return "prefect"

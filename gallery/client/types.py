@@ -12,6 +12,7 @@ from gallery.amounts import count_in_words
 from gallery.models import FINAL_STATES, UploadState, WaitsFor
 
 WAITING: Mapping[WaitsFor, str] = {
+    "restart": "waiting to be tried again: storage or database did not answer",
     "prefect": "waiting for Prefect's server",
     "paused": "waiting: the work pool or its queue is paused in Prefect",
     "worker": "waiting for a worker: none is responding",

@@ -14,6 +14,7 @@ const TURN = "Waiting for its turn";
 export function waitingInWords({ state, waiting, counts, image_count: total }) {
   if (state !== "accepted") return counts.pending === total ? "Just begun" : "";
   switch (waiting?.for) {
+    case "restart":
     case "prefect":
     case "paused":
     case "worker":

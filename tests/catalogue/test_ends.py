@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from gallery.catalogue import attempts, claims, locks, uploads
 from gallery.catalogue.attempts import RESTARTS
 from gallery.catalogue.connect import transaction
+from gallery.catalogue.status import read_status
 from gallery.catalogue.tables import AttemptRow, CallbackRow, UploadRow
 from gallery.models import Attempt, UploadState
 from tests.catalogue.conftest import Catalogue
@@ -150,6 +151,10 @@ def test_a_run_that_cannot_plan_is_tried_again_a_number_of_times(catalogue: Cata
         assert row.state == "accepted"
         assert row.restart_after is not None
         assert row.finished_at is not None
+        with transaction(catalogue.engine) as session:
+            waiting = read_status(session, attempt.upload_id).waiting
+        assert waiting is not None
+        assert waiting.waits_for == "restart"
         pauses.append(row.restart_after - row.finished_at)
         # Nobody ends it again meanwhile: Prefect goes on calling that run failed.
         end(catalogue, attempt, "failed", "storage_unavailable")

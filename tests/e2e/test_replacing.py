@@ -119,11 +119,11 @@ def test_a_forced_run_redoes_everything_and_its_retry_only_what_is_left(journeys
     run = journeys.retry(run["id"])
     # What became of the upload's files stays: only the attempts' own rows say that they were replaced.
     assert run["state"]["message"] == "3 of 3 saved"
-    done = journeys.history("image_history", first.upload_id, "attempt, number")
-    assert [(row["attempt"], row["number"], row["outcome"]) for row in done] == [
-        (1, 1, "saved"), (1, 2, "saved"), (1, 3, "saved"),
-        (2, 1, "replaced"), (2, 2, "failed"), (2, 3, "replaced"),
-        (3, 2, "replaced"),
+    done = journeys.history("image_history", first.upload_id, "attempt, file_name")
+    assert [(row["attempt"], row["file_name"], row["outcome"]) for row in done] == [
+        (1, "a.jpg", "saved"), (1, "b.jpg", "saved"), (1, "c.jpg", "saved"),
+        (2, "a.jpg", "replaced"), (2, "b.jpg", "failed"), (2, "c.jpg", "replaced"),
+        (3, "b.jpg", "replaced"),
     ]  # fmt: skip
     after = journeys.current(gallery_id)
     assert after["b.jpg"].keys.isdisjoint(before["b.jpg"].keys)
@@ -148,7 +148,7 @@ def test_a_forced_run_works_from_the_library_as_often_as_one_likes(journeys: Jou
         for name, content in files.items():
             assert versions[name].sha256 == hashlib.sha256(content).hexdigest()
             assert journeys.read(next(key for key in versions[name].keys if "/original" in key)) == content
-        rows = journeys.history("image_history", sent.upload_id, "attempt, number")
+        rows = journeys.history("image_history", sent.upload_id, "attempt, file_name")
         assert [row["outcome"] for row in rows if row["attempt"] == attempt] == ["replaced", "replaced"]
     assert {name: outcome for name, (outcome, _) in journeys.outcomes(sent.upload_id).items()} == {
         "a.jpg": "saved",
@@ -175,7 +175,7 @@ def test_a_forced_run_whose_original_a_later_upload_removes_meanwhile_is_superse
     ):
         run = journeys.run_deployment(gallery_id=gallery_id, upload_id=sent.upload_id, force=True)
     assert run["state"]["type"] == "COMPLETED"
-    rows = journeys.history("image_history", sent.upload_id, "attempt, number")
+    rows = journeys.history("image_history", sent.upload_id, "attempt, file_name")
     assert [row["outcome"] for row in rows if row["attempt"] == 2] == ["superseded", "superseded"]
     assert {outcome for outcome, _ in journeys.outcomes(sent.upload_id).values()} == {"saved"}
     assert {version.sha256 for version in journeys.current(gallery_id).values()} == {

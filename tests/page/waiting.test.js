@@ -19,7 +19,7 @@ test("an upload in the queue says how many are ahead of it", () => {
 });
 
 test("whatever keeps all uploads waiting is a pause to a photographer, who reads nothing technical", () => {
-  const paused = /** @type {const} */ (["prefect", "paused", "worker"]).map((why) => words("accepted", { for: why, uploads_before: 3 }));
+  const paused = /** @type {const} */ (["restart", "prefect", "paused", "worker"]).map((why) => words("accepted", { for: why, uploads_before: 3 }));
   assert.equal(new Set(paused).size, 1);
   assert.match(paused[0], /^Processing is paused for now\. Your photographs are safe/);
 });
