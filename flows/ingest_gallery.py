@@ -11,7 +11,6 @@ from uuid import UUID
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run as this_run
-from prefect.states import Failed
 from pydantic import Field
 
 from gallery import runs
@@ -29,7 +28,7 @@ from tasks.hooks import write_ingest_end
 from tasks.maps import StageMaps
 from tasks.stage_tasks import stage_tasks
 from tasks.stale import end_stale_run
-from tasks.states import final_state
+from tasks.states import failed_by, final_state
 from tasks.tuning import collect_garbage, tune_process
 from tasks.windows import claimed, overlapped, window_sizes
 
@@ -88,9 +87,8 @@ def ingest_gallery(
     except StaleAttempt as error:
         return end_stale_run(settings, run_id, error)
     except GalleryError as error:
-        # Nothing has begun. It says what is wrong and what to do: no traceback would add to that.
         runs.name_run(run_id, this_run.name, gallery_id)
-        return Failed(message=str(error))
+        return failed_by(error)
     return final_state(report.state, report.message)
 
 

@@ -10,7 +10,6 @@ from uuid import UUID
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run as this_run
-from prefect.states import Failed
 from pydantic import Field
 
 from gallery import runs
@@ -26,6 +25,7 @@ from tasks.artifacts import RunProgress
 from tasks.forgetting import FormerResults
 from tasks.hooks import write_upkeep_end
 from tasks.rebuild import rebuild_window
+from tasks.states import failed_by
 from tasks.tuning import collect_garbage, tune_process
 from tasks.upkeep import upkeep_run
 
@@ -77,9 +77,8 @@ def rebuild_renditions(gallery_id: OneGallery = None, style: OneStyle = None) ->
             rebuild.decoders.warm_up(due)
             run.report = _rebuild(rebuild, RunProgress(f"rebuild-{where}", due))
     except GalleryError as error:
-        # It says what is wrong and what to do: no traceback would add to that.
         runs.name_run(run_id, this_run.name, name)
-        return Failed(message=str(error))
+        return failed_by(error)
     return run.final_state
 
 

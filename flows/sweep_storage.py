@@ -10,7 +10,7 @@ from uuid import UUID
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run as this_run
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 from pydantic import Field
 
 from gallery import runs
@@ -18,6 +18,8 @@ from gallery.errors import GalleryError, PrefectUnavailable
 from gallery.settings import CACHE_DAYS, load_settings
 from gallery.sweep.run import sweep
 from tasks.hooks import write_upkeep_end
+from tasks.logs import quieten
+from tasks.states import failed_by
 from tasks.upkeep import upkeep_run
 
 FLOW_NAME = "sweep-storage"
@@ -48,6 +50,7 @@ def sweep_storage(
         grace_days: Leave alone whatever was written within so many days. Empty: the worker's
             GALLERY_SWEEP_GRACE_DAYS; shorter than that it cannot be.
     """
+    quieten()
     settings = load_settings()
     run_id = UUID(this_run.id)
     runs.name_run(run_id, this_run.name, "sweep, dry run" if dry_run else "sweep")
@@ -60,8 +63,7 @@ def sweep_storage(
                 get_run_logger().log(logging.INFO if findings.is_whole else logging.WARNING, "%s", findings.message)
             run.report = findings
     except GalleryError as error:
-        # It says what is wrong and what to do: no traceback would add to that.
-        return Failed(message=str(error))
+        return failed_by(error)
     return run.final_state
 
 

@@ -1,4 +1,4 @@
-"""What a run's log leaves out of what Prefect says of task runs: a line for each problem and each cause is enough."""
+"""What a run's log leaves out of what Prefect says: a line for each problem and each cause is enough."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from collections.abc import Hashable
 from threading import Lock
 from types import TracebackType
 
+from prefect.exceptions import FailedRun
+
 from gallery.errors import GalleryError, IngestError
 
 
-def quieten_task_runs() -> None:
-    """Log no line for a task run that ended well, and one line a cause for those that did not; for this process.
+def quieten() -> None:
+    """Log no line for a task run that ended well, one line a cause for those that did not, and no traceback for a flow
+    that returned a failed state; for this process.
 
     The flow itself says of each image what became of it. Of thousands of task runs, the few lines that matter would not
     be found among all the others, and to log them costs 2 % of a run's time.
     """
     logging.getLogger("prefect.task_runs").addFilter(OnceForEachCause())
+    logging.getLogger("prefect.flow_runs").addFilter(_is_no_returned_state)
 
 
 class OnceForEachCause(logging.Filter):
@@ -42,6 +46,11 @@ class OnceForEachCause(logging.Filter):
             is_first = (cause := _cause_of(error)) not in self._seen
             self._seen.add(cause)
         return is_first
+
+
+def _is_no_returned_state(record: logging.LogRecord) -> bool:
+    # Prefect's engine raises what a flow has returned as `Failed`, and logs that with a traceback of its own.
+    return not isinstance(_error_of(record), FailedRun)
 
 
 def _error_of(record: logging.LogRecord) -> BaseException | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from itertools import count
 
-from tasks.logs import quieten_task_runs
+from tasks.logs import quieten
 
 _windows = count(1)
 
@@ -18,7 +18,7 @@ def tune_process() -> None:
     """
     gc.freeze()
     gc.set_threshold(50_000, 20, 10)
-    quieten_task_runs()
+    quieten()
 
 
 def collect_garbage() -> None:

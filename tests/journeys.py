@@ -195,16 +195,16 @@ class Journeys:
 
         return wait_until(recorded, f"{expected} task runs of {flow_run_id} in the server's records")
 
-    def log(self, flow_run_id: str | UUID | None) -> list[str]:
-        """What an ended run and its task runs have logged, as its page shows it, in the order of time."""
-        logs = {"flow_run_id": {"any_": [str(flow_run_id)]}}
+    def log(self, flow_run_id: str | UUID | None, *, of_tasks: bool = False) -> list[str]:
+        """What an ended run and its task runs (or these alone) have logged, as its page shows it, in order of time."""
+        body = {"logs": {"flow_run_id": {"any_": [str(flow_run_id)]}}, "sort": "TIMESTAMP_ASC", "limit": 200}
 
-        def whole() -> list[str] | None:
-            body = {"logs": logs, "sort": "TIMESTAMP_ASC", "limit": 200}
-            lines = [line["message"] for line in self.prefect.post("/logs/filter", json=body).json()]
-            return lines if any(line.startswith("Finished in state ") for line in lines) else None
+        def whole() -> list[dict[str, Any]] | None:
+            lines: list[dict[str, Any]] = self.prefect.post("/logs/filter", json=body).json()
+            return lines if any(line["message"].startswith("Finished in state ") for line in lines) else None
 
-        return wait_until(whole, f"the whole log of {flow_run_id}")
+        lines = wait_until(whole, f"the whole log of {flow_run_id}")
+        return [line["message"] for line in lines if line["task_run_id"] or not of_tasks]
 
     def outcomes(self, upload_id: str) -> dict[str, tuple[str | None, str | None]]:
         """(outcome, reason) of every entry, by file name."""

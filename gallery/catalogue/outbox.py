@@ -47,7 +47,8 @@ def due_deletions(
 ) -> list[Deletion]:
     """Deletions that are due and not done, oldest first: of one entry, one upload, or all.
 
-    A key that a current version refers to is never among them: a repeated save may have taken it up again.
+    A key that a current version refers to is never among them: a worker of release 0.1.0, whose keys have no write
+    number, may have taken it up again.
     """
     query = select(OutboxRow).where(_is_due()).order_by(OutboxRow.outbox_id).limit(limit)
     if upload_id is not None:

@@ -42,7 +42,6 @@ def commit_version(
     if row.attempt == attempt.number and row.outcome in KEPT_OUTCOMES:
         left = due_deletions(session, upload_id=attempt.upload_id, entry_number=entry.number)
         return SaveReceipt(entry.number, entry.file_name, row.outcome, tuple(left))
-    outcome_before = row.outcome
 
     identity = find_or_create_image(session, attempt.gallery_id, entry.file_name)
     if is_given_up(session, library_bucket, entry, image):
@@ -63,7 +62,7 @@ def commit_version(
     due_in = keep_replaced if is_new else timedelta(0)
     superfluous = [(library_bucket, key, None) for key in gone]
     deletions = put_in_outbox(session, attempt.upload_id, entry.number, superfluous, due_in)
-    if outcome == "replaced" and outcome_before not in KEPT_OUTCOMES:
+    if outcome == "replaced" and row.outcome not in KEPT_OUTCOMES:
         staged = [(uploads_bucket, entry.staged_key, entry.etag)]
         deletions += put_in_outbox(session, attempt.upload_id, entry.number, staged, timedelta(0))
     session.flush()

@@ -93,7 +93,7 @@ def _commit(rebuild: Rebuild, outdated: OutdatedVersion, rendered: RenderedImage
         status = lock_version(session, outdated.upload_id, outdated.image_id, outdated.version_id)
         if status != "current":
             return RebuildReceipt(status, outdated.upload_id)
-        # Within the transaction, whose locks keep the sweep and the upload's next attempt off these keys.
+        # Within the transaction, whose locks keep the sweep and the upload's next attempt waiting.
         image = put_renditions(rebuild.storage, outdated.keys, rebuild.recipe.recipe_id, outdated.sha256, rendered)
         deletions = commit_rebuild(
             session,
@@ -120,7 +120,7 @@ def clean_up(rebuild: Rebuild, receipts: Sequence[RebuildReceipt]) -> int:
     for upload_id, deletions in by_upload.items():
         with transaction(rebuild.engine) as session:
             snapshot = lock_snapshot(session, upload_id)
-            # A run that has begun meanwhile does it itself, and may take the same keys up again.
+            # A run that has begun meanwhile does it itself, with whatever else is due of its upload.
             due = still_to_do(session, deletions) if snapshot is not None and snapshot.has_ended else []
             rebuild.storage.delete(due)
             mark_done(session, due)

@@ -42,11 +42,27 @@ def test_a_first_run_that_finds_storage_away_says_so_and_another_does_the_work(
     assert run["state"]["type"] == "FAILED"
     assert run["state"]["message"].startswith("stopped before all was done: storage_unavailable")
     assert "storage_unavailable" in summary(journeys, gallery_id)
+    assert not any("Traceback" in line for line in journeys.log(run["id"]))
     assert journeys.api.get(f"/v1/uploads/{upload_id}").json()["waiting"]["for"] == "restart"
 
     end_the_pause(journeys, upload_id)
     wait_until(lambda: journeys.upload(upload_id).state == "completed" or None, "another run of it")
     assert journeys.flow_run(upload.flow_run_id)["run_count"] == 2
+    assert set(journeys.current(gallery_id)) == {"a.jpg"}
+
+
+def test_an_upload_that_waits_to_be_tried_again_can_be_cancelled_and_retried(
+    journeys: Journeys, gallery_id: str
+) -> None:
+    with journeys.servers.s3.fault("GET", LISTING, status=503):
+        upload_id = journeys.accept(gallery_id, {"a.jpg": photo(1)})
+        wait_until(lambda: journeys.upload(upload_id).restart_after, "the run to give up")
+        journeys.ended(journeys.upload(upload_id).flow_run_id)
+    answer = journeys.api.post(f"/v1/uploads/{upload_id}/cancel")
+    assert (answer.status_code, answer.json()["state"]) == (202, "cancelled")
+    assert journeys.upload(upload_id).restart_after is None
+    assert journeys.api.post(f"/v1/uploads/{upload_id}/retry").status_code == 202
+    wait_until(lambda: journeys.upload(upload_id).state == "completed" or None, "the retry")
     assert set(journeys.current(gallery_id)) == {"a.jpg"}
 
 
@@ -85,6 +101,7 @@ def test_what_is_not_known_is_named_in_a_sentence(
     assert run["state"]["type"] == "FAILED"
     assert run["state"]["message"].startswith(told.format(gallery_id))
     assert run["name"] == name.format(gallery_id)
+    assert not any("Traceback" in line for line in journeys.log(run["id"]))
 
 
 def test_a_retry_after_the_deployment_was_made_anew_is_a_run_of_the_new_one(

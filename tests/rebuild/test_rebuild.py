@@ -120,7 +120,7 @@ def test_a_later_upload_replaces_a_rebuilt_image_with_all_that_belongs_to_it(lib
     library.send(gallery_id, {"a.jpg": A})
     changed = library.with_styles(large=100)
     changed.rebuild(gallery_id)
-    assert changed.send(gallery_id, {"a.jpg": B}) == {"a.jpg": "saved"}
+    assert changed.send(gallery_id, {"a.jpg": B}) == {"a.jpg": "replaced"}
     assert library.stored(gallery_id) == library.needed(gallery_id)
     assert changed.read(library.catalogue.current(gallery_id).original_key) == B
 

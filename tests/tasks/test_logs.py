@@ -6,9 +6,10 @@ import logging
 import sys
 
 import pytest
+from prefect.exceptions import FailedRun
 
 from gallery.errors import RejectedImage, TransientError
-from tasks.logs import OnceForEachCause
+from tasks.logs import OnceForEachCause, quieten
 
 
 @pytest.fixture
@@ -86,3 +87,17 @@ def test_a_defect_has_one_traceback_for_each_place_where_it_happens(log: OnceFor
         False,
         False,
     ]
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"), [(FailedRun("3 of 4 saved"), False), (ZeroDivisionError(), True)], ids=["returned", "defect"]
+)
+def test_a_state_that_a_flow_returned_has_no_traceback(error: Exception, kept: bool) -> None:
+    logger = logging.getLogger("prefect.flow_runs")
+    before = {name: list(logging.getLogger(name).filters) for name in ("prefect.flow_runs", "prefect.task_runs")}
+    try:
+        quieten()
+        assert bool(logger.filter(line(logging.ERROR, "Engine execution exited", error=error))) is kept
+    finally:
+        for name, filters in before.items():
+            logging.getLogger(name).filters[:] = filters

@@ -40,7 +40,8 @@ def cancel(upload_id: UploadId, request: Request, _: Caller) -> AcceptedAnswer:
         if row.state not in ("accepted", "running"):
             raise ConflictError(f"upload {upload_id} is {row.state}: there is nothing to cancel")
         begun = row.state == "running"
-        if row.flow_run_id is not None:
+        # A run that could not begin has ended in Prefect: what is cancelled is the one to come.
+        if row.flow_run_id is not None and row.restart_after is None:
             at_once = runs.cancel_run(row.flow_run_id)
             begun = begun and not at_once
         if not begun:
