@@ -122,7 +122,7 @@ def test_a_callback_nobody_takes_for_three_days_is_given_up_and_can_be_replayed(
     total: Any = sum(callbacks.PAUSES, timedelta())
     assert timedelta(days=3) < total < timedelta(days=4)
     with transaction(engine) as session:
-        open_upload(
+        upload = open_upload(
             session,
             upload_id=upload_id,
             gallery_id=gallery_id,
@@ -131,8 +131,10 @@ def test_a_callback_nobody_takes_for_three_days_is_given_up_and_can_be_replayed(
             requested_by="tests",
             metadata={},
             expires_at=None,
-        ).state = "failed"
+        )
+        upload.state = "failed"
         callbacks.queue_callback(session, upload_id, "failed")
+        callbacks.queue_run_alert(session, upload, "run_failed", "1 of 1 failed")
         session.flush()
         rows = {row.audience: row for row in session.scalars(select(CallbackRow).filter_by(upload_id=upload_id))}
         assert {audience: row.type for audience, row in rows.items()} == {

@@ -16,7 +16,7 @@ from gallery.history import questions
 from gallery.history.source import History, open_history
 from gallery.models import EntryProblem
 from gallery.timings import Timing
-from tests.catalogue.conftest import JUDGES, Catalogue, NewDatabase
+from tests.catalogue.conftest import JUDGES, Catalogue, NewDatabase, hold
 from tests.catalogue.test_history import finish, save, timing
 from tests.conftest import PROJECT
 
@@ -48,6 +48,7 @@ def engine_with_history(databases: NewDatabase) -> Engine:
         EntryProblem(3, "c.jpg", "rejected", "process", "truncated", "the file is cut off"),
     ]
     with transaction(catalogue.engine) as session:
+        hold(session, first, 2, 3)
         outcomes.record_problems(
             session, first, JUDGES, lost, {2: timing("download", "process", "save", "save"), 3: bad}
         )

@@ -53,9 +53,9 @@ class Yard:
 
     def save(self, attempt: Attempt, content: str, *, recipe: str = RECIPE, keep_days: int = 0) -> set[str]:
         """Save an upload's one image, with its objects in the library; returns their keys."""
+        self.catalogue.save(attempt, content, recipe=recipe, keep_replaced=timedelta(days=keep_days))
         keys = self.catalogue.keys(attempt, recipe=recipe)
         self.put(*keys)
-        self.catalogue.save(attempt, content, recipe=recipe, keep_replaced=timedelta(days=keep_days))
         return keys
 
     def put(self, *keys: str) -> None:
