@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import httpx
@@ -20,19 +21,21 @@ from prefect.client.schemas.filters import (
     FlowRunFilterId,
     FlowRunFilterState,
     FlowRunFilterStateType,
+    WorkPoolFilter,
+    WorkPoolFilterName,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType, WorkPoolStatus
 from prefect.client.schemas.responses import OrchestrationResult, SetStateStatus
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import get_current_settings
-from prefect.states import AwaitingRetry, Cancelling
+from prefect.states import AwaitingRetry, Cancelled, Cancelling, Crashed, Scheduled
 from prefect.utilities.urls import url_for
 
 from gallery.amounts import count_in_words
 from gallery.catalogue.uploads import StartRequest
 from gallery.errors import ConfigurationError, ConflictError, NotFoundError, PrefectUnavailable
-from gallery.models import UploadState
+from gallery.models import FINAL_STATES, UploadState
 
 DEPLOYMENT = "ingest-gallery/ingest-gallery"
 DEPLOYMENTS = (DEPLOYMENT, "rebuild-renditions/rebuild-renditions", "sweep-storage/sweep-storage")
@@ -56,6 +59,13 @@ HEALTH_SECONDS = 1
 LAG_SECONDS = 5
 # How long a run waits for a server that is being restarted.
 OUTAGE_SECONDS = 600
+# How long a run that a worker has just claimed is left to start when a retry is requested.
+STARTING = timedelta(seconds=30)
+
+Phase = Literal[
+    "scheduled", "pending", "running", "paused", "cancelling", "completed", "failed", "crashed", "cancelled"
+]
+"""The type of a run's state in Prefect."""
 
 
 def run_name(gallery_id: str, image_count: int) -> str:
@@ -114,23 +124,62 @@ def wait_until_reachable() -> None:
         time.sleep(1)
 
 
-def ends(flow_run_ids: Collection[UUID]) -> dict[UUID, tuple[UploadState, str] | None]:
-    """Of these runs, those that Prefect has as ended: with the upload's state and a message; None where Prefect
-    does not know the run (any more). Raises `PrefectUnavailable`.
+@dataclass(frozen=True, slots=True)
+class SeenRun:
+    """A run as Prefect has it.
+
+    `age` is how long it has been in its state, or overdue where it is scheduled (negative: it is due later).
+    `was_claimed` tells whether a worker has had it. `end` is the upload's state and a message, once the run has ended.
     """
-    found: dict[UUID, tuple[UploadState, str] | None] = {}
+
+    flow_run_id: UUID
+    name: str
+    phase: Phase
+    age: timedelta
+    was_claimed: bool
+    end: tuple[UploadState, str] | None
+
+
+def look_at(flow_run_ids: Collection[UUID]) -> dict[UUID, SeenRun | None]:
+    """Read how these runs are; None where Prefect does not have the run (any more). Raises `PrefectUnavailable`."""
+    found: dict[UUID, SeenRun | None] = dict.fromkeys(flow_run_ids)
     wanted = sorted(flow_run_ids)
     with _prefect() as client:
+        now = _server_time(client)
         for start in range(0, len(wanted), PAGE):
-            page = wanted[start : start + PAGE]
-            runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=page)), limit=PAGE)
-            found |= dict.fromkeys(set(page) - {run.id for run in runs})
-            found |= {
-                run.id: (upload_state(run.state), run.state.message or run.state.name or "")
-                for run in runs
-                if run.state is not None and run.state.is_final()
-            }
+            chosen = FlowRunFilter(id=FlowRunFilterId(any_=wanted[start : start + PAGE]))
+            found |= {run.id: _seen(run, now) for run in client.read_flow_runs(flow_run_filter=chosen, limit=PAGE)}
     return found
+
+
+def look_for_unstarted() -> list[SeenRun]:
+    """Read the pool's runs, of all its queues, that are `pending` or `cancelling`. Raises `PrefectUnavailable`."""
+    states = FlowRunFilterStateType(any_=[StateType.PENDING, StateType.CANCELLING])
+    with _prefect() as client:
+        now = _server_time(client)
+        found = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=states)),
+            work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL])),
+            sort=FlowRunSort.EXPECTED_START_TIME_ASC,
+            limit=PAGE,
+        )
+    return [_seen(run, now) for run in found]
+
+
+def _server_time(client: SyncPrefectClient) -> datetime:
+    # States carry the server's time, from which this machine's clock may differ.
+    return parsedate_to_datetime(client.hello().headers["date"])
+
+
+def _seen(run: FlowRun, now: datetime) -> SeenRun:
+    state = run.state
+    if state is None:  # none has been proposed yet
+        return SeenRun(run.id, run.name, "scheduled", timedelta(0), was_claimed=False, end=None)
+    since = state.state_details.scheduled_time if state.is_scheduled() else None
+    end = (upload_state(state), state.message or state.name or "") if state.is_final() else None
+    was_claimed = run.run_count > 0 or run.infrastructure_pid is not None
+    phase: Phase = state.type.value.lower()  # type: ignore[assignment]
+    return SeenRun(run.id, run.name, phase, now - (since or state.timestamp), was_claimed, end)
 
 
 def retry_first_crashes(flow_run_ids: Collection[UUID]) -> list[UUID]:
@@ -163,12 +212,14 @@ class PoolState:
     """Whether the work pool would start one more ingest run now.
 
     `has_worker` is true for a paused pool, whose workers Prefect does not tell: somebody meant it. A limit of 0, of the
-    pool or of its queue, counts as paused.
+    pool or of its queue, counts as paused. `is_busy` is true while a run of any queue is claimed or running.
     """
 
     is_paused: bool
     has_worker: bool
     has_place: bool
+    is_busy: bool = False
+    pool_type: str = ""
 
 
 def pool_state() -> PoolState:
@@ -185,6 +236,8 @@ def pool_state() -> PoolState:
         is_paused=pool.is_paused or queue.is_paused or any(limit == 0 for _, limit in limits),
         has_worker=pool.is_paused or pool.status is not WorkPoolStatus.NOT_READY,
         has_place=all(active < limit for active, limit in limits),
+        is_busy=bool(pool.active_slots),
+        pool_type=pool.type,
     )
 
 
@@ -259,28 +312,71 @@ def _is_dry(sweep: FlowRun) -> bool:
     return bool(sweep.parameters.get("dry_run", True))
 
 
-def retry_run(flow_run_id: UUID) -> UUID:
-    """What the UI's Retry button does: the same run, again. Returns the run that does it.
+def retry_run(flow_run_id: UUID, state: UploadState) -> UUID | None:
+    """Have the work of a run continued whose upload, on which no process works, is `state`.
 
-    That is a new one, with the same parameters, where the run's deployment has been deleted: Prefect would cancel the
-    retry. Raises `ConflictError` where the run has not ended, `NotFoundError` where Prefect has forgotten it,
+    Returns the run that does so: the same one, retried as by the UI's Retry button, where it has ended; `None` where it
+    is about to start and is left alone. Otherwise, and where the run's deployment has been deleted (Prefect would
+    cancel the retry), a new run with the same parameters takes its place.
+
+    Raises `ConflictError` where Prefect refuses the retry, `NotFoundError` where it has forgotten the run,
     `PrefectUnavailable`.
     """
     with _prefect() as client:
-        end = time.monotonic() + LAG_SECONDS
-        while (state := (run := client.read_flow_run(flow_run_id)).state) is None or not state.is_final():
-            if time.monotonic() > end:
-                name = state.name if state else "without a state"
-                raise ConflictError(f"run {flow_run_id} is {name}: it has not ended")
-            time.sleep(0.25)
-        if not _has_deployment(client, run):
-            return _follow(client, run)
+        run = _settled(client, flow_run_id) if state in FINAL_STATES else client.read_flow_run(flow_run_id)
+        seen = _seen(run, _server_time(client))
+        starts = ("pending", "running") if state == "accepted" else ("pending",)
+        if seen.phase == "scheduled" or (seen.phase in starts and seen.age < STARTING):
+            return None
+        if seen.end is None or not _has_deployment(client, run):
+            return _replace(client, run, "Retried through the API")
         answer: OrchestrationResult[Any] = client.set_flow_run_state(
             flow_run_id, AwaitingRetry(message="Retry through the API")
         )
         if answer.status is not SetStateStatus.ACCEPT:
             raise ConflictError(f"Prefect does not retry run {flow_run_id}: {answer.details}")
         return flow_run_id
+
+
+def _settled(client: SyncPrefectClient, flow_run_id: UUID) -> FlowRun:
+    """Read a run whose upload has ended; Prefect may hear of that end a moment later."""
+    end = time.monotonic() + LAG_SECONDS
+    while True:
+        run = client.read_flow_run(flow_run_id)
+        if run.state is None or run.state.type is not StateType.RUNNING or time.monotonic() > end:
+            return run
+        time.sleep(0.25)
+
+
+def replace_run(flow_run_id: UUID, why: str, *, delay: timedelta) -> UUID:
+    """Put a new run with the same parameters, due after `delay`, in the place of one that never goes on.
+
+    Returns the new one, the same however often it is asked. Raises `NotFoundError` where Prefect has forgotten the run,
+    `PrefectUnavailable`.
+    """
+    with _prefect() as client:
+        return _replace(client, client.read_flow_run(flow_run_id), why, delay)
+
+
+def end_run(flow_run_id: UUID, end: Literal["crashed", "cancelled"], why: str) -> None:
+    """End a run that does not end by itself, whatever state it is in.
+
+    Raises `NotFoundError` where Prefect has forgotten the run, `PrefectUnavailable`.
+    """
+    with _prefect() as client:
+        _force(client, flow_run_id, Cancelled(message=why) if end == "cancelled" else Crashed(message=why))
+
+
+def _replace(client: SyncPrefectClient, run: FlowRun, why: str, delay: timedelta = timedelta(0)) -> UUID:
+    following = _follow(client, run, delay)
+    if run.state is None or not run.state.is_final():
+        _force(client, run.id, Cancelled(message=f"{why}; run {following} takes over"))
+    return following
+
+
+def _force(client: SyncPrefectClient, flow_run_id: UUID, state: State[Any]) -> None:
+    # Prefect's rules lead out of some states only through a process that is not there.
+    client.set_flow_run_state(flow_run_id, state, force=True)
 
 
 def _has_deployment(client: SyncPrefectClient, run: FlowRun) -> bool:
@@ -292,37 +388,37 @@ def _has_deployment(client: SyncPrefectClient, run: FlowRun) -> bool:
     return False
 
 
-def _follow(client: SyncPrefectClient, run: FlowRun) -> UUID:
-    """Create a run of today's deployment in place of `run`, once however often it is asked."""
+def _follow(client: SyncPrefectClient, run: FlowRun, delay: timedelta) -> UUID:
+    """Create a run of today's deployment in place of `run` as it is now, once however often it is asked."""
     try:
         deployment = client.read_deployment_by_name(DEPLOYMENT)
     except ObjectNotFound as error:
         raise PrefectUnavailable(f"Prefect has no deployment {DEPLOYMENT}: run `gallery setup`") from error
     following = client.create_flow_run_from_deployment(
-        deployment.id, parameters=run.parameters, name=run.name, idempotency_key=f"after-{run.id}"
+        deployment.id,
+        parameters=run.parameters,
+        state=Scheduled(scheduled_time=_server_time(client) + delay),
+        name=run.name,
+        idempotency_key=f"after-{run.id}-{run.state_id}",
     )
     return following.id
 
 
 def cancel_run(flow_run_id: UUID) -> bool:
-    """What the UI's Cancel button does; true where the run is cancelled already, since nothing of it had begun.
+    """What the UI's Cancel button does; true where the run has ended by now, since no process had to be stopped.
 
-    Raises `ConflictError` where the run has ended, `NotFoundError` where Prefect has forgotten it,
-    `PrefectUnavailable`.
+    Otherwise the run is `Cancelling`, until its worker has ended its process. Raises `NotFoundError` where Prefect has
+    forgotten the run, `PrefectUnavailable`.
     """
     with _prefect() as client:
         state = client.read_flow_run(flow_run_id).state
-        if state is not None and state.is_final():
-            raise ConflictError(f"run {flow_run_id} has ended: {state.name}")
+        if state is not None and (state.is_final() or state.is_cancelling()):
+            return state.is_final()
         answer: OrchestrationResult[Any] = client.set_flow_run_state(
             flow_run_id, Cancelling(message="Cancelled through the API")
         )
-        if answer.status is SetStateStatus.ACCEPT:
-            return False
         # Without a process to stop, the server goes straight to Cancelled.
-        if answer.state is not None and answer.state.is_cancelled():
-            return True
-        raise ConflictError(f"Prefect does not cancel run {flow_run_id}: {answer.details}")
+        return answer.state is not None and answer.state.is_final()
 
 
 def _api_url() -> str:

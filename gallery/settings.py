@@ -211,6 +211,12 @@ class Settings(ProcessingSettings):
         200, ge=0, description="requests a second that one API key may make of one API process; 0 for no limit"
     )
 
+    start_minutes: float | None = Field(
+        None,
+        gt=0,
+        description="minutes that a run may take to start, or to be cancelled, before it is taken up again",
+    )
+
     connections: int = Field(8, gt=0, le=128, description="simultaneous S3 and database calls of a stage")
     retries: int = Field(4, ge=0, le=20, description="retries of a stage after a transient error")
     retry_delay_seconds: float = Field(

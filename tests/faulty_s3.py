@@ -101,7 +101,7 @@ class FaultyS3:
                     if fault.after:
                         fault.after()
 
-            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_OPTIONS = _pass_on  # noqa: N815 - names of http.server
+            do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _pass_on  # noqa: N815 - http.server's
 
             def _read_body(self) -> bytes:
                 length = int(self.headers.get("Content-Length") or 0)

@@ -156,7 +156,7 @@ class WaitingAnswer(BaseModel):
 
 
 class StatusAnswer(BaseModel):
-    """`waiting` is null unless the state is `accepted`."""
+    """`waiting` is null unless the state is `accepted`, or the upload's run is paused in Prefect."""
 
     upload_id: str
     gallery_id: str
@@ -239,7 +239,10 @@ class HealthAnswer(BaseModel):
 
 
 class ReadinessAnswer(BaseModel):
-    """`ok`, `degraded` (runs cannot be started just now; everything is accepted) or `unavailable`."""
+    """`ok`, `paused` (by ops), `degraded` (runs cannot be started just now; everything is accepted) or `unavailable`.
+
+    `missing`: `prefect` and `workers` where it is degraded, `database` and `storage` where it is unavailable.
+    """
 
     status: str
     missing: list[str]

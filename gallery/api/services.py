@@ -38,7 +38,7 @@ class Services:
         self.deleter = deleter(self.engine, self.storage)
         self.callbacks = callback_sender(self.engine, settings)
         self.alerts = alert_sender(self.engine, settings)
-        watch = watcher(self.engine, self.starter)
+        watch = watcher(self.engine, self.starter, settings.start_minutes)
         self._workers = (self.starter, self.reconciler, self.deleter, self.callbacks, self.alerts, watch)
 
     def start(self) -> None:

@@ -15,7 +15,7 @@ from gallery.catalogue.claims import IsGone, count_unfinished, end_claims, has_l
 from gallery.catalogue.counts import Counts, count_outcomes
 from gallery.catalogue.history import last_written_at, tally_attempt, tally_upload
 from gallery.catalogue.locks import find_and_lock_upload, lock_attempt, lock_upload
-from gallery.catalogue.tables import AttemptRow, GalleryRow, UploadRow
+from gallery.catalogue.tables import AttemptRow, GalleryRow, OwnerRow, UploadRow
 from gallery.errors import ConflictError, NotFoundError
 from gallery.models import FINAL_STATES, Attempt, UploadState
 
@@ -79,7 +79,14 @@ def leave_end(row: UploadRow, state: Literal["accepted", "running"]) -> None:
     """Put an upload under way, and remember the state that it had ended in. The caller has locked its row."""
     if row.state in FINAL_STATES:
         row.former_state = row.state
-    row.state, row.finished_at, row.restart_after = state, None, None
+    row.state, row.finished_at, row.restart_after, row.paused_at = state, None, None, None
+
+
+def take_back(session: Session, row: UploadRow) -> None:
+    """Have an upload wait for its next attempt: no process works on its newest one. The caller has locked its row."""
+    _close_lost(session, row)
+    end_claims(session, row.upload_id)
+    leave_end(row, "accepted")
 
 
 def _following(row: UploadRow, flow_run_id: UUID | None, scheduled_at: datetime | None) -> AttemptRow:
@@ -170,23 +177,46 @@ def _may_end(session: Session, row: UploadRow, state: UploadState, is_gone: IsGo
 
 @dataclass(frozen=True, slots=True)
 class RunUnderWay:
-    """An upload whose run should be scheduled or running, as of attempt `attempt`."""
+    """An upload whose run should be scheduled or running, as of attempt `attempt`.
+
+    `silence`: how long ago the last lease of the attempt has run out, negative while one lives; endless without any.
+    """
 
     upload_id: str
     attempt: int
     flow_run_id: UUID
+    silence: timedelta
+    is_paused: bool
 
 
 def runs_under_way(session: Session) -> list[RunUnderWay]:
     """Every upload that waits for its run's end."""
+    leases = (
+        select(OwnerRow.upload_id, OwnerRow.attempt, func.max(OwnerRow.lease_until).label("lease_until"))
+        .group_by(OwnerRow.upload_id, OwnerRow.attempt)
+        .subquery()
+    )
+    is_newest = and_(leases.c.upload_id == UploadRow.upload_id, leases.c.attempt == UploadRow.attempt)
     rows = session.execute(
-        select(UploadRow.upload_id, UploadRow.attempt, UploadRow.flow_run_id).where(
+        select(
+            UploadRow.upload_id,
+            UploadRow.attempt,
+            UploadRow.flow_run_id,
+            func.clock_timestamp() - leases.c.lease_until,
+            UploadRow.paused_at.is_not(None),
+        )
+        .outerjoin(leases, is_newest)
+        .where(
             UploadRow.state.in_(("accepted", "running")),
             UploadRow.flow_run_id.is_not(None),
             UploadRow.restart_after.is_(None),
         )
     )
-    return [RunUnderWay(upload_id, attempt, run_id) for upload_id, attempt, run_id in rows if run_id is not None]
+    return [
+        RunUnderWay(upload_id, attempt, run_id, timedelta.max if silence is None else silence, is_paused)
+        for upload_id, attempt, run_id, silence, is_paused in rows
+        if run_id is not None
+    ]
 
 
 def crashed_runs(session: Session, *, after: timedelta, until: timedelta) -> list[UUID]:
@@ -219,9 +249,10 @@ def end_unheard(session: Session, run: RunUnderWay, state: UploadState, message:
     return True
 
 
-def cancel_unstarted(session: Session, upload: UploadRow) -> None:
-    """Write that an accepted upload is cancelled before its run began. The caller has locked its row."""
-    _end(session, upload, "cancelled", "cancelled before it began")
+def cancel(session: Session, upload: UploadRow) -> None:
+    """Write that an upload is cancelled on which no process works. The caller has locked its row."""
+    begun = upload.state == "running"
+    _end(session, upload, "cancelled", "cancelled through the API" if begun else "cancelled before it began")
 
 
 def _end(session: Session, row: UploadRow, end: UploadState, message: str, *, is_report: bool = False) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import timedelta
+
 from sqlalchemy import Boolean, func, literal_column, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
@@ -9,8 +12,8 @@ from sqlalchemy.orm import Session
 from gallery.catalogue.tables import ConditionRow
 
 # Prefect's server answers; a worker of the pool responds; neither the pool nor the queue of ingests is paused; the
-# queue's limit leaves a place for one more run.
-PREFECT, WORKERS, OPEN, PLACES = "prefect", "workers", "open", "places"
+# queue's limit leaves a place for one more run; a run of any queue is claimed or running.
+PREFECT, WORKERS, OPEN, PLACES, BUSY = "prefect", "workers", "open", "places", "busy"
 
 
 def note_condition(session: Session, name: str, *, is_well: bool) -> bool:
@@ -30,3 +33,21 @@ def note_condition(session: Session, name: str, *, is_well: bool) -> bool:
 def list_unwell(session: Session) -> frozenset[str]:
     """List the names of all conditions that are not well."""
     return frozenset(session.scalars(select(ConditionRow.name).where(ConditionRow.is_well.is_(False))))
+
+
+def well_for(session: Session, names: Collection[str]) -> timedelta:
+    """How long all of these conditions have been well; negative while one is not, or nobody has watched it yet."""
+    found = session.execute(
+        select(
+            func.count(), func.bool_and(ConditionRow.is_well), func.clock_timestamp() - func.max(ConditionRow.since)
+        ).where(ConditionRow.name.in_(names))
+    ).one()
+    known, all_well, age = found
+    return age if known == len(names) and all_well else timedelta(-1)
+
+
+def unwell_for(session: Session, name: str) -> timedelta:
+    """How long a condition has not been well; negative while it is, or nobody has watched it yet."""
+    unwell = (ConditionRow.name == name) & ConditionRow.is_well.is_(False)
+    age = session.scalar(select(func.clock_timestamp() - ConditionRow.since).where(unwell))
+    return timedelta(-1) if age is None else age

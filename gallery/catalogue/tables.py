@@ -93,7 +93,8 @@ class UploadRow(Tally, Base):
     outcomes, as of the end of the newest attempt. `retry_requested_by`: who asked for the attempt to come.
 
     `former_state` is the state that the upload had ended in before it came under way again. An attempt that could not
-    even plan is followed by another after `restart_after`; `unplanned` counts such attempts in a row.
+    even plan is followed by another after `restart_after`; `unplanned` counts such attempts in a row, and runs that
+    never began one. `paused_at`: since when the upload's run is known to be paused in Prefect, without a process.
     """
 
     __tablename__ = "uploads"
@@ -139,6 +140,7 @@ class UploadRow(Tally, Base):
     former_state: Mapped[UploadState | None]
     restart_after: Mapped[datetime | None]
     unplanned: Mapped[int] = mapped_column(Integer, server_default="0")
+    paused_at: Mapped[datetime | None]
 
 
 class EntryRow(Base):

@@ -221,7 +221,7 @@ def started(session: Session, upload_id: str, flow_run_id: UUID) -> UploadState:
 
 
 def await_retry(row: UploadRow, requested_by: str) -> None:
-    """An ended upload is `accepted` again, until its run begins anew. The caller has locked its row."""
+    """An upload is `accepted` again, until its run begins anew. The caller has locked its row."""
     leave_end(row, "accepted")
     row.retry_requested_at, row.retry_requested_by = func.now(), requested_by
 

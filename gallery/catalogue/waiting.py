@@ -1,4 +1,4 @@
-"""What an accepted upload waits for, and how many uploads are before it."""
+"""What an upload under way waits for, and how many uploads are before it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class Waiting:
 
 
 def read_waiting(session: Session, row: UploadRow) -> Waiting | None:
-    """Read what an upload waits for; `None` unless it is `accepted`."""
+    """Read what an upload waits for; `None` unless it is `accepted`, or its run is paused."""
+    if row.paused_at is not None and row.state in ("accepted", "running"):
+        return Waiting("paused", 0)
     if row.state != "accepted":
         return None
     # Prefect hands out runs in the order of the times they were scheduled for: at acceptance, or by a retry.

@@ -14,7 +14,7 @@ from gallery.models import FINAL_STATES, UploadState, WaitsFor
 WAITING: Mapping[WaitsFor, str] = {
     "restart": "waiting to be tried again: storage or database did not answer",
     "prefect": "waiting for Prefect's server",
-    "paused": "waiting: the work pool or its queue is paused in Prefect",
+    "paused": "waiting: the work pool, its queue or the run is paused in Prefect",
     "worker": "waiting for a worker: none is responding",
     "place": "waiting for a place in the queue",
     "start": "about to start",

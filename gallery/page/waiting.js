@@ -12,7 +12,7 @@ const TURN = "Waiting for its turn";
  * @param {Pick<StatusAnswer, "state" | "waiting" | "counts" | "image_count">} status
  */
 export function waitingInWords({ state, waiting, counts, image_count: total }) {
-  if (state !== "accepted") return counts.pending === total ? "Just begun" : "";
+  if (state !== "accepted" && !waiting) return counts.pending === total ? "Just begun" : "";
   switch (waiting?.for) {
     case "restart":
     case "prefect":

@@ -74,6 +74,8 @@ def test_while_the_pool_or_its_queue_is_paused_uploads_say_so(
     try:
         upload_id = accepted(api, gallery_id)
         assert wait_for(api, upload_id, "paused", **{"for": "paused"})["state"] == "accepted"
+        ready = api.http.get("/readyz")
+        assert (ready.status_code, ready.json()) == (200, {"status": "paused", "missing": []})
     finally:
         journeys.prefect.patch(path, json={"is_paused": False}).raise_for_status()
     assert wait_for(api, upload_id, "completed", state="completed")["waiting"] is None

@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, func, select, update
 
 from gallery.catalogue import attempts, uploads
 from gallery.catalogue.conditions import OPEN, PLACES, PREFECT, WORKERS, note_condition
@@ -141,3 +141,14 @@ def test_a_run_that_prefect_did_not_create_is_waited_for_though_prefect_answers(
     with transaction(catalogue.engine) as session:
         uploads.started(session, upload_id, uuid4())
     assert waiting(catalogue, upload_id) == ("start", 0)
+
+
+def test_a_running_upload_waits_only_while_its_run_is_paused(catalogue: Catalogue, gallery_id: str) -> None:
+    upload_id = accepted(catalogue, gallery_id)
+    attempt = catalogue.begin(gallery_id, upload_id)
+    assert waiting(catalogue, upload_id) is None
+    with transaction(catalogue.engine) as session:
+        lock_upload(session, upload_id).paused_at = session.scalar(select(func.now()))
+    assert waiting(catalogue, upload_id) == ("paused", 0)
+    assert catalogue.begin(gallery_id, upload_id).number == attempt.number + 1
+    assert waiting(catalogue, upload_id) is None

@@ -355,7 +355,7 @@ def test_an_upload_that_waits_says_what_for_whenever_that_changes(
     assert lines[lines.index("ingesting: 1 image") + 1 :] == [
         "ingesting: 0 %, waiting for a place in the queue, 2 uploads before it",
         "ingesting: 0 %, waiting for a place in the queue, 1 upload before it",
-        "ingesting: 0 %, waiting: the work pool or its queue is paused in Prefect",
+        "ingesting: 0 %, waiting: the work pool, its queue or the run is paused in Prefect",
         "ingesting: 0 %, waiting for a worker: none is responding",
         "ingesting: 0 %, waiting for Prefect's server",
         "ingesting: 0 %, about to start",

@@ -24,6 +24,10 @@ test("whatever keeps all uploads waiting is a pause to a photographer, who reads
   assert.match(paused[0], /^Processing is paused for now\. Your photographs are safe/);
 });
 
+test("an upload whose run is paused in its middle says so", () => {
+  assert.match(words("running", { for: "paused", uploads_before: 0 }, 3), /^Processing is paused for now/);
+});
+
 test("an upload that is next is about to begin, and has then just begun", () => {
   assert.equal(words("accepted", { for: "start", uploads_before: 0 }), "About to begin");
   assert.equal(words("running"), "Just begun");

@@ -19,17 +19,25 @@ log = logging.getLogger("gallery.api")
 
 
 def run_again(session: Session, row: UploadRow, requested_by: str) -> None:
-    """Have an upload's run retried, or a new one started where Prefect has forgotten it.
+    """Have what is left of an upload done, on which no process works. Leaves it alone where its run is about to start.
 
     The caller has locked the row and keeps it locked while Prefect is asked: two at the same time make one retry, and a
-    run cannot begin in between. Raises `ConflictError` where Prefect's run has not ended, `PrefectUnavailable`.
+    run cannot begin in between. Raises `ConflictError` where Prefect refuses the retry, `PrefectUnavailable`.
     """
+    waits = row.state == "accepted" and row.restart_after is None
     if row.flow_run_id is not None:
         try:
-            row.flow_run_id = runs.retry_run(row.flow_run_id)
+            flow_run_id = runs.retry_run(row.flow_run_id, "failed" if row.restart_after else row.state)
         except NotFoundError:
             # Prefect keeps runs for a while only.
             uploads.forget_run(session, row)
+        else:
+            if flow_run_id is None and waits:
+                return
+            row.flow_run_id = flow_run_id or row.flow_run_id
+    elif waits:
+        return
+    attempts.take_back(session, row)
     uploads.await_retry(row, requested_by)
 
 

@@ -13,17 +13,18 @@ from sqlalchemy import Engine
 
 from gallery import runs
 from gallery.api.background.restarts import restart_unplanned
+from gallery.api.background.stuck import end_strays, settle_stuck, start_limit
 from gallery.api.background.worker import Worker
 from gallery.catalogue import attempts, uploads
 from gallery.catalogue.attempts import RunUnderWay
 from gallery.catalogue.callbacks import queue_alert
-from gallery.catalogue.conditions import OPEN, PLACES, PREFECT, WORKERS, note_condition
+from gallery.catalogue.conditions import BUSY, OPEN, PLACES, PREFECT, WORKERS, note_condition
 from gallery.catalogue.connect import transaction
 from gallery.errors import NotFoundError, PrefectUnavailable
 from gallery.models import UploadState
 
 log = logging.getLogger("gallery.api")
-# Seconds between looks; each is three requests to Prefect.
+# Seconds between looks; each is a handful of requests to Prefect.
 WATCH_EVERY = 10.0
 # Looks without an answer until Prefect counts as gone: a restart is none.
 UNANSWERED_LOOKS = 3
@@ -32,17 +33,17 @@ AUTOMATION_IS_LATE = timedelta(seconds=30)
 TOO_LATE_TO_RETRY = timedelta(hours=1)
 
 
-def watcher(engine: Engine, starts: Worker) -> Worker:
-    """A worker that looks every `WATCH_EVERY` seconds."""
+def watcher(engine: Engine, starts: Worker, start_minutes: float | None) -> Worker:
+    """A worker that looks every `WATCH_EVERY` seconds; `start_minutes` as the setting of that name."""
     unanswered = 0
 
     def step() -> bool:
         nonlocal unanswered
         try:
-            end_unheard_runs(engine, starts)
+            pool = watch_pool(engine)
+            settle_runs(engine, starts, start_limit(start_minutes, pool.pool_type))
             retry_crashed_runs(engine)
             restart_unplanned(engine, starts)
-            watch_pool(engine)
         except PrefectUnavailable:
             unanswered += 1
             if unanswered >= UNANSWERED_LOOKS:
@@ -55,19 +56,22 @@ def watcher(engine: Engine, starts: Worker) -> Worker:
     return Worker("watch over runs", step, every=WATCH_EVERY)
 
 
-def end_unheard_runs(engine: Engine, starts: Worker) -> None:
-    """Write the ends that only Prefect knows of; an upload whose run Prefect has lost before it began is started anew.
+def settle_runs(engine: Engine, starts: Worker, limit: timedelta) -> None:
+    """Write the ends that only Prefect knows of, and take up the runs that are stuck for longer than `limit`; an upload
+    whose run Prefect has lost before it began is started again.
 
     Raises `PrefectUnavailable`.
     """
     with transaction(engine) as session:
         under_way = attempts.runs_under_way(session)
-    if not under_way:
-        return
-    ends = runs.ends({run.flow_run_id for run in under_way})
+    found = runs.look_at({run.flow_run_id for run in under_way}) if under_way else {}
     for run in under_way:
-        if run.flow_run_id in ends:
-            _end(engine, run, ends[run.flow_run_id], starts)
+        seen = found[run.flow_run_id]
+        if seen is None or seen.end is not None:
+            _end(engine, run, seen.end if seen else None, starts)
+        else:
+            settle_stuck(engine, run, seen, limit)
+    end_strays(engine, found.keys(), limit)
 
 
 def _end(engine: Engine, run: RunUnderWay, end: tuple[UploadState, str] | None, starts: Worker) -> None:
@@ -96,10 +100,10 @@ def retry_crashed_runs(engine: Engine) -> None:
         log.warning("run %s had crashed: it is retried, once", run_id)
 
 
-def watch_pool(engine: Engine) -> None:
+def watch_pool(engine: Engine) -> runs.PoolState:
     """Note what keeps uploads waiting: no worker, which alerts ops; a pause and a full queue, which they chose.
 
-    Raises `PrefectUnavailable`.
+    Returns the pool's state. Raises `PrefectUnavailable`.
     """
     try:
         pool = runs.pool_state()
@@ -114,6 +118,8 @@ def watch_pool(engine: Engine) -> None:
     with transaction(engine) as session:
         note_condition(session, OPEN, is_well=not pool.is_paused)
         note_condition(session, PLACES, is_well=pool.has_place)
+        note_condition(session, BUSY, is_well=pool.is_busy)
+    return pool
 
 
 def _note(engine: Engine, name: str, *, is_well: bool, message: str) -> None:

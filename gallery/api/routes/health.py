@@ -10,7 +10,8 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from gallery import runs
 from gallery.api.metrics import Metrics
 from gallery.api.schemas import HealthAnswer, ReadinessAnswer
-from gallery.api.services import Services, services_of
+from gallery.api.services import services_of
+from gallery.catalogue.conditions import OPEN, WORKERS, list_unwell
 from gallery.errors import GalleryError
 
 router = APIRouter(tags=["health"])
@@ -24,14 +25,29 @@ async def healthz() -> HealthAnswer:
 
 @router.get("/readyz", response_model=ReadinessAnswer, responses={503: {"model": ReadinessAnswer}})
 def readyz(request: Request) -> Response:
-    """Database and storage answer; 503 that names the one that does not. Without Prefect `degraded`, and 200."""
+    """Database and storage answer; 503 that names the one that does not.
+
+    200 and `degraded` without Prefect or its workers, 200 and `paused` while ops have paused the pool or its queue.
+    """
     services = services_of(request)
-    missing = _missing({"database": lambda: _ask_database(services), "storage": services.storage.reachable})
+    unwell: frozenset[str] = frozenset()
+
+    def ask_database() -> None:
+        nonlocal unwell
+        with services.transaction() as session:
+            session.connection().exec_driver_sql("SELECT 1 FROM gallery.uploads LIMIT 1")
+            unwell = list_unwell(session)
+
+    missing = _missing({"database": ask_database, "storage": services.storage.reachable})
     if missing:
         return _answer("unavailable", missing, 503)
-    missing = _missing({"prefect": runs.check_reachable})
     # Uploads are accepted all the same, and started when it is back.
-    return _answer("degraded" if missing else "ok", missing, 200)
+    missing = _missing({"prefect": runs.check_reachable})
+    if WORKERS in unwell:
+        missing.append("workers")
+    if missing:
+        return _answer("degraded", missing, 200)
+    return _answer("paused" if OPEN in unwell else "ok", missing, 200)
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
@@ -49,11 +65,6 @@ def _missing(parts: dict[str, Callable[[], None]]) -> list[str]:
         except GalleryError:
             missing.append(name)
     return missing
-
-
-def _ask_database(services: Services) -> None:
-    with services.transaction() as session:
-        session.connection().exec_driver_sql("SELECT 1 FROM gallery.uploads LIMIT 1")
 
 
 def _answer(status: str, missing: list[str], code: int) -> JSONResponse:

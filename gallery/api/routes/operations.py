@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from fastapi import APIRouter, Request
 
 from gallery import runs
@@ -11,8 +13,9 @@ from gallery.api.routes.uploads import accepted_answer
 from gallery.api.schemas import AcceptedAnswer, UploadId
 from gallery.api.services import services_of
 from gallery.catalogue import attempts, callbacks
+from gallery.catalogue.claims import has_live_owner
 from gallery.catalogue.locks import lock_upload
-from gallery.errors import ConflictError
+from gallery.errors import ConflictError, NotFoundError
 from gallery.models import FINAL_STATES
 
 router = APIRouter(prefix="/v1/uploads/{upload_id}", tags=["operations"])
@@ -20,12 +23,19 @@ router = APIRouter(prefix="/v1/uploads/{upload_id}", tags=["operations"])
 
 @router.post("/retry", status_code=202)
 def retry(upload_id: UploadId, request: Request, caller: Caller) -> AcceptedAnswer:
-    """Run an ended upload again: it works only on what is not done. 409 while it is under way or was never whole."""
+    """Have what is not done continued, whatever state the upload is in; one that is about to start is left alone.
+
+    409 while a process works on it, or where it was never whole.
+    """
     services = services_of(request)
     with services.transaction() as session:
         row = lock_upload(session, upload_id)
-        if row.accepted_seq is None or row.state not in FINAL_STATES:
-            raise ConflictError(f"upload {upload_id} is {row.state}: there is nothing to retry")
+        if row.accepted_seq is None:
+            raise ConflictError(
+                f"upload {upload_id} is {row.state}: it was never complete, so there is nothing to retry"
+            )
+        if has_live_owner(session, upload_id, row.attempt):
+            raise ConflictError(f"upload {upload_id} is {row.state}: a process works on it; cancel it first")
         run_again(session, row, caller)
     services.starter.wake()
     return accepted_answer(row)
@@ -33,23 +43,31 @@ def retry(upload_id: UploadId, request: Request, caller: Caller) -> AcceptedAnsw
 
 @router.post("/cancel", status_code=202)
 def cancel(upload_id: UploadId, request: Request, _: Caller) -> AcceptedAnswer:
-    """Cancel an upload that is accepted or running; what is saved stays saved. 409 where it has ended or is open."""
+    """Cancel an upload that is accepted or running; what is saved stays saved. 409 where it has ended or is open.
+
+    `running` in the answer: a process works on it, and is being stopped. The same call again changes nothing.
+    """
     services = services_of(request)
     with services.transaction() as session:
         row = lock_upload(session, upload_id)
-        if row.state not in ("accepted", "running"):
+        if row.accepted_seq is None or (row.state in FINAL_STATES and row.restart_after is None):
             raise ConflictError(f"upload {upload_id} is {row.state}: there is nothing to cancel")
-        begun = row.state == "running"
         # A run that could not begin has ended in Prefect: what is cancelled is the one to come.
-        if row.flow_run_id is not None and row.restart_after is None:
-            at_once = runs.cancel_run(row.flow_run_id)
-            begun = begun and not at_once
-        if not begun:
-            # Nobody else would write it: a run that has not begun has no hooks.
-            attempts.cancel_unstarted(session, row)
-            session.refresh(row)
+        run = row.flow_run_id if row.restart_after is None else None
+        is_being_stopped = run is not None and _stop(run)
+        if not (is_being_stopped and has_live_owner(session, upload_id, row.attempt)):
+            # Nobody else would write it.
+            attempts.cancel(session, row)
     services.callbacks.wake()
     return accepted_answer(row)
+
+
+def _stop(flow_run_id: UUID) -> bool:
+    """Cancel a run; whether Prefect's worker will end its process, and write the end."""
+    try:
+        return not runs.cancel_run(flow_run_id)
+    except NotFoundError:  # Prefect keeps runs for a while only
+        return False
 
 
 @router.post("/callback", status_code=202)

@@ -35,6 +35,7 @@ def upgrade() -> None:
     op.add_column("uploads", sa.Column("former_state", sa.Text(), nullable=True), schema="gallery")
     op.add_column("uploads", sa.Column("restart_after", sa.DateTime(timezone=True), nullable=True), schema="gallery")
     op.add_column("uploads", sa.Column("unplanned", sa.Integer(), server_default="0", nullable=False), schema="gallery")
+    op.add_column("uploads", sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True), schema="gallery")
     op.create_index(
         "ix_uploads_restart",
         "uploads",
@@ -61,7 +62,7 @@ def downgrade() -> None:
     )
     op.drop_column("attempts", "planned_at", schema="gallery")
     op.drop_index("ix_uploads_restart", "uploads", schema="gallery")
-    for name in ("unplanned", "restart_after", "former_state"):
+    for name in ("paused_at", "unplanned", "restart_after", "former_state"):
         op.drop_column("uploads", name, schema="gallery")
     op.drop_table("owners", schema="gallery")
     for name in ("library_key", "write_number", "claimed_by", "todo_attempt"):

@@ -1,0 +1,142 @@
+"""Runs that have neither a process nor a clock: how long each state may last, and what ends it.
+
+`RULES` is the table of docs/operations.md, "Nothing waits for ever". A process that lives all the same, or wakes up
+later, does no harm: it writes nothing once its attempt has ended or another has begun.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import Engine
+
+from gallery import runs
+from gallery.catalogue import attempts, stuck
+from gallery.catalogue.attempts import RunUnderWay
+from gallery.catalogue.callbacks import queue_alert
+from gallery.catalogue.conditions import BUSY, OPEN, PLACES, PREFECT, WORKERS, unwell_for, well_for
+from gallery.catalogue.connect import transaction
+from gallery.errors import NotFoundError
+from gallery.runs import Phase, SeenRun
+
+log = logging.getLogger("gallery.api")
+# By the type of the work pool: what starts a container, or a machine, takes its time.
+LIMITS = {"process": timedelta(minutes=3)}
+LONGER_LIMIT = timedelta(minutes=15)
+
+
+def start_limit(minutes: float | None, pool_type: str) -> timedelta:
+    """How long a run may take to start: as the setting says, or what suits the pool."""
+    return LIMITS.get(pool_type, LONGER_LIMIT) if minutes is None else timedelta(minutes=minutes)
+
+
+def settle_stuck(engine: Engine, run: RunUnderWay, seen: SeenRun, limit: timedelta) -> None:
+    """Take up an upload's run, end it or tell ops, if it has been stuck for too long. Raises `PrefectUnavailable`."""
+    if run.is_paused and seen.phase != "paused":
+        with transaction(engine) as session:
+            stuck.note_resumed(session, run)
+    rule = RULES[seen.phase]
+    if _stuck_for(engine, run, seen) <= rule.limits * limit:
+        return
+    message = _message(seen, rule)
+    try:
+        is_done = rule.act(engine, run, message)
+    except NotFoundError:  # deleted meanwhile, as the next look will find
+        return
+    if is_done:
+        log.warning("upload %s: %s", run.upload_id, message, extra={"upload_id": run.upload_id})
+
+
+def end_strays(engine: Engine, under_way: Collection[UUID], limit: timedelta) -> None:
+    """End the pool's other runs that are stuck before their start or their end: a claimed run occupies its queue.
+
+    Those are rebuilds, sweeps, and ingests that were started by hand or whose upload has ended. Raises
+    `PrefectUnavailable`.
+    """
+    for seen in runs.look_for_unstarted():
+        if seen.flow_run_id in under_way or seen.age <= limit:
+            continue
+        message = _message(seen, RULES[seen.phase])
+        try:
+            runs.end_run(seen.flow_run_id, "crashed" if seen.phase == "pending" else "cancelled", message)
+        except NotFoundError:
+            continue
+        log.warning("%s", message)
+        if seen.phase == "pending":
+            with transaction(engine) as session:
+                queue_alert(session, "run_stuck", f"{message}. It has been ended: retry it in Prefect")
+
+
+def _message(seen: SeenRun, rule: Rule) -> str:
+    return f"run {seen.name!r} has been {seen.phase} for {seen.age.total_seconds():.0f} s: {rule.why}"
+
+
+def _stuck_for(engine: Engine, run: RunUnderWay, seen: SeenRun) -> timedelta:
+    """How long nothing has been about to happen to a run by itself."""
+    if seen.phase == "cancelling":
+        return seen.age
+    if seen.phase == "scheduled":
+        return min(run.silence, _passed_over_for(engine, seen))
+    return min(run.silence, seen.age)
+
+
+def _passed_over_for(engine: Engine, seen: SeenRun) -> timedelta:
+    """How long workers have had every reason to take a scheduled run."""
+    with transaction(engine) as session:
+        # A worker does not start a run that it still has a process of, frozen or not: it passes it over.
+        if seen.was_claimed and stuck.was_overtaken(session, seen.age):
+            return seen.age
+        free = min(seen.age, well_for(session, (PREFECT, OPEN, WORKERS, PLACES)))
+        # A worker may have a limit of its own, which nobody sees: what it has never had waits until nothing is at work.
+        return free if seen.was_claimed else min(free, unwell_for(session, BUSY))
+
+
+def _take_up(engine: Engine, run: RunUnderWay, message: str) -> bool:
+    """Put a new run in its place; after too many, end the upload as any that could not begin."""
+    with transaction(engine) as session:
+        row = stuck.lock_stuck(session, run)
+        if row is None:
+            return False
+        pause = stuck.next_pause(row)
+        if pause is not None:
+            # The row stays locked, so that two processes of the API make one run.
+            stuck.take_up(session, row, runs.replace_run(run.flow_run_id, message, delay=pause), message)
+            return True
+    return _end(engine, run, message, end="crashed")
+
+
+def _end(engine: Engine, run: RunUnderWay, message: str, *, end: Literal["crashed", "cancelled"]) -> bool:
+    runs.end_run(run.flow_run_id, end, message)
+    with transaction(engine) as session:
+        return attempts.end_unheard(session, run, end, message)
+
+
+def _tell(engine: Engine, run: RunUnderWay, message: str) -> bool:
+    with transaction(engine) as session:
+        return stuck.note_paused(session, run, message)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is done with a run in a state after so many times the limit without a lease, and why, in ops' words."""
+
+    act: Callable[[Engine, RunUnderWay, str], bool]
+    why: str
+    limits: int = 1
+
+
+RULES: Mapping[Phase, Rule] = {
+    "scheduled": Rule(_take_up, "no worker takes it, although one responds and its queue has a place"),
+    "pending": Rule(_take_up, "a worker has claimed it, and its process has not started"),
+    # Prefect's automation misses heartbeats after 90 seconds. A process that sends them and makes no progress has more
+    # time: it may wait for a store that is away.
+    "running": Rule(partial(_end, end="crashed"), "its process makes no progress", limits=5),
+    "paused": Rule(_tell, "it stays until somebody resumes it in Prefect, or retries or cancels the upload"),
+    "cancelling": Rule(partial(_end, end="cancelled"), "no worker has ended it"),
+}

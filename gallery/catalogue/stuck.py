@@ -1,0 +1,64 @@
+"""Uploads whose runs do not go on: taken up again a limited number of times, or noted as paused."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from gallery.catalogue.attempts import RESTARTS, RunUnderWay, take_back
+from gallery.catalogue.callbacks import queue_run_alert
+from gallery.catalogue.claims import has_live_owner
+from gallery.catalogue.locks import find_and_lock_upload
+from gallery.catalogue.tables import AttemptRow, UploadRow
+
+# Until the run that takes over is due: each one before it has had its time.
+PAUSES = (timedelta(0), *RESTARTS[:-1])
+
+
+def lock_stuck(session: Session, run: RunUnderWay) -> UploadRow | None:
+    """The upload's row, locked; `None` where another run or attempt has begun meanwhile, or a process works on it."""
+    is_under_way = UploadRow.state.in_(("accepted", "running"))
+    row = find_and_lock_upload(session, UploadRow.upload_id == run.upload_id, is_under_way)
+    if row is None or (row.attempt, row.flow_run_id) != (run.attempt, run.flow_run_id):
+        return None
+    return None if has_live_owner(session, row.upload_id, row.attempt) else row
+
+
+def next_pause(row: UploadRow) -> timedelta | None:
+    """How long until the next run of an upload is due; `None` once as many as may be have not begun."""
+    return PAUSES[row.unplanned] if row.unplanned < len(PAUSES) else None
+
+
+def take_up(session: Session, row: UploadRow, flow_run_id: UUID, message: str) -> None:
+    """Have another run take over an upload, count it, and alert ops. The caller has locked its row."""
+    take_back(session, row)
+    row.flow_run_id = flow_run_id
+    row.unplanned += 1
+    queue_run_alert(session, row, "run_stuck", message)
+
+
+def note_paused(session: Session, run: RunUnderWay, message: str) -> bool:
+    """Note that an upload's run is paused, and alert ops; true the first time."""
+    row = lock_stuck(session, run)
+    if row is None or row.paused_at is not None:
+        return False
+    row.paused_at = session.scalar(select(func.now()))
+    queue_run_alert(session, row, "run_stuck", message)
+    return True
+
+
+def note_resumed(session: Session, run: RunUnderWay) -> None:
+    """Note that an upload's run is no longer paused."""
+    row = lock_stuck(session, run)
+    if row is not None:
+        row.paused_at = None
+
+
+def was_overtaken(session: Session, waited: timedelta) -> bool:
+    """Whether an attempt has begun that was requested later than `waited` ago."""
+    since = func.clock_timestamp() - waited
+    later = (AttemptRow.started_at > since) & (AttemptRow.requested_at > since)
+    return session.scalar(select(AttemptRow.upload_id).where(later).limit(1)) is not None
