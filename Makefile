@@ -7,6 +7,9 @@ DEMO_FLAGS ?=
 # Several processes, each with a stack of servers (tests/conftest.py). Files stay together, for what they share.
 PYTEST_FLAGS ?= -n logical --dist loadfile --no-loadscope-reorder
 BENCH_FLAGS ?=
+SEED ?= 1
+MINUTES ?= 2
+CHAOS_FLAGS ?=
 # Hundreds of processes import the same modules: they are compiled once, also where the environment forbids it.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -15,7 +18,7 @@ SIMD := .pillow-simd
 TSC := node_modules/.bin/tsc
 TSC_STAMP := node_modules/.installed
 
-.PHONY: demo test unit coverage bench simd dist lint page-types types fmt check full lock clean help
+.PHONY: demo test unit chaos coverage bench simd dist lint page-types types fmt check full lock clean help
 
 help: ## What there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -28,6 +31,9 @@ test: $(STAMP) ## All tests, on a real PostgreSQL, S3 server, Prefect server and
 
 unit: $(STAMP) ## The tests that need no servers, in one to two minutes
 	$(BIN)/python -m pytest -m "not servers" --ignore=tests/e2e $(PYTEST_FLAGS)
+
+chaos: $(STAMP) ## Galleries while parts are killed, frozen and cut off, and what must hold; SEED=1 MINUTES=30
+	@$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES) $(CHAOS_FLAGS)
 
 bench: $(STAMP) ## What the pipeline costs beside other ways to do the same work; BENCH_FLAGS="--images 1361"
 	@$(BIN)/python -m bench --out .gallery/bench/results $(BENCH_FLAGS)
