@@ -12,7 +12,8 @@ transaction.
 | 3 | an upload's row | a change of its state; a sweep or rebuild that deletes its objects | each write of its newest \
 attempt; a rebuild of its images |
 | 4 | a gallery's order (advisory) | deletion of an image or gallery | accept |
-| 5 | an image's row; several by `image_id` | save, settle, rebuild, deletion | |
+| 5 | an image's row; several by `image_id` | save, settle, rebuild, deletion; a last look before its objects are \
+deleted | |
 | 6 | an entry's row | each write of its outcome, the claim of it | |
 | 6 | a row of the outbox or of callbacks | the process that does what it asks for | |
 

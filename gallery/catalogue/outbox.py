@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from gallery.catalogue.locks import claimed
+from gallery.catalogue.locks import claimed, lock_images
 from gallery.catalogue.snapshots import has_ended
-from gallery.catalogue.tables import OutboxRow, RenditionRow, UploadRow, VersionRow
+from gallery.catalogue.tables import EntryRow, ImageRow, OutboxRow, RenditionRow, UploadRow, VersionRow
 from gallery.models import Deletion, ObjectKey
 
 # Between two tries of a deletion that storage did not take.
@@ -86,11 +87,23 @@ def was_in_outbox(session: Session, bucket: str, keys: Sequence[ObjectKey]) -> b
 
 
 def still_to_do(session: Session, deletions: Sequence[Deletion]) -> list[Deletion]:
-    """Which of these, claimed before, nobody has done meanwhile and no version has taken up again."""
+    """Which of these, read before, nobody has done meanwhile and no version has taken up again.
+
+    For objects of the library the images are locked that they belong to: a save under way that refers to one of them
+    is waited for, and a later one refuses what is in the outbox.
+    """
     ids = [deletion.outbox_id for deletion in deletions]
+    if library := [deletion.outbox_id for deletion in deletions if deletion.etag is None]:
+        lock_images(session, _images_of(library))
     query = select(OutboxRow.outbox_id).where(OutboxRow.outbox_id.in_(ids), _is_wanted())
     wanted = set(session.scalars(query))
     return [deletion for deletion in deletions if deletion.outbox_id in wanted]
+
+
+def _images_of(outbox_ids: Sequence[int | None]) -> Select[UUID]:
+    entry = and_(EntryRow.upload_id == OutboxRow.upload_id, EntryRow.number == OutboxRow.entry_number)
+    images = select(ImageRow.image_id).join(EntryRow, EntryRow.image_id == ImageRow.image_id).join(OutboxRow, entry)
+    return images.where(OutboxRow.outbox_id.in_(outbox_ids))
 
 
 def _left(after: int) -> Select[OutboxRow]:

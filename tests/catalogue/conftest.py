@@ -36,6 +36,7 @@ from gallery.settings import Settings
 from gallery.storage.keys import StagedKey, upload_prefix
 from gallery.timings import Timing
 from tests.conftest import Servers, as_superuser
+from tests.journeys import wait_until
 
 UPLOADS, LIBRARY = "uploads-bucket", "library-bucket"
 RECIPE, JUDGES = "recipe-one", "limits-one"
@@ -300,3 +301,17 @@ def catalogue_engine(databases: NewDatabase) -> Engine:
 @pytest.fixture
 def catalogue(catalogue_engine: Engine) -> Catalogue:
     return Catalogue(catalogue_engine)
+
+
+def wait_until_waiting(catalogue: Catalogue, number: int) -> None:
+    """Wait until so many sessions wait for a lock."""
+    query = text(
+        "SELECT count(*) >= :number FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+
+    def waiting() -> bool | None:
+        with catalogue.engine.connect() as connection:
+            return connection.scalar(query, {"number": number}) or None
+
+    wait_until(waiting, f"{number} sessions that wait for a lock")

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from gallery.catalogue import attempts, claims, locks, outcomes, uploads
@@ -22,8 +22,7 @@ from gallery.catalogue.tables import CallbackRow, ImageRow, UploadRow
 from gallery.errors import ConflictError, NotFoundError, StaleAttempt
 from gallery.models import Attempt, Outcome, UploadState
 from gallery.storage.s3 import StoredObject
-from tests.catalogue.conftest import JUDGES, RECIPE, Catalogue, commit, etag, problem, sha256
-from tests.journeys import wait_until
+from tests.catalogue.conftest import JUDGES, RECIPE, Catalogue, commit, etag, problem, sha256, wait_until_waiting
 
 
 def test_acceptance_numbers_an_upload_once_for_all_its_attempts(catalogue: Catalogue, gallery_id: str) -> None:
@@ -221,20 +220,6 @@ def test_a_new_attempt_waits_for_the_writes_of_the_former_one(catalogue: Catalog
             assert not following.done()
         assert following.result().number == 2
     assert catalogue.entry(attempt).outcome == "saved"
-
-
-def wait_until_waiting(catalogue: Catalogue, number: int) -> None:
-    """Wait until so many sessions wait for a lock."""
-    query = text(
-        "SELECT count(*) >= :number FROM pg_stat_activity "
-        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-
-    def waiting() -> bool | None:
-        with catalogue.engine.connect() as connection:
-            return connection.scalar(query, {"number": number}) or None
-
-    wait_until(waiting, f"{number} sessions that wait for a lock")
 
 
 @pytest.mark.parametrize("good", ["saved", "replaced", "unchanged", "superseded"])

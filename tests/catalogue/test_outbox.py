@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from gallery.catalogue import outbox
 from gallery.catalogue.connect import transaction
-from gallery.catalogue.tables import OutboxRow
+from gallery.catalogue.locks import lock_image
+from gallery.catalogue.tables import OutboxRow, VersionRow
 from tests.catalogue.conftest import (
     LIBRARY,
     RECIPE,
@@ -20,6 +22,7 @@ from tests.catalogue.conftest import (
     in_library,
     places,
     prefix_of,
+    wait_until_waiting,
 )
 
 
@@ -133,6 +136,29 @@ def test_a_key_that_a_current_version_refers_to_is_never_due(catalogue: Catalogu
         rows = [{"bucket": LIBRARY, "key": key, "upload_id": attempt.upload_id, "entry_number": 1} for key in keys]
         session.execute(insert(OutboxRow), rows)
     assert catalogue.due(attempt) == in_library({f"{prefix_of(attempt)}1/left-over.jpg"})
+
+
+def test_a_save_under_way_that_takes_a_key_up_again_is_waited_for_before_it_is_deleted(
+    catalogue: Catalogue, gallery_id: str
+) -> None:
+    """As a worker of release 0.1.0 may, whose keys have no write number."""
+    first, second = catalogue.begun(gallery_id), catalogue.begun(gallery_id)
+    catalogue.save(first, "A")
+    receipt = catalogue.save(second, "B")
+
+    def left() -> set[tuple[str, str, str | None]]:
+        with transaction(catalogue.engine) as session:
+            return places(outbox.still_to_do(session, receipt.deletions))
+
+    assert left() == deletions_of(receipt)
+    with ThreadPoolExecutor(1) as threads:
+        with transaction(catalogue.engine) as session:
+            lock_image(session, gallery_id, catalogue.image(gallery_id).image_id)
+            mine = VersionRow.upload_id == first.upload_id
+            session.execute(update(VersionRow).where(mine).values(superseded_at=None))
+            looked = threads.submit(left)
+            wait_until_waiting(catalogue, 1)
+        assert looked.result() == {(UPLOADS, f"{prefix_of(second)}a.jpg", etag("B"))}
 
 
 def test_done_once_is_done_and_the_first_time_stays(catalogue: Catalogue, gallery_id: str) -> None:

@@ -11,16 +11,18 @@ from gallery.storage.s3 import Storage
 
 
 def deleter(engine: Engine, storage: Storage) -> Worker:
-    """Deletes the objects of images and galleries that callers have deleted."""
+    """A worker that deletes them."""
 
     def step() -> bool:
         with transaction(engine) as session:
             due = outbox.claim_requested(session)
         if not due:
             return False
-        storage.delete(due)
         with transaction(engine) as session:
-            outbox.mark_done(session, due)
+            left = outbox.still_to_do(session, due)
+        storage.delete(left)
+        with transaction(engine) as session:
+            outbox.mark_done(session, left)
         return True
 
     return Worker("deletions", step)
