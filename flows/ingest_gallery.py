@@ -113,11 +113,11 @@ def _ingest_upload(workspace: Workspace) -> RunReport:
         plan.settled,
     )
     workspace.decoders.warm_up(plan.todo)
-    _ingest(workspace, plan.todo)
+    take_through_stages(workspace, plan.todo)
     return retry(settings, partial(stages.report, workspace, found_work=plan.found_work))
 
 
-def _ingest(workspace: Workspace, todo: int) -> None:
+def take_through_stages(workspace: Workspace, todo: int) -> None:
     """Take entries through the four stages, window by window, so that disk, memory and futures stay bounded.
 
     Ends once the attempt has nothing more to do: what other processes of it have claimed is waited for, and taken over
