@@ -32,10 +32,11 @@ class Sharing:
             found: dict[UUID, list[int]] = {owner: [] for owner in session.scalars(joined)}
             for number, owner in session.execute(
                 select(EntryRow.number, EntryRow.claimed_by)
-                .where(EntryRow.upload_id == self.upload_id, EntryRow.claimed_by.is_not(None))
+                .where(EntryRow.upload_id == self.upload_id, EntryRow.todo_attempt.is_not(None))
                 .order_by(EntryRow.number)
             ):
-                found[owner].append(number)
+                if owner is not None:
+                    found[owner].append(number)
             return found
 
     def wait_for_claims(self, *claims: range) -> list[UUID]:
@@ -57,7 +58,7 @@ class Sharing:
     def write_numbers(self) -> dict[int, int | None]:
         with transaction(self.engine) as session:
             rows = select(EntryRow.number, EntryRow.write_number).where(EntryRow.upload_id == self.upload_id)
-            return {number: written for number, written in session.execute(rows)}
+            return dict(session.execute(rows).tuples().all())
 
 
 @pytest.mark.parametrize("ends", ["by itself", "killed"])
