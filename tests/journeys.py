@@ -150,7 +150,7 @@ class Journeys:
         def wait() -> None:
             go.wait(WAIT_SECONDS)
 
-        with self.servers.s3.fault("PUT", rf"/{gallery_id}/", before=wait):
+        with self.servers.s3.fault("PUT", rf"/{self.storage.library_bucket}/{gallery_id}/", before=wait):
             try:
                 yield go
             finally:

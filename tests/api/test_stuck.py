@@ -464,6 +464,15 @@ def test_an_upload_that_is_about_to_be_tried_again_can_be_cancelled(one: Stuck, 
     assert one.row.restart_after is None
 
 
+def test_an_upload_that_is_about_to_be_tried_again_can_be_retried_now(one: Stuck, second_api: SecondApi) -> None:
+    one.prefect_says("RUNNING")
+    one.look(SOON / 5)
+    answer = one.post("retry")
+    assert (answer.status_code, answer.json()["state"]) == (202, "accepted"), answer.text
+    assert (one.row.restart_after, one.state()[0]) == (None, "SCHEDULED")
+    one.assert_goes_on(second_api)
+
+
 @pytest.mark.parametrize(
     ("minutes", "pool_type", "limit"),
     [(None, "process", 180), (None, "kubernetes", 900), (None, "ecs", 900), (0.5, "kubernetes", 30)],
