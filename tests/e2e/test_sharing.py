@@ -58,7 +58,7 @@ class Sharing:
     def write_numbers(self) -> dict[int, int | None]:
         with transaction(self.engine) as session:
             rows = select(EntryRow.number, EntryRow.write_number).where(EntryRow.upload_id == self.upload_id)
-            return dict(session.execute(rows).tuples().all())
+            return {row.number: row.write_number for row in session.execute(rows)}
 
 
 @pytest.mark.parametrize("ends", ["by itself", "killed"])
