@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from uuid import UUID
 
 from fastapi import Request
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from gallery import runs
@@ -15,6 +16,7 @@ from gallery.api.background.reconciler import reconciler
 from gallery.api.background.starter import starter
 from gallery.api.background.watch import watcher
 from gallery.api.rate_limit import RateLimit
+from gallery.api.readiness import Readiness
 from gallery.catalogue.connect import connect, transaction
 from gallery.settings import Settings
 from gallery.storage.s3 import Storage
@@ -33,6 +35,9 @@ class Services:
         self.engine = connect(settings, application="gallery-api", connections=CONNECTIONS)
         self.storage = Storage(settings)
         self.sns = SnsMessages(settings.sns_topics)
+        self.readiness = Readiness(
+            {"database": self._ask_database, "storage": self.storage.reachable, "prefect": runs.check_reachable}
+        )
         self.starter = starter(self.engine)
         self.reconciler = reconciler(self.engine, self.storage, self.starter)
         self.deleter = deleter(self.engine, self.storage)
@@ -49,6 +54,10 @@ class Services:
     def transaction(self) -> AbstractContextManager[Session]:
         """One transaction in the catalogue."""
         return transaction(self.engine)
+
+    def _ask_database(self) -> None:
+        with self.transaction() as session:
+            session.execute(text("SELECT 1 FROM gallery.uploads LIMIT 1"))
 
     def flow_run_url(self, flow_run_id: UUID | None) -> str | None:
         """Where to look at a run."""

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Event
 
 import httpx
+import psutil
 from sqlalchemy import Engine, func, update
 
 from gallery.api.rate_limit import RateLimit
+from gallery.api.readiness import Readiness
 from gallery.api.routes.page import page_headers
 from gallery.catalogue.conditions import WORKERS, note_condition
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import UploadRow
+from gallery.errors import TransientError
 from gallery.settings import Settings
 from tests.conftest import PARTNER_KEY, Servers
 from tests.journeys import wait_until
@@ -118,6 +122,45 @@ def test_readiness_names_the_part_that_is_missing(second_api: SecondApi, servers
     with servers.s3.fault("HEAD", f"^/{servers.info.library_bucket}/?$", status=503):
         answer = second_api.http.get("/readyz")
     assert (answer.status_code, answer.json()) == (503, {"status": "unavailable", "missing": ["storage"]})
+
+
+def test_readiness_is_told_within_seconds_also_where_a_part_hangs() -> None:
+    go, asked = Event(), []
+
+    def hang() -> None:
+        asked.append("storage")
+        go.wait()
+
+    def fail() -> None:
+        raise TransientError("database_unavailable", "it is away")
+
+    readiness = Readiness({"storage": hang, "database": fail, "prefect": lambda: None})
+    for _ in range(3):
+        failures = readiness.failures(seconds=0.05)
+        assert {name: type(error) for name, error in failures.items()} == {
+            "storage": TimeoutError,
+            "database": TransientError,
+        }
+    # However many probes there are, one thread waits for it.
+    assert asked == ["storage"]
+    go.set()
+    wait_until(lambda: "storage" not in readiness.failures(seconds=0.05) or None, "its answer")
+
+
+def test_a_frozen_store_or_database_is_named_by_readiness(second_api: SecondApi, servers: Servers) -> None:
+    for part, name in (("s3", "storage"), ("postgres", "database")):
+        frozen = [psutil.Process(servers.pids[part])]
+        frozen += frozen[0].children(recursive=True)
+        for process in frozen:
+            process.suspend()
+        try:
+            answer = second_api.http.get("/readyz")
+        finally:
+            for process in frozen:
+                process.resume()
+        assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
+        assert name in answer.json()["missing"]
+        wait_until(lambda: second_api.http.get("/readyz").json()["status"] == "ok" or None, f"{part} to be back")
 
 
 def test_without_prefect_uploads_are_accepted_and_another_process_starts_them(
