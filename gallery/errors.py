@@ -38,6 +38,7 @@ FailureReason = Literal[
     "changed_during_ingest",
     "storage_unavailable",
     "database_unavailable",
+    "scratch_unavailable",
     "stale_attempt",
     "internal_error",
 ]

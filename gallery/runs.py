@@ -154,16 +154,18 @@ def look_at(flow_run_ids: Collection[UUID]) -> dict[UUID, SeenRun | None]:
 
 def look_for_unstarted() -> list[SeenRun]:
     """Read the pool's runs, of all its queues, that are `pending` or `cancelling`. Raises `PrefectUnavailable`."""
-    states = FlowRunFilterStateType(any_=[StateType.PENDING, StateType.CANCELLING])
     with _prefect() as client:
         now = _server_time(client)
-        found = client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=states)),
-            work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL])),
-            sort=FlowRunSort.EXPECTED_START_TIME_ASC,
-            limit=PAGE,
-        )
-    return [_seen(run, now) for run in found]
+        return [_seen(run, now) for run in _pool_runs(client, StateType.PENDING, StateType.CANCELLING, limit=PAGE)]
+
+
+def _pool_runs(client: SyncPrefectClient, *types: StateType, limit: int) -> list[FlowRun]:
+    return client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[*types]))),
+        work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL])),
+        sort=FlowRunSort.EXPECTED_START_TIME_ASC,
+        limit=limit,
+    )
 
 
 def _server_time(client: SyncPrefectClient) -> datetime:
@@ -230,13 +232,15 @@ def pool_state() -> PoolState:
     with _prefect() as client:
         pool = client.read_work_pool(POOL)
         queue = client.read_work_queue_by_name(INGEST_QUEUE, POOL)
+        # A pool without a limit does not tell how many of its runs are at work.
+        is_busy = bool(_pool_runs(client, StateType.PENDING, StateType.RUNNING, limit=1))
     used = [(item.active_slots or 0, item.concurrency_limit) for item in (pool, queue)]
     limits = [(active, limit) for active, limit in used if limit is not None]
     return PoolState(
         is_paused=pool.is_paused or queue.is_paused or any(limit == 0 for _, limit in limits),
         has_worker=pool.is_paused or pool.status is not WorkPoolStatus.NOT_READY,
         has_place=all(active < limit for active, limit in limits),
-        is_busy=bool(pool.active_slots),
+        is_busy=is_busy,
         pool_type=pool.type,
     )
 

@@ -14,7 +14,7 @@ from gallery.catalogue.connect import connect, transaction
 from gallery.catalogue.migrate import check_revision
 from gallery.errors import GalleryError, NotFoundError, PrefectUnavailable
 from gallery.imaging.styles_file import load_recipe
-from gallery.ingest.workspace import check_scratch_dir
+from gallery.ingest.scratch import check_scratch_dir
 from gallery.settings import Settings
 from gallery.storage.contract import StoreContract
 

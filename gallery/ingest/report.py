@@ -28,7 +28,7 @@ def fault_of(error: object) -> Fault:
         raise error
     if isinstance(error, IngestError):
         return Fault("rejected" if isinstance(error, RejectedImage) else "failed", error.reason, str(error))
-    # A defect, or a full disk. By its type alone: what a foreign error says may be anything.
+    # A defect. By its type alone: what a foreign error says may be anything.
     return Fault("failed", "internal_error", f"{type(error).__name__}: the run's log has the details")
 
 

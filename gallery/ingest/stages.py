@@ -33,6 +33,7 @@ from gallery.imaging.formats import content_type_of
 from gallery.imaging.rendered import RenderedImage, RenditionFile
 from gallery.ingest.host import is_gone
 from gallery.ingest.report import RunReport, report_run
+from gallery.ingest.scratch import on_scratch
 from gallery.ingest.workspace import Workspace
 from gallery.models import (
     Deletion,
@@ -89,10 +90,11 @@ def hand_back(workspace: Workspace, numbers: Sequence[int]) -> None:
 def download(workspace: Workspace, entry: Entry) -> DownloadedImage:
     """Stream the staged file, only while its ETag is the pinned one, to the scratch folder.
 
-    Raises `StagedFileError` where it is gone or changed, `TransientError` where storage does not answer.
+    Raises `StagedFileError` where it is gone or changed, `TransientError` where storage does not answer or the disk
+    does not take it.
     """
     source = _source(workspace, entry)
-    with workspace.timings.measure(entry.number, "download") as timing:
+    with on_scratch(), workspace.timings.measure(entry.number, "download") as timing:
         path = workspace.source_path(entry.number)
         sha256 = workspace.storage.download(source.key, source.etag, path, bucket=source.bucket)
         timing.bytes_in = entry.size
@@ -156,10 +158,11 @@ def settle_unchanged(workspace: Workspace, arrived: Sequence[DownloadedImage]) -
 def process(workspace: Workspace, image: DownloadedImage) -> ProcessedImage:
     """Make all renditions in a decoder subprocess and put them into the library.
 
-    Raises `RejectedImage` where the file is at fault, `TransientError` where storage does not answer.
+    Raises `RejectedImage` where the file is at fault, `TransientError` where storage does not answer or the disk does
+    not take them.
     """
     out = workspace.scratch / f"{image.entry.number}.renditions"
-    with workspace.timings.measure(image.entry.number, "process") as timing:
+    with on_scratch(), workspace.timings.measure(image.entry.number, "process") as timing:
         out.mkdir(exist_ok=True)
         try:
             rendered = workspace.decoders.render(image.path, out)

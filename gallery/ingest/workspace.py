@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -18,21 +17,19 @@ from gallery.catalogue import claims
 from gallery.catalogue.attempts import begin_attempt
 from gallery.catalogue.connect import connect, transaction
 from gallery.catalogue.plan import Terms
-from gallery.errors import ConfigurationError, TransientError
+from gallery.errors import TransientError
 from gallery.imaging.pool import DecoderPool
 from gallery.imaging.recipe import Limits, Recipe
 from gallery.imaging.styles_file import load_limits, load_recipe
 from gallery.ingest.host import this_host
 from gallery.ingest.lease import Lease
+from gallery.ingest.scratch import attempt_scratch, check_scratch_dir
 from gallery.models import Attempt, Entry
 from gallery.retrying import retry
 from gallery.settings import Settings
 from gallery.storage.keys import EntryKeys, upload_prefix
 from gallery.storage.s3 import Storage
 from gallery.timings import Timings
-
-# Rebuilds have their scratch folders in here; no upload_id begins like this.
-REBUILD_SCRATCH = "_rebuild"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +129,7 @@ def open_workspace(
         # Where a commit's answer was lost, the attempt that was begun then is simply not the newest.
         attempt = retry(settings, begin)
         stack.callback(_leave, resources.engine, attempt)
-        scratch = stack.enter_context(_attempt_scratch(settings, attempt))
+        scratch = stack.enter_context(attempt_scratch(settings.scratch_dir, attempt))
         decoders = stack.enter_context(
             DecoderPool(settings.processors, resources.recipe, resources.limits, memory_budget=settings.memory_budget)
         )
@@ -165,40 +162,3 @@ def _leave(engine: Engine, attempt: Attempt) -> None:
     # Without an answer, the lease says so soon enough.
     with suppress(TransientError), transaction(engine) as session:
         claims.leave(session, attempt.owner)
-
-
-@contextmanager
-def _attempt_scratch(settings: Settings, attempt: Attempt) -> Iterator[Path]:
-    upload_scratch = settings.scratch_dir / attempt.upload_id
-    # The upload's folder as a whole: what a killed attempt left on this machine goes, too.
-    try:
-        with scratch_folder(upload_scratch / str(attempt.number), stale=upload_scratch) as scratch:
-            yield scratch
-    finally:
-        with suppress(OSError):  # a newer attempt on this machine has its folder there
-            upload_scratch.rmdir()
-
-
-@contextmanager
-def scratch_folder(folder: Path, *, stale: Path | None = None) -> Iterator[Path]:
-    """Make a private, empty folder, and remove it in the end; `stale` (default: itself) is removed before."""
-    shutil.rmtree(stale or folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def check_scratch_dir(folder: Path) -> None:
-    """Make the scratch folder; where it lies in a shared place, nobody else may have made it for us.
-
-    Raises `ConfigurationError`.
-    """
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        ours = folder.stat().st_uid == os.geteuid() and not folder.is_symlink()
-    except OSError as error:
-        raise ConfigurationError(f"GALLERY_SCRATCH_DIR: cannot make {folder}: {error.strerror}") from error
-    if not ours:
-        raise ConfigurationError(f"GALLERY_SCRATCH_DIR: {folder} belongs to another user; name another folder")

@@ -16,12 +16,11 @@ from gallery.catalogue.outdated import Selection, check_gallery
 from gallery.errors import NotFoundError
 from gallery.imaging.pool import DecoderPool
 from gallery.imaging.recipe import Recipe, Style
+from gallery.ingest.scratch import REBUILD_SCRATCH, scratch_folder
 from gallery.ingest.workspace import (
-    REBUILD_SCRATCH,
     RenderResources,
     RunContext,
     open_render_resources,
-    scratch_folder,
 )
 from gallery.retrying import retry
 from gallery.settings import Settings

@@ -27,6 +27,7 @@ from gallery.catalogue.outdated import (
 )
 from gallery.errors import StagedFileError
 from gallery.imaging.rendered import RenderedImage
+from gallery.ingest.scratch import on_scratch
 from gallery.ingest.stages import put_renditions
 from gallery.models import Deletion
 from gallery.rebuild.context import Rebuild
@@ -63,16 +64,17 @@ def rebuild_image(rebuild: Rebuild, outdated: OutdatedVersion) -> RebuildReceipt
     """
     source = rebuild.scratch / f"{outdated.image_id}.source"
     out = rebuild.scratch / f"{outdated.image_id}.renditions"
-    out.mkdir(exist_ok=True)
     try:
-        try:
-            _download(rebuild, outdated, source)
-        except StagedFileError:
-            with transaction(rebuild.engine) as session:
-                if is_current(session, outdated):
-                    raise
-            return RebuildReceipt("superseded", outdated.upload_id)
-        return _commit(rebuild, outdated, rebuild.decoders.render(source, out))
+        with on_scratch():
+            out.mkdir(exist_ok=True)
+            try:
+                _download(rebuild, outdated, source)
+            except StagedFileError:
+                with transaction(rebuild.engine) as session:
+                    if is_current(session, outdated):
+                        raise
+                return RebuildReceipt("superseded", outdated.upload_id)
+            return _commit(rebuild, outdated, rebuild.decoders.render(source, out))
     finally:
         source.unlink(missing_ok=True)
         shutil.rmtree(out, ignore_errors=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.snapshots import read_snapshots
-from gallery.ingest.workspace import REBUILD_SCRATCH
+from gallery.ingest.scratch import REBUILD_SCRATCH
 from gallery.names import UPLOAD_ID
 from gallery.sweep.context import SweepContext
 

@@ -261,6 +261,15 @@ def test_a_run_that_no_worker_has_had_waits_while_others_are_at_work(one: Stuck,
     one.assert_taken_up("no worker takes it")
 
 
+@pytest.mark.parametrize("state", ["PENDING", "RUNNING"])
+def test_a_pool_is_busy_while_a_run_of_it_is_at_work(one: Stuck, state: str) -> None:
+    assert not runs.pool_state().is_busy
+    one.prefect_says(state)
+    assert runs.pool_state().is_busy
+    one.prefect_says("CRASHED")
+    assert not runs.pool_state().is_busy
+
+
 def test_a_run_that_its_worker_passes_over_is_taken_up_although_the_queue_is_never_free(
     one: Stuck, queue: Queue, engine: Engine, gallery_id: str
 ) -> None:

@@ -132,6 +132,15 @@ def nothing_failed_that_could_be_done(state: State) -> Offenders:
             yield f"{row['upload_id']}: {row['file_name']}, {row['reason']}"
 
 
+def nothing_met_a_defect(state: State) -> Offenders:
+    """Neither in the end nor in an attempt before: every fault has a reason of its own."""
+    for row in state.rows(
+        "SELECT upload_id, number, attempt, message FROM gallery.entry_attempts WHERE reason = 'internal_error'"
+        " ORDER BY upload_id, number, attempt"
+    ):
+        yield f"{row['upload_id']}, entry {row['number']}, attempt {row['attempt']}: {row['message']}"
+
+
 def only_bad_files_are_rejected(state: State) -> Offenders:
     for row in state.entries:
         if row["outcome"] != "rejected" or row["reason"] in NOT_THE_FILES_FAULT:
@@ -303,6 +312,7 @@ INVARIANTS: tuple[Callable[[State], Offenders], ...] = (
     every_entry_has_one_outcome,
     only_what_was_cancelled_is_cancelled,
     nothing_failed_that_could_be_done,
+    nothing_met_a_defect,
     only_bad_files_are_rejected,
     every_image_has_one_current_version,
     the_later_content_is_current,

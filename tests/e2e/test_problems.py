@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 
 import pytest
 from sqlalchemy import text
@@ -83,6 +84,22 @@ def test_a_refused_upload_fails_alone_and_a_retry_works_on_it_alone(journeys: Jo
     # What the refused upload had put there before is left to the sweep.
     assert journeys.library(gallery_id) >= frozenset().union(*(version.keys for version in after.values()))
     assert journeys.upload(result.upload_id).attempt == 2
+
+
+def test_a_disk_that_fails_is_named_and_a_retry_does_the_rest(journeys: Journeys, gallery_id: str) -> None:
+    files = {f"IMG_{n}.jpg": photo(n) for n in range(3)}
+
+    def take_away() -> None:
+        upload_id = journeys.upload_of(gallery_id).upload_id
+        shutil.rmtree(journeys.servers.home / "scratch" / upload_id, ignore_errors=True)
+
+    with journeys.servers.s3.fault("GET", rf"/{gallery_id}/", before=take_away):
+        result = journeys.send(gallery_id, files)
+    assert journeys.outcomes(result.upload_id) == dict.fromkeys(files, ("failed", "scratch_unavailable"))
+    assert {problem.stage for problem in result.problems} == {"download"}
+    assert all("No such file or directory" in problem.message for problem in result.problems)
+    assert not any("Traceback" in line for line in journeys.log(result.flow_run_id))
+    assert journeys.retry(result.flow_run_id)["state"]["message"] == "3 of 3 saved"
 
 
 def test_a_save_that_fails_before_its_commit_leaves_the_former_version_and_is_done_from_the_cache(

@@ -17,7 +17,7 @@ from gallery.catalogue.locks import lock_snapshot
 from gallery.catalogue.snapshots import UploadSnapshot
 from gallery.catalogue.tables import OutboxRow
 from gallery.errors import ConfigurationError, RefusedRequest, TransientError
-from gallery.ingest.workspace import REBUILD_SCRATCH
+from gallery.ingest.scratch import REBUILD_SCRATCH
 from gallery.settings import load_settings
 from gallery.storage.keys import RESULTS_PREFIX
 from gallery.sweep import context

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
 from pathlib import Path
 
 import pytest
 
-from gallery.errors import ConfigurationError
-from gallery.ingest.workspace import check_scratch_dir, scratch_folder
+from gallery.errors import ConfigurationError, TransientError
+from gallery.ingest.scratch import check_scratch_dir, on_scratch, scratch_folder
 
 
 def test_a_scratch_folder_is_private_empty_and_gone_in_the_end(tmp_path: Path) -> None:
@@ -45,3 +48,26 @@ def test_a_link_or_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match="GALLERY_SCRATCH_DIR: cannot make"):
         check_scratch_dir(tmp_path / "file")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO, errno.ENOENT, errno.EDQUOT])
+def test_what_the_disk_does_not_take_may_be_tried_again_and_names_no_path(number: int) -> None:
+    with pytest.raises(TransientError) as raised, on_scratch():
+        raise OSError(number, os.strerror(number), "/a/secret/path")
+    assert raised.value.reason == "scratch_unavailable"
+    assert str(raised.value) == f"the scratch folder of {socket.gethostname()}: {os.strerror(number)}"
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionResetError(104, "reset"), TimeoutError("late"), OSError("encoder error -2")]
+)
+def test_what_is_no_fault_of_the_disk_stays_what_it_is(error: OSError) -> None:
+    with pytest.raises(OSError) as raised, on_scratch():  # noqa: PT011 - which one is asked below
+        raise error
+    assert raised.value is error
+
+
+def test_a_folder_that_cannot_be_made_may_be_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(TransientError, match="the scratch folder of "), scratch_folder(tmp_path / "file" / "1"):
+        pass
