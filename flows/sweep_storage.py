@@ -18,7 +18,7 @@ from gallery.errors import GalleryError, PrefectUnavailable
 from gallery.settings import CACHE_DAYS, load_settings
 from gallery.sweep.run import sweep
 from tasks.hooks import write_upkeep_end
-from tasks.logs import quieten
+from tasks.logs import set_up_logs
 from tasks.states import failed_by
 from tasks.upkeep import upkeep_run
 
@@ -50,7 +50,7 @@ def sweep_storage(
         grace_days: Leave alone whatever was written within so many days. Empty: the worker's
             GALLERY_SWEEP_GRACE_DAYS; shorter than that it cannot be.
     """
-    quieten()
+    set_up_logs()
     settings = load_settings()
     run_id = UUID(this_run.id)
     runs.name_run(run_id, this_run.name, "sweep, dry run" if dry_run else "sweep")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -11,15 +12,18 @@ from gallery.errors import TransientError
 from gallery.settings import Settings
 
 R = TypeVar("R")
+log = logging.getLogger(__name__)
 
 
 def retry(settings: Settings, step: Callable[[], R]) -> R:
     """Do `step`, which is safe to repeat, again after a `TransientError`: as often, and after such pauses, as a
-    stage's task is retried. Raises the last one.
+    stage's task is retried, and say so. Raises the last one.
     """
     for tried in range(settings.retries):
         try:
             return step()
-        except TransientError:
-            time.sleep(settings.retry_delay_seconds * 2**tried * random.uniform(1, 1.5))  # noqa: S311 - no secret
+        except TransientError as error:
+            pause = settings.retry_delay_seconds * 2**tried * random.uniform(1, 1.5)  # noqa: S311 - no secret
+            log.warning("%s; tried again in %.1f s", error, pause)
+            time.sleep(pause)
     return step()

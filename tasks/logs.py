@@ -1,4 +1,4 @@
-"""What a run's log leaves out of what Prefect says: a line for each problem and each cause is enough."""
+"""What a run's log has: what `gallery` says, and of what Prefect says a line for each problem and each cause."""
 
 from __future__ import annotations
 
@@ -7,20 +7,25 @@ from collections.abc import Hashable
 from threading import Lock
 from types import TracebackType
 
-from prefect.exceptions import FailedRun
+from prefect.exceptions import CancelledRun, FailedRun
 
 from gallery.errors import GalleryError, IngestError
 
 
-def quieten() -> None:
-    """Log no line for a task run that ended well, one line a cause for those that did not, and no traceback for a flow
-    that returned a failed state; for this process.
+def set_up_logs() -> None:
+    """Log what `gallery` warns of; no line for a task run that ended well, one line a cause for those that did not, and
+    no traceback for a flow that returned a failed or cancelled state; for this process.
 
     The flow itself says of each image what became of it. Of thousands of task runs, the few lines that matter would not
     be found among all the others, and to log them costs 2 % of a run's time.
     """
     logging.getLogger("prefect.task_runs").addFilter(OnceForEachCause())
-    logging.getLogger("prefect.flow_runs").addFilter(_is_no_returned_state)
+    for name in ("prefect.flow_runs", "prefect.engine"):
+        logging.getLogger(name).addFilter(_is_no_returned_state)
+    # As Prefect does for PREFECT_LOGGING_EXTRA_LOGGERS, which nobody has to set.
+    ours = logging.getLogger("gallery")
+    for handler in logging.getLogger("prefect.extra").handlers:
+        ours.addHandler(handler)
 
 
 class OnceForEachCause(logging.Filter):
@@ -49,8 +54,8 @@ class OnceForEachCause(logging.Filter):
 
 
 def _is_no_returned_state(record: logging.LogRecord) -> bool:
-    # Prefect's engine raises what a flow has returned as `Failed`, and logs that with a traceback of its own.
-    return not isinstance(_error_of(record), FailedRun)
+    # Prefect's engine raises what a flow has returned as `Failed` or `Cancelled`, and logs that with a traceback.
+    return not isinstance(_error_of(record), (FailedRun, CancelledRun))
 
 
 def _error_of(record: logging.LogRecord) -> BaseException | None:

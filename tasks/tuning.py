@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from itertools import count
 
-from tasks.logs import quieten
+from tasks.logs import set_up_logs
 
 _windows = count(1)
 
@@ -18,7 +18,7 @@ def tune_process() -> None:
     """
     gc.freeze()
     gc.set_threshold(50_000, 20, 10)
-    quieten()
+    set_up_logs()
 
 
 def collect_garbage() -> None:

@@ -15,7 +15,9 @@ def settings() -> Settings:
     return load_settings({**GOOD, "GALLERY_RETRIES": "2", "GALLERY_RETRY_DELAY_SECONDS": "0.001"})
 
 
-def test_a_step_is_repeated_as_often_as_a_task_is(settings: Settings) -> None:
+def test_a_step_is_repeated_as_often_as_a_task_is_and_says_so(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     answers: list[Exception | str] = [*[TransientError("database_unavailable", "away")] * 2, "done"]
 
     def step() -> str:
@@ -25,6 +27,7 @@ def test_a_step_is_repeated_as_often_as_a_task_is(settings: Settings) -> None:
         return answer
 
     assert retry(settings, step) == "done"
+    assert [record.getMessage() for record in caplog.records] == ["away; tried again in 0.0 s"] * 2
     answers[:] = [TransientError("database_unavailable", f"away {number}") for number in range(3)]
     with pytest.raises(TransientError, match="away 2"):
         retry(settings, step)

@@ -34,11 +34,13 @@ def begin_attempt(
     scheduled_at: datetime | None = None,
     host: str = "",
     process_id: int = 0,
+    is_gone: IsGone | None = None,
 ) -> Attempt:
     """Begin the next attempt of an upload (`None`: the gallery's latest accepted one).
 
     From the commit on, every older attempt's writes are refused. `scheduled_at` is when Prefect was asked for the
-    run, for the history; `host` and `process_id` are those of the process that begins it.
+    run, for the history; `host` and `process_id` are those of the process that begins it, `is_gone` tells which others
+    have ended.
 
     Raises `NotFoundError` for an unknown gallery or upload, `ConflictError` for an upload that was never completed.
     """
@@ -48,7 +50,7 @@ def begin_attempt(
         raise NotFoundError(_unknown(session, gallery_id, upload_id))
     if row.accepted_seq is None:
         raise ConflictError(f"upload {row.upload_id} is {row.state}: it was never completed, so nothing is ingested")
-    _close_lost(session, row)
+    _close_lost(session, row, is_gone)
     following = _following(row, flow_run_id, scheduled_at)
     session.add(following)
     leave_end(row, "running")
@@ -108,11 +110,14 @@ def _following(row: UploadRow, flow_run_id: UUID | None, scheduled_at: datetime 
     )
 
 
-def _close_lost(session: Session, row: UploadRow) -> None:
-    """Write the end of a former attempt that died so that nobody could: no past attempt stays `running`."""
+def _close_lost(session: Session, row: UploadRow, is_gone: IsGone | None = None) -> None:
+    """Write the end of a former attempt whose process can no longer do so: no past attempt stays `running`."""
     lost = session.get(AttemptRow, (row.upload_id, row.attempt)) if row.attempt else None
     if lost is not None and lost.finished_at is None:
-        lost.state, lost.message = "crashed", "it ended without a word; the next attempt found it so"
+        if has_live_owner(session, row.upload_id, row.attempt, is_gone):
+            lost.state, lost.message = "cancelled", "overtaken by the next attempt while it was at work"
+        else:
+            lost.state, lost.message = "crashed", "it showed no progress any more when the next attempt began"
         lost.finished_at = last_written_at(session, row.upload_id, row.attempt, lost.started_at)
         tally_attempt(session, row.upload_id, row.attempt)
 

@@ -21,7 +21,7 @@ from gallery.errors import TransientError
 from gallery.imaging.pool import DecoderPool
 from gallery.imaging.recipe import Limits, Recipe
 from gallery.imaging.styles_file import load_limits, load_recipe
-from gallery.ingest.host import this_host
+from gallery.ingest.host import is_gone, this_host
 from gallery.ingest.lease import Lease
 from gallery.ingest.scratch import attempt_scratch, check_scratch_dir
 from gallery.models import Attempt, Entry
@@ -155,6 +155,7 @@ def _begin_attempt(
             scheduled_at=scheduled_at,
             host=this_host(),
             process_id=os.getpid(),
+            is_gone=is_gone,
         )
 
 

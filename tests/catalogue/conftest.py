@@ -17,10 +17,19 @@ from sqlalchemy import Engine, select, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
-from gallery.catalogue import attempts, outbox, outcomes, save, uploads
+from gallery.catalogue import attempts, claims, outbox, outcomes, save, uploads
 from gallery.catalogue.connect import connect, transaction
 from gallery.catalogue.migrate import migrate
-from gallery.catalogue.tables import WRITE_NUMBERS, EntryRow, ImageRow, OutboxRow, RenditionRow, UploadRow, VersionRow
+from gallery.catalogue.tables import (
+    WRITE_NUMBERS,
+    EntryRow,
+    ImageRow,
+    OutboxRow,
+    OwnerRow,
+    RenditionRow,
+    UploadRow,
+    VersionRow,
+)
 from gallery.models import (
     Attempt,
     Deletion,
@@ -301,6 +310,16 @@ def catalogue_engine(databases: NewDatabase) -> Engine:
 @pytest.fixture
 def catalogue(catalogue_engine: Engine) -> Catalogue:
     return Catalogue(catalogue_engine)
+
+
+def lapse(catalogue: Catalogue, attempt: Attempt) -> None:
+    """Let an owner's lease run out."""
+    with transaction(catalogue.engine) as session:
+        session.execute(
+            update(OwnerRow)
+            .where(OwnerRow.owner_id == attempt.owner)
+            .values(lease_until=OwnerRow.lease_until - 2 * claims.LEASE)
+        )
 
 
 def wait_until_waiting(catalogue: Catalogue, number: int) -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from gallery.catalogue import attempts, claims, outbox, outcomes
 from gallery.catalogue.connect import transaction
@@ -20,7 +20,7 @@ from gallery.errors import ClaimLost, ConflictError, ResultGone, StaleAttempt
 from gallery.models import Attempt, Entry, EntryProblem, ProcessedImage, Rendition, UploadState
 from gallery.storage.keys import EntryKeys
 from gallery.storage.s3 import StoredObject
-from tests.catalogue.conftest import JUDGES, LIBRARY, RECIPE, UPLOADS, Catalogue, commit, etag, problem, sha256
+from tests.catalogue.conftest import JUDGES, LIBRARY, RECIPE, UPLOADS, Catalogue, commit, etag, lapse, problem, sha256
 
 NAMES = tuple(f"{number:02}.jpg" for number in range(1, 13))
 
@@ -42,16 +42,6 @@ def joined(catalogue: Catalogue, attempt: Attempt) -> Attempt:
     with transaction(catalogue.engine) as session:
         claims.join(session, other, flow_run_id=None, host="elsewhere", process_id=1)
     return other
-
-
-def lapse(catalogue: Catalogue, attempt: Attempt) -> None:
-    """Let an owner's lease run out."""
-    with transaction(catalogue.engine) as session:
-        session.execute(
-            update(OwnerRow)
-            .where(OwnerRow.owner_id == attempt.owner)
-            .values(lease_until=OwnerRow.lease_until - 2 * claims.LEASE)
-        )
 
 
 def save(catalogue: Catalogue, attempt: Attempt, entry: Entry, content: str = "A") -> str:

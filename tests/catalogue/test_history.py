@@ -18,7 +18,7 @@ from gallery.catalogue.retention import prune_history, summarise_days
 from gallery.catalogue.tables import MaintenanceRow
 from gallery.models import Attempt, EntryProblem, Stage, UploadState
 from gallery.timings import Timing, Timings
-from tests.catalogue.conftest import JUDGES, Catalogue, NewDatabase, commit, hold
+from tests.catalogue.conftest import JUDGES, Catalogue, NewDatabase, commit, hold, lapse
 
 COUNTS = ("saved", "replaced", "unchanged", "superseded", "rejected", "failed")
 COLUMNS = {
@@ -197,14 +197,26 @@ def test_a_forced_redo_that_fails_is_in_the_history_and_the_outcome_stays(
     assert (counts(upload), upload["bytes_out"]) == ({"saved": 1}, 118)
 
 
-def test_no_attempt_stays_running_once_the_next_has_begun(catalogue: Catalogue, gallery_id: str) -> None:
-    killed = catalogue.begun(gallery_id, "a.jpg", "b.jpg")
-    catalogue.save(killed, "A")
-    (before,) = history_of(catalogue, "image_history", killed.upload_id)
-    catalogue.begin(gallery_id, killed.upload_id)
-    lost, running = history_of(catalogue, "run_history", killed.upload_id, "attempt")
-    assert (lost["state"], lost["finished_at"], counts(lost)) == ("crashed", before["finished_at"], {"saved": 1})
-    assert "without a word" in lost["message"]
+@pytest.mark.parametrize(
+    ("lives", "state", "message"),
+    [
+        (False, "crashed", "it showed no progress any more when the next attempt began"),
+        (True, "cancelled", "overtaken by the next attempt while it was at work"),
+    ],
+    ids=["lost", "overtaken"],
+)
+def test_no_attempt_stays_running_once_the_next_has_begun(
+    catalogue: Catalogue, gallery_id: str, *, lives: bool, state: str, message: str
+) -> None:
+    former = catalogue.begun(gallery_id, "a.jpg", "b.jpg")
+    catalogue.save(former, "A")
+    (before,) = history_of(catalogue, "image_history", former.upload_id)
+    if not lives:
+        lapse(catalogue, former)
+    catalogue.begin(gallery_id, former.upload_id)
+    ended, running = history_of(catalogue, "run_history", former.upload_id, "attempt")
+    assert (ended["state"], ended["message"]) == (state, message)
+    assert (ended["finished_at"], counts(ended)) == (before["finished_at"], {"saved": 1})
     assert (running["state"], running["finished_at"]) == ("running", None)
 
 

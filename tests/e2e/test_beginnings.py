@@ -42,7 +42,10 @@ def test_a_first_run_that_finds_storage_away_says_so_and_another_does_the_work(
     assert run["state"]["type"] == "FAILED"
     assert run["state"]["message"].startswith("stopped before all was done: storage_unavailable")
     assert "storage_unavailable" in summary(journeys, gallery_id)
-    assert not any("Traceback" in line for line in journeys.log(run["id"]))
+    log = journeys.log(run["id"])
+    assert not any("Traceback" in line for line in log)
+    # While it waits, ops see why.
+    assert sum("tried again in" in line for line in log) == 2
     assert journeys.api.get(f"/v1/uploads/{upload_id}").json()["waiting"]["for"] == "restart"
 
     end_the_pause(journeys, upload_id)

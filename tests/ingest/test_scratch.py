@@ -62,7 +62,7 @@ def test_what_the_disk_does_not_take_may_be_tried_again_and_names_no_path(number
     "error", [ConnectionResetError(104, "reset"), TimeoutError("late"), OSError("encoder error -2")]
 )
 def test_what_is_no_fault_of_the_disk_stays_what_it_is(error: OSError) -> None:
-    with pytest.raises(OSError) as raised, on_scratch():  # noqa: PT011 - which one is asked below
+    with pytest.raises(OSError) as raised, on_scratch():
         raise error
     assert raised.value is error
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
 
 import pytest
-from prefect.exceptions import FailedRun
+from prefect.exceptions import CancelledRun, FailedRun
 
 from gallery.errors import RejectedImage, TransientError
-from tasks.logs import OnceForEachCause, quieten
+from tasks.logs import OnceForEachCause, set_up_logs
 
 
 @pytest.fixture
@@ -89,15 +90,23 @@ def test_a_defect_has_one_traceback_for_each_place_where_it_happens(log: OnceFor
     ]
 
 
+@pytest.fixture
+def set_up() -> Iterator[None]:
+    """What `set_up_logs` does, for the length of a test."""
+    names = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine", "gallery")
+    before = {name: (list(logging.getLogger(name).filters), list(logging.getLogger(name).handlers)) for name in names}
+    set_up_logs()
+    yield
+    for name, (filters, handlers) in before.items():
+        logging.getLogger(name).filters[:], logging.getLogger(name).handlers[:] = filters, handlers
+
+
+@pytest.mark.usefixtures("set_up")
+@pytest.mark.parametrize("logger", ["prefect.flow_runs", "prefect.engine"])
 @pytest.mark.parametrize(
-    ("error", "kept"), [(FailedRun("3 of 4 saved"), False), (ZeroDivisionError(), True)], ids=["returned", "defect"]
+    ("error", "kept"),
+    [(FailedRun("3 of 4 saved"), False), (CancelledRun("Overtaken by run 7"), False), (ZeroDivisionError(), True)],
+    ids=["failed", "cancelled", "defect"],
 )
-def test_a_state_that_a_flow_returned_has_no_traceback(error: Exception, kept: bool) -> None:
-    logger = logging.getLogger("prefect.flow_runs")
-    before = {name: list(logging.getLogger(name).filters) for name in ("prefect.flow_runs", "prefect.task_runs")}
-    try:
-        quieten()
-        assert bool(logger.filter(line(logging.ERROR, "Engine execution exited", error=error))) is kept
-    finally:
-        for name, filters in before.items():
-            logging.getLogger(name).filters[:] = filters
+def test_a_state_that_a_flow_returned_has_no_traceback(logger: str, error: Exception, kept: bool) -> None:
+    assert bool(logging.getLogger(logger).filter(line(logging.ERROR, "Engine execution exited", error=error))) is kept
