@@ -10,6 +10,7 @@ from types import TracebackType
 from prefect.exceptions import CancelledRun, FailedRun
 
 from gallery.errors import GalleryError, IngestError
+from gallery.ingest import report as faults
 
 
 def set_up_logs() -> None:
@@ -19,7 +20,10 @@ def set_up_logs() -> None:
     The flow itself says of each image what became of it. Of thousands of task runs, the few lines that matter would not
     be found among all the others, and to log them costs 2 % of a run's time.
     """
-    logging.getLogger("prefect.task_runs").addFilter(OnceForEachCause())
+    # Prefect says nothing of an error after which a task is not tried again; the images' faults do, if it is a defect.
+    once = OnceForEachCause()
+    for name in ("prefect.task_runs", faults.__name__):
+        logging.getLogger(name).addFilter(once)
     for name in ("prefect.flow_runs", "prefect.engine"):
         logging.getLogger(name).addFilter(_is_no_returned_state)
     # As Prefect does for PREFECT_LOGGING_EXTRA_LOGGERS, which nobody has to set.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from typing import Literal, Protocol
 from gallery.catalogue.counts import Counts
 from gallery.errors import IngestError, Reason, RejectedImage, StaleAttempt
 from gallery.models import GOOD_OUTCOMES, OUTCOMES, Attempt, EntryProblem, Outcome, RunState, Stage
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +25,17 @@ class Fault:
 
 
 def fault_of(error: object) -> Fault:
-    """What becomes of an image whose stage has raised this error. Raises it, if it is a `StaleAttempt`."""
+    """What becomes of an image whose stage has raised this error; logs it, if it is a defect. Raises it, if it is a
+    `StaleAttempt`.
+    """
     if isinstance(error, StaleAttempt):
         # It is no fault of the image: a newer attempt has taken over the upload.
         raise error
     if isinstance(error, IngestError):
         return Fault("rejected" if isinstance(error, RejectedImage) else "failed", error.reason, str(error))
-    # A defect. By its type alone: what a foreign error says may be anything.
+    if isinstance(error, BaseException):
+        log.error("a defect: %r", error, exc_info=error)
+    # By its type alone: what a foreign error says may be anything.
     return Fault("failed", "internal_error", f"{type(error).__name__}: the run's log has the details")
 
 

@@ -191,6 +191,10 @@ SPOILT: dict[Callable[[State], Iterator[str]], Callable[[State], State]] = {
     invariants.nothing_failed_that_could_be_done: sql(
         "UPDATE gallery.entries SET outcome = 'failed', reason = 'storage_unavailable' WHERE number = 2"
     ),
+    invariants.nothing_met_a_defect: sql(
+        "INSERT INTO gallery.entry_attempts (upload_id, number, attempt, gallery_id, file_name, outcome, stage, reason)"
+        f" VALUES ('{UPLOAD}', 1, 1, '{GALLERY}', '{file_name(1)}', 'failed', 'save', 'internal_error')"
+    ),
     invariants.only_bad_files_are_rejected: sql(
         "UPDATE gallery.entries SET outcome = 'rejected', reason = 'truncated' WHERE number = 1"
     ),

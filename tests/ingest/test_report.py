@@ -83,6 +83,20 @@ def test_an_error_becomes_an_outcome_a_reason_and_words(error: Exception, fault:
     )
 
 
+def test_a_defect_is_logged_with_its_traceback_and_nothing_else_is(caplog: pytest.LogCaptureFixture) -> None:
+    fault_of(TransientError("storage_unavailable", "away"))
+    fault_of(RejectedImage("truncated", "cut off"))
+    assert caplog.records == []
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError as error:
+        fault_of(error)
+    (record,) = caplog.records
+    assert record.exc_info
+    assert "ZeroDivisionError" in caplog.text
+    assert "Traceback" in caplog.text
+
+
 def test_a_stale_attempt_is_no_fault_of_an_image() -> None:
     error: IngestError = StaleAttempt("u", 3)
     with pytest.raises(StaleAttempt, match="attempt 3 has been ended or overtaken"):

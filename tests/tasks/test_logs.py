@@ -93,7 +93,7 @@ def test_a_defect_has_one_traceback_for_each_place_where_it_happens(log: OnceFor
 @pytest.fixture
 def set_up() -> Iterator[None]:
     """What `set_up_logs` does, for the length of a test."""
-    names = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine", "gallery")
+    names = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine", "gallery", "gallery.ingest.report")
     before = {name: (list(logging.getLogger(name).filters), list(logging.getLogger(name).handlers)) for name in names}
     set_up_logs()
     yield
@@ -110,3 +110,17 @@ def set_up() -> Iterator[None]:
 )
 def test_a_state_that_a_flow_returned_has_no_traceback(logger: str, error: Exception, kept: bool) -> None:
     assert bool(logging.getLogger(logger).filter(line(logging.ERROR, "Engine execution exited", error=error))) is kept
+
+
+@pytest.mark.usefixtures("set_up")
+def test_a_defect_is_logged_with_its_traceback_once_by_whoever_meets_it_first() -> None:
+    def meet(error: Exception) -> tuple[bool, bool]:
+        record = line(logging.ERROR, "a defect: %r", error, error=error)
+        first, second = (
+            logging.getLogger(name).filter(record) for name in ("gallery.ingest.report", "prefect.task_runs")
+        )
+        return bool(first), bool(second)
+
+    assert meet(ZeroDivisionError()) == (True, False)
+    assert meet(ZeroDivisionError()) == (False, False)
+    assert meet(TransientError("storage_unavailable", "away")) == (False, False)
