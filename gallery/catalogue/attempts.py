@@ -11,7 +11,7 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.callbacks import queue_callback, queue_run_alert
-from gallery.catalogue.claims import IsGone, count_unfinished, end_claims, has_live_owner, join
+from gallery.catalogue.claims import IsGone, count_unfinished, end_claims, has_live_owner, has_owner, join
 from gallery.catalogue.counts import Counts, count_outcomes
 from gallery.catalogue.history import last_written_at, tally_attempt, tally_upload
 from gallery.catalogue.locks import find_and_lock_upload, lock_attempt, lock_upload
@@ -114,7 +114,9 @@ def _close_lost(session: Session, row: UploadRow, is_gone: IsGone | None = None)
     """Write the end of a former attempt whose process can no longer do so: no past attempt stays `running`."""
     lost = session.get(AttemptRow, (row.upload_id, row.attempt)) if row.attempt else None
     if lost is not None and lost.finished_at is None:
-        if has_live_owner(session, row.upload_id, row.attempt, is_gone):
+        if not has_owner(session, row.upload_id, row.attempt):
+            lost.state, lost.message = "cancelled", "it stopped before all was done, as when a run is suspended"
+        elif has_live_owner(session, row.upload_id, row.attempt, is_gone):
             lost.state, lost.message = "cancelled", "overtaken by the next attempt while it was at work"
         else:
             lost.state, lost.message = "crashed", "it showed no progress any more when the next attempt began"

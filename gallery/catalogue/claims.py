@@ -124,6 +124,12 @@ def count_unfinished(session: Session, attempt: Attempt) -> int:
     return session.scalar(select(func.count()).select_from(EntryRow).where(mine, _is_to_do(attempt))) or 0
 
 
+def has_owner(session: Session, upload_id: str, attempt: int) -> bool:
+    """Whether a process has joined this attempt and has not left, alive or not."""
+    mine = select(OwnerRow.owner_id).where(OwnerRow.upload_id == upload_id, OwnerRow.attempt == attempt)
+    return bool(session.scalar(select(mine.exists())))
+
+
 def has_live_owner(session: Session, upload_id: str, attempt: int, is_gone: IsGone | None = None) -> bool:
     """Whether a process works on this attempt, as far as the catalogue, and `is_gone`, can tell."""
     rows = session.scalars(

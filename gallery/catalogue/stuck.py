@@ -12,7 +12,7 @@ from gallery.catalogue.attempts import RESTARTS, RunUnderWay, take_back
 from gallery.catalogue.callbacks import queue_run_alert
 from gallery.catalogue.claims import has_live_owner
 from gallery.catalogue.locks import find_and_lock_upload
-from gallery.catalogue.tables import AttemptRow, UploadRow
+from gallery.catalogue.tables import AttemptRow, CallbackRow, UploadRow
 
 # Until the run that takes over is due: each one before it has had its time.
 PAUSES = (timedelta(0), *RESTARTS[:-1])
@@ -40,21 +40,27 @@ def take_up(session: Session, row: UploadRow, flow_run_id: UUID, message: str) -
     queue_run_alert(session, row, "run_stuck", message)
 
 
-def note_paused(session: Session, run: RunUnderWay, message: str) -> bool:
-    """Note that an upload's run is paused, and alert ops; true the first time."""
-    row = lock_stuck(session, run)
-    if row is None or row.paused_at is not None:
-        return False
-    row.paused_at = session.scalar(select(func.now()))
-    queue_run_alert(session, row, "run_stuck", message)
-    return True
-
-
-def note_resumed(session: Session, run: RunUnderWay) -> None:
-    """Note that an upload's run is no longer paused."""
+def note_pause(session: Session, run: RunUnderWay, *, is_paused: bool) -> None:
+    """Note that an upload's run is paused in Prefect, without a process, or is so no longer."""
     row = lock_stuck(session, run)
     if row is not None:
-        row.paused_at = None
+        row.paused_at = session.scalar(select(func.now())) if is_paused else None
+
+
+def tell_paused(session: Session, run: RunUnderWay, message: str) -> bool:
+    """Alert ops of an upload's run that is paused, once a pause; whether that was done now."""
+    row = lock_stuck(session, run)
+    if row is None or row.paused_at is None:
+        return False
+    told = select(CallbackRow.callback_id).where(
+        CallbackRow.upload_id == row.upload_id,
+        CallbackRow.type == "alert.run_stuck",
+        CallbackRow.created_at >= row.paused_at,
+    )
+    if session.scalar(select(told.exists())):
+        return False
+    queue_run_alert(session, row, "run_stuck", message)
+    return True
 
 
 def was_overtaken(session: Session, waited: timedelta) -> bool:

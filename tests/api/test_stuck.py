@@ -320,6 +320,9 @@ def test_a_paused_run_is_told_of_once_and_goes_on_when_it_is_resumed(
     one.begin()
     # As the UI's Suspend button does.
     one.prefect_says("PAUSED", pause_reschedule=True, pause_timeout="2099-01-01T00:00:00Z")
+    # It says so immediately; ops are told after a while.
+    one.look(timedelta(hours=1))
+    assert (second_api.status(one.upload_id)["waiting"], one.alerts()) == ({"for": "paused", "uploads_before": 0}, [])
     one.look()
     [(kind, message)] = one.alerts()
     assert (kind, "until somebody resumes it" in message) == ("alert.run_stuck", True)

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine, text
 
-from gallery.catalogue import attempts, history, outcomes, uploads
+from gallery.catalogue import attempts, claims, history, outcomes, uploads
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.locks import lock_upload
 from gallery.catalogue.migrate import migrate
@@ -198,21 +198,24 @@ def test_a_forced_redo_that_fails_is_in_the_history_and_the_outcome_stays(
 
 
 @pytest.mark.parametrize(
-    ("lives", "state", "message"),
+    ("how", "state", "message"),
     [
-        (False, "crashed", "it showed no progress any more when the next attempt began"),
-        (True, "cancelled", "overtaken by the next attempt while it was at work"),
+        ("lost", "crashed", "it showed no progress any more when the next attempt began"),
+        ("overtaken", "cancelled", "overtaken by the next attempt while it was at work"),
+        ("suspended", "cancelled", "it stopped before all was done, as when a run is suspended"),
     ],
-    ids=["lost", "overtaken"],
 )
 def test_no_attempt_stays_running_once_the_next_has_begun(
-    catalogue: Catalogue, gallery_id: str, *, lives: bool, state: str, message: str
+    catalogue: Catalogue, gallery_id: str, how: str, state: str, message: str
 ) -> None:
     former = catalogue.begun(gallery_id, "a.jpg", "b.jpg")
     catalogue.save(former, "A")
     (before,) = history_of(catalogue, "image_history", former.upload_id)
-    if not lives:
+    if how == "lost":
         lapse(catalogue, former)
+    elif how == "suspended":
+        with transaction(catalogue.engine) as session:
+            claims.leave(session, former.owner)
     catalogue.begin(gallery_id, former.upload_id)
     ended, running = history_of(catalogue, "run_history", former.upload_id, "attempt")
     assert (ended["state"], ended["message"]) == (state, message)

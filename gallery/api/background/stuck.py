@@ -38,9 +38,9 @@ def start_limit(minutes: float | None, pool_type: str) -> timedelta:
 
 def settle_stuck(engine: Engine, run: RunUnderWay, seen: SeenRun, limit: timedelta) -> None:
     """Take up an upload's run, end it or tell ops, if it has been stuck for too long. Raises `PrefectUnavailable`."""
-    if run.is_paused and seen.phase != "paused":
+    if run.is_paused != (seen.phase == "paused"):
         with transaction(engine) as session:
-            stuck.note_resumed(session, run)
+            stuck.note_pause(session, run, is_paused=not run.is_paused)
     rule = RULES[seen.phase]
     if _stuck_for(engine, run, seen) <= rule.limits * limit:
         return
@@ -119,7 +119,7 @@ def _end(engine: Engine, run: RunUnderWay, message: str, *, end: Literal["crashe
 
 def _tell(engine: Engine, run: RunUnderWay, message: str) -> bool:
     with transaction(engine) as session:
-        return stuck.note_paused(session, run, message)
+        return stuck.tell_paused(session, run, message)
 
 
 @dataclass(frozen=True, slots=True)
