@@ -60,7 +60,9 @@ def plan(workspace: Workspace) -> Plan:
     with transaction(workspace.engine) as session:
         left = due_deletions(session, upload_id=workspace.attempt.upload_id)
     _delete(workspace, left)
+    workspace.lease.progress()
     staged = {found.key: found for found in workspace.storage.list_staged(workspace.prefix)}
+    workspace.lease.progress()
     with transaction(workspace.engine) as session:
         return make_plan(session, workspace.attempt, workspace.terms, staged)
 
