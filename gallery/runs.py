@@ -24,7 +24,7 @@ from prefect.client.schemas.filters import (
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import FlowRun, State, StateType, WorkPoolStatus
+from prefect.client.schemas.objects import FlowRun, State, StateType, WorkPoolStatus, WorkQueueStatus
 from prefect.client.schemas.responses import OrchestrationResult, SetStateStatus
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
@@ -46,6 +46,8 @@ INGEST_QUEUE, REBUILD_QUEUE, UPKEEP_QUEUE = "default", "rebuild", "upkeep"
 QUEUES = (INGEST_QUEUE, REBUILD_QUEUE, UPKEEP_QUEUE)
 # The global concurrency limit that runs of release 0.1.0 take a slot of. They fail where it is missing.
 FORMER_LIMIT = "gallery-ingest"
+# The name of the state, of type Cancelled, of a run whose work another run does: nobody has cancelled the upload.
+REPLACED = "Replaced"
 # Made by `gallery setup`; ops may switch it off in the Prefect UI.
 RETRY_AUTOMATION = "gallery: a crashed run is retried once"
 # States of runs that will do nothing more, and have not done their work.
@@ -80,6 +82,8 @@ def flow_run_url(flow_run_id: UUID | None) -> str | None:
 
 def upload_state(state: State[Any]) -> UploadState:
     """The upload's state for a run that ended outside its own report."""
+    if state.name == REPLACED:
+        return "crashed"
     if state.is_cancelled() or state.is_cancelling():
         return "cancelled"
     return "crashed" if state.is_crashed() else "failed"
@@ -213,8 +217,9 @@ def retry_first_crashes(flow_run_ids: Collection[UUID]) -> list[UUID]:
 class PoolState:
     """Whether the work pool would start one more ingest run now.
 
-    `has_worker` is true for a paused pool, whose workers Prefect does not tell: somebody meant it. A limit of 0, of the
-    pool or of its queue, counts as paused. `is_busy` is true while a run of any queue is claimed or running.
+    `has_worker`: one asks for runs of that queue. It is true for a paused pool, whose workers Prefect does not tell:
+    somebody meant it. A limit of 0, of the pool or of its queue, counts as paused. `is_busy` is true while a run of any
+    queue is claimed or running.
     """
 
     is_paused: bool
@@ -238,7 +243,8 @@ def pool_state() -> PoolState:
     limits = [(active, limit) for active, limit in used if limit is not None]
     return PoolState(
         is_paused=pool.is_paused or queue.is_paused or any(limit == 0 for _, limit in limits),
-        has_worker=pool.is_paused or pool.status is not WorkPoolStatus.NOT_READY,
+        has_worker=pool.is_paused
+        or (pool.status is not WorkPoolStatus.NOT_READY and queue.status is not WorkQueueStatus.NOT_READY),
         has_place=all(active < limit for active, limit in limits),
         is_busy=is_busy,
         pool_type=pool.type,
@@ -316,12 +322,29 @@ def _is_dry(sweep: FlowRun) -> bool:
     return bool(sweep.parameters.get("dry_run", True))
 
 
-def retry_run(flow_run_id: UUID, state: UploadState) -> UUID | None:
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A run whose place another is to take, as it was seen then. To be ended (`end_replaced`) once that is stored."""
+
+    flow_run_id: UUID
+    state_id: UUID | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """The run that goes on with an upload, and the one that it replaces, if that has not ended."""
+
+    flow_run_id: UUID
+    replaces: Replaced | None = None
+
+
+def retry_run(flow_run_id: UUID, upload_id: str, state: UploadState) -> Continuation | None:
     """Have the work of a run continued whose upload, on which no process works, is `state`.
 
-    Returns the run that does so: the same one, retried as by the UI's Retry button, where it has ended; `None` where it
-    is about to start and is left alone. Otherwise, and where the run's deployment has been deleted (Prefect would
-    cancel the retry), a new run with the same parameters takes its place.
+    The same run does so, retried as by the UI's Retry button, where it has ended; `None` where it is about to start and
+    is left alone. Otherwise, and where the run's deployment has been deleted (Prefect would cancel the retry), a new
+    run takes its place.
 
     Raises `ConflictError` where Prefect refuses the retry, `NotFoundError` where it has forgotten the run,
     `PrefectUnavailable`.
@@ -333,13 +356,13 @@ def retry_run(flow_run_id: UUID, state: UploadState) -> UUID | None:
         if seen.phase == "scheduled" or (seen.phase in starts and seen.age < STARTING):
             return None
         if seen.end is None or not _has_deployment(client, run):
-            return _replace(client, run, "Retried through the API")
+            return _follow(client, run, upload_id, "Retried through the API")
         answer: OrchestrationResult[Any] = client.set_flow_run_state(
             flow_run_id, AwaitingRetry(message="Retry through the API")
         )
         if answer.status is not SetStateStatus.ACCEPT:
             raise ConflictError(f"Prefect does not retry run {flow_run_id}: {answer.details}")
-        return flow_run_id
+        return Continuation(flow_run_id)
 
 
 def _settled(client: SyncPrefectClient, flow_run_id: UUID) -> FlowRun:
@@ -352,14 +375,22 @@ def _settled(client: SyncPrefectClient, flow_run_id: UUID) -> FlowRun:
         time.sleep(0.25)
 
 
-def replace_run(flow_run_id: UUID, why: str, *, delay: timedelta) -> UUID:
-    """Put a new run with the same parameters, due after `delay`, in the place of one that never goes on.
-
-    Returns the new one, the same however often it is asked. Raises `NotFoundError` where Prefect has forgotten the run,
-    `PrefectUnavailable`.
+def replace_run(flow_run_id: UUID, upload_id: str, why: str, *, delay: timedelta) -> Continuation:
+    """Create a run, due after `delay`, that takes the place of one that never goes on; the same one however often it is
+    asked. Raises `NotFoundError` where Prefect has forgotten the run, `PrefectUnavailable`.
     """
     with _prefect() as client:
-        return _replace(client, client.read_flow_run(flow_run_id), why, delay)
+        return _follow(client, client.read_flow_run(flow_run_id), upload_id, why, delay)
+
+
+def end_replaced(replaced: Replaced) -> None:
+    """End a run whose place another has taken, unless something has come of it meanwhile: then it is left alone.
+
+    Raises `PrefectUnavailable`.
+    """
+    with suppress(NotFoundError), _prefect() as client:
+        if client.read_flow_run(replaced.flow_run_id).state_id == replaced.state_id:
+            _force(client, replaced.flow_run_id, Cancelled(name=REPLACED, message=replaced.message))
 
 
 def end_run(flow_run_id: UUID, end: Literal["crashed", "cancelled"], why: str) -> None:
@@ -369,13 +400,6 @@ def end_run(flow_run_id: UUID, end: Literal["crashed", "cancelled"], why: str) -
     """
     with _prefect() as client:
         _force(client, flow_run_id, Cancelled(message=why) if end == "cancelled" else Crashed(message=why))
-
-
-def _replace(client: SyncPrefectClient, run: FlowRun, why: str, delay: timedelta = timedelta(0)) -> UUID:
-    following = _follow(client, run, delay)
-    if run.state is None or not run.state.is_final():
-        _force(client, run.id, Cancelled(message=f"{why}; run {following} takes over"))
-    return following
 
 
 def _force(client: SyncPrefectClient, flow_run_id: UUID, state: State[Any]) -> None:
@@ -392,7 +416,9 @@ def _has_deployment(client: SyncPrefectClient, run: FlowRun) -> bool:
     return False
 
 
-def _follow(client: SyncPrefectClient, run: FlowRun, delay: timedelta) -> UUID:
+def _follow(
+    client: SyncPrefectClient, run: FlowRun, upload_id: str, why: str, delay: timedelta = timedelta(0)
+) -> Continuation:
     """Create a run of today's deployment in place of `run` as it is now, once however often it is asked."""
     try:
         deployment = client.read_deployment_by_name(DEPLOYMENT)
@@ -400,12 +426,15 @@ def _follow(client: SyncPrefectClient, run: FlowRun, delay: timedelta) -> UUID:
         raise PrefectUnavailable(f"Prefect has no deployment {DEPLOYMENT}: run `gallery setup`") from error
     following = client.create_flow_run_from_deployment(
         deployment.id,
-        parameters=run.parameters,
+        # A run that was started by hand may name none: it took the latest upload of its time.
+        parameters={**run.parameters, "upload_id": upload_id},
         state=Scheduled(scheduled_time=_server_time(client) + delay),
         name=run.name,
         idempotency_key=f"after-{run.id}-{run.state_id}",
     )
-    return following.id
+    if run.state is not None and run.state.is_final():
+        return Continuation(following.id)
+    return Continuation(following.id, Replaced(run.id, run.state_id, f"{why}; run {following.id} takes over"))
 
 
 def cancel_run(flow_run_id: UUID) -> bool:
@@ -478,10 +507,18 @@ class RunStarter:
             self._client = get_client(sync_client=True).__enter__()
         if self._deployment_id is None:
             self._deployment_id = self._client.read_deployment_by_name(DEPLOYMENT).id
-        run = self._client.create_flow_run_from_deployment(
-            self._deployment_id,
+        key = f"{request.upload_id}-{request.attempt}" if request.attempt else request.upload_id
+        run = self._create(self._client, self._deployment_id, request, key)
+        if run.state is not None and run.state.is_final() and not request.is_cancelled:
+            # A former run of the same key, which others have replaced since: it does nothing more.
+            run = self._create(self._client, self._deployment_id, request, f"{key}-{run.state_id}")
+        return run.id
+
+    @staticmethod
+    def _create(client: SyncPrefectClient, deployment_id: UUID, request: StartRequest, key: str) -> FlowRun:
+        return client.create_flow_run_from_deployment(
+            deployment_id,
             parameters={"gallery_id": request.gallery_id, "upload_id": request.upload_id},
             name=run_name(request.gallery_id, request.image_count),
-            idempotency_key=f"{request.upload_id}-{request.attempt}" if request.attempt else request.upload_id,
+            idempotency_key=key,
         )
-        return run.id

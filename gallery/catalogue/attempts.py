@@ -36,7 +36,8 @@ def begin_attempt(
     process_id: int = 0,
     is_gone: IsGone | None = None,
 ) -> Attempt:
-    """Begin the next attempt of an upload (`None`: the gallery's latest accepted one).
+    """Begin the next attempt of an upload (`None`: the one that this run has worked on before, else the latest accepted
+    one of the gallery).
 
     From the commit on, every older attempt's writes are refused. `scheduled_at` is when Prefect was asked for the
     run, for the history; `host` and `process_id` are those of the process that begins it, `is_gone` tells which others
@@ -44,6 +45,7 @@ def begin_attempt(
 
     Raises `NotFoundError` for an unknown gallery or upload, `ConflictError` for an upload that was never completed.
     """
+    upload_id = upload_id or _upload_of_run(session, gallery_id, flow_run_id)
     wanted = UploadRow.accepted_seq.is_not(None) if upload_id is None else UploadRow.upload_id == upload_id
     row = find_and_lock_upload(session, UploadRow.gallery_id == gallery_id, wanted)
     if row is None:
@@ -75,6 +77,18 @@ def begin_attempt(
     )
     join(session, attempt, flow_run_id=flow_run_id, host=host, process_id=process_id)
     return attempt
+
+
+def _upload_of_run(session: Session, gallery_id: str, flow_run_id: UUID | None) -> str | None:
+    """What a run that is repeated has worked on: a later upload of the gallery has a run of its own."""
+    if flow_run_id is None:
+        return None
+    return session.scalar(
+        select(AttemptRow.upload_id)
+        .join(UploadRow, UploadRow.upload_id == AttemptRow.upload_id)
+        .where(UploadRow.gallery_id == gallery_id, AttemptRow.flow_run_id == flow_run_id)
+        .limit(1)
+    )
 
 
 def leave_end(row: UploadRow, state: Literal["accepted", "running"]) -> None:
@@ -169,8 +183,19 @@ def end_run(
     processes that have ended without leaving.
     """
     row = find_and_lock_upload(session, UploadRow.flow_run_id == flow_run_id)
-    if row is not None and _may_end(session, row, state, is_gone):
-        _end(session, row, state, message)
+    if row is None or _is_echo(session, row) or not _may_end(session, row, state, is_gone):
+        return
+    _end(session, row, state, message)
+
+
+def _is_echo(session: Session, row: UploadRow) -> bool:
+    """Whether a run tells once more of an end that is written, and after which its retry has been accepted.
+
+    What becomes of the retry before it begins, no process tells; the watch over runs finds it.
+    """
+    awaits_retry = row.state == "accepted" and row.restart_after is None
+    newest = session.get(AttemptRow, (row.upload_id, row.attempt)) if awaits_retry else None
+    return newest is not None and newest.flow_run_id == row.flow_run_id and newest.finished_at is not None
 
 
 def _may_end(session: Session, row: UploadRow, state: UploadState, is_gone: IsGone | None = None) -> bool:
@@ -187,6 +212,7 @@ class RunUnderWay:
     """An upload whose run should be scheduled or running, as of attempt `attempt`.
 
     `silence`: how long ago the last lease of the attempt has run out, negative while one lives; endless without any.
+    `state` and `retry_requested_at` are the upload's: once they have changed, what Prefect said before is of the past.
     """
 
     upload_id: str
@@ -194,6 +220,13 @@ class RunUnderWay:
     flow_run_id: UUID
     silence: timedelta
     is_paused: bool
+    state: UploadState
+    retry_requested_at: datetime | None
+
+    def is_still(self, row: UploadRow) -> bool:
+        """Whether nothing has come of the upload since."""
+        now = (row.attempt, row.flow_run_id, row.state, row.retry_requested_at)
+        return now == (self.attempt, self.flow_run_id, self.state, self.retry_requested_at)
 
 
 def runs_under_way(session: Session) -> list[RunUnderWay]:
@@ -211,6 +244,8 @@ def runs_under_way(session: Session) -> list[RunUnderWay]:
             UploadRow.flow_run_id,
             func.clock_timestamp() - leases.c.lease_until,
             UploadRow.paused_at.is_not(None),
+            UploadRow.state,
+            UploadRow.retry_requested_at,
         )
         .outerjoin(leases, is_newest)
         .where(
@@ -220,8 +255,8 @@ def runs_under_way(session: Session) -> list[RunUnderWay]:
         )
     )
     return [
-        RunUnderWay(upload_id, attempt, run_id, timedelta.max if silence is None else silence, is_paused)
-        for upload_id, attempt, run_id, silence, is_paused in rows
+        RunUnderWay(upload_id, attempt, run_id, timedelta.max if silence is None else silence, *others)
+        for upload_id, attempt, run_id, silence, *others in rows
         if run_id is not None
     ]
 
@@ -248,7 +283,7 @@ def end_unheard(session: Session, run: RunUnderWay, state: UploadState, message:
     process works on it (see `end_run`).
     """
     row = find_and_lock_upload(session, UploadRow.upload_id == run.upload_id)
-    if row is None or (row.attempt, row.flow_run_id) != (run.attempt, run.flow_run_id):
+    if row is None or not run.is_still(row):
         return False
     if not _may_end(session, row, state):
         return False

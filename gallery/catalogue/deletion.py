@@ -14,7 +14,7 @@ from sqlalchemy import Text, cast, delete, func, insert, literal, null, or_, sel
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.callbacks import queue_callback
-from gallery.catalogue.locks import lock_image, lock_images, lock_open_uploads, lock_order, move_images
+from gallery.catalogue.locks import lock_image, lock_images, lock_live_uploads, lock_order, move_images
 from gallery.catalogue.tables import (
     ACCEPTED_SEQ,
     EntryRow,
@@ -55,7 +55,10 @@ def delete_gallery(
 
 
 def _cancel_open(session: Session, gallery_id: str, uploads_bucket: str, requested_by: str) -> None:
-    for row in lock_open_uploads(session, gallery_id):
+    # Also those under way: an image that one of them has just created would be in no list of ours.
+    for row in lock_live_uploads(session, gallery_id):
+        if row.state != "open":
+            continue
         row.state, row.finished_at = "cancelled", func.now()
         queue_callback(session, row.upload_id, "cancelled")
         staged = select(

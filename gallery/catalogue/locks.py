@@ -9,7 +9,8 @@ transaction.
 | 1 | history summaries (advisory) | the report of a run, `gallery history prune` | |
 | 1 | an Idempotency-Key (advisory) | presign | |
 | 2 | a new upload's id (advisory) | a webhook's first call; a sweep of files of an unknown upload | |
-| 3 | an upload's row | a change of its state; a sweep or rebuild that deletes its objects | each write of its newest \
+| 3 | an upload's row; several by `upload_id` | a change of its state; a sweep or rebuild that deletes its objects; \
+deletion of its gallery | each write of its newest \
 attempt; a rebuild of its images |
 | 4 | a gallery's order (advisory) | deletion of an image or gallery | accept |
 | 5 | an image's row; several by `image_id` | save, settle, rebuild, deletion; a last look before its objects are \
@@ -87,9 +88,10 @@ def find_and_lock_upload(session: Session, *conditions: ColumnElement[bool]) -> 
     return session.scalar(query, execution_options={"populate_existing": True})
 
 
-def lock_open_uploads(session: Session, gallery_id: str) -> Sequence[UploadRow]:
-    """A gallery's open uploads, locked."""
-    query = select(UploadRow).where(UploadRow.gallery_id == gallery_id, UploadRow.state == "open")
+def lock_live_uploads(session: Session, gallery_id: str) -> Sequence[UploadRow]:
+    """A gallery's uploads that are open or under way, locked: none of their writes is pending, and none begins."""
+    live = UploadRow.state.in_(("open", "accepted", "running"))
+    query = select(UploadRow).where(UploadRow.gallery_id == gallery_id, live)
     return session.scalars(query.order_by(UploadRow.upload_id).with_for_update()).all()
 
 

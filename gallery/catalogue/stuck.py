@@ -22,7 +22,7 @@ def lock_stuck(session: Session, run: RunUnderWay) -> UploadRow | None:
     """The upload's row, locked; `None` where another run or attempt has begun meanwhile, or a process works on it."""
     is_under_way = UploadRow.state.in_(("accepted", "running"))
     row = find_and_lock_upload(session, UploadRow.upload_id == run.upload_id, is_under_way)
-    if row is None or (row.attempt, row.flow_run_id) != (run.attempt, run.flow_run_id):
+    if row is None or not run.is_still(row):
         return None
     return None if has_live_owner(session, row.upload_id, row.attempt) else row
 

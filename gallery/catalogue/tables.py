@@ -106,7 +106,7 @@ class UploadRow(Tally, Base):
         Index(
             "ix_uploads_due_start",
             "start_after",
-            postgresql_where="state = 'accepted' AND flow_run_id IS NULL",
+            postgresql_where="state IN ('accepted', 'cancelled') AND flow_run_id IS NULL",
         ),
         Index("ix_uploads_open_check", "check_after", postgresql_where="state = 'open'"),
         # What the watch over runs asks for.

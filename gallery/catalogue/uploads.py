@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, or_, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -18,7 +18,7 @@ from gallery.catalogue.attempts import RunUnderWay, leave_end
 from gallery.catalogue.locks import claimed, lock_idempotency_key, lock_new_upload, lock_upload, share_order
 from gallery.catalogue.tables import ACCEPTED_SEQ, EntryRow, GalleryRow, UploadRow
 from gallery.errors import ConflictError, NotFoundError
-from gallery.models import ObjectKey, Trigger, UploadState
+from gallery.models import ObjectKey, Trigger
 
 # A start that did not get through is tried again after 2, 4, 8 ... seconds, at most this many.
 LONGEST_START_DELAY = timedelta(seconds=60)
@@ -46,6 +46,8 @@ class StartRequest:
     image_count: int
     attempt: int = 0
     """How many attempts there were before, whose runs Prefect has deleted."""
+    is_cancelled: bool = False
+    """It was cancelled after its run may have been created: that run is to be cancelled."""
 
 
 def files_fingerprint(gallery_id: str, files: Sequence[DeclaredEntry]) -> str:
@@ -186,14 +188,16 @@ def accept_staged(
 
 
 def claim_due_starts(session: Session, *, limit: int = 20) -> list[StartRequest]:
-    """Take accepted uploads that have no run and are due; each comes up again, later, unless `started`.
+    """Take accepted uploads that have no run and are due; each comes up again, later, unless `started`. So do cancelled
+    ones whose run may be there, since an answer of Prefect's was lost.
 
     Several callers may ask at once: nobody waits, and nobody gets what another has just taken.
     """
     due = (
         select(UploadRow)
         .where(
-            UploadRow.state == "accepted",
+            UploadRow.state.in_(("accepted", "cancelled")),
+            or_(UploadRow.state == "accepted", UploadRow.start_tries > 0),
             UploadRow.flow_run_id.is_(None),
             UploadRow.start_after <= func.now(),
         )
@@ -205,19 +209,19 @@ def claim_due_starts(session: Session, *, limit: int = 20) -> list[StartRequest]
         delay = min(timedelta(seconds=2 ** min(row.start_tries + 1, 10)), LONGEST_START_DELAY)
         row.start_tries += 1
         row.start_after = func.now() + delay
-        requests.append(StartRequest(row.upload_id, row.gallery_id, row.image_count, row.attempt))
+        is_cancelled = row.state == "cancelled"
+        requests.append(StartRequest(row.upload_id, row.gallery_id, row.image_count, row.attempt, is_cancelled))
     return requests
 
 
-def started(session: Session, upload_id: str, flow_run_id: UUID) -> UploadState:
+def started(session: Session, request: StartRequest, flow_run_id: UUID) -> None:
     """Note the run of an upload; a run that has begun meanwhile has written itself, and stays.
 
-    Returns the upload's state: where it was cancelled at the same moment, the run is to be cancelled, too.
+    An upload that was cancelled at the same moment comes up again, so that its run is cancelled, too.
     """
-    row = lock_upload(session, upload_id)
-    if row.flow_run_id is None:
+    row = lock_upload(session, request.upload_id)
+    if row.flow_run_id is None and (request.is_cancelled or row.state != "cancelled"):
         row.flow_run_id = flow_run_id
-    return row.state
 
 
 def await_retry(row: UploadRow, requested_by: str) -> None:

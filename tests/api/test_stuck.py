@@ -16,8 +16,10 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from sqlalchemy import Engine, func, select, update
 
 from gallery import runs
-from gallery.api.background import stuck
+from gallery.api.background import stuck, watch
 from gallery.api.background.restarts import run_again
+from gallery.api.background.watch import settle_runs
+from gallery.api.background.worker import Worker
 from gallery.catalogue import attempts
 from gallery.catalogue.attempts import RESTARTS, RunUnderWay, begin_attempt
 from gallery.catalogue.claims import leave
@@ -25,6 +27,8 @@ from gallery.catalogue.conditions import note_condition
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.locks import lock_upload
 from gallery.catalogue.tables import AttemptRow, CallbackRow, UploadRow
+from gallery.catalogue.uploads import StartRequest
+from gallery.errors import PrefectUnavailable
 from gallery.models import FINAL_STATES
 from tests.api.test_watch import planned_run, upload_with_run
 from tests.journeys import Journeys, wait_until
@@ -168,10 +172,10 @@ class Queue:
 
     def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
         self.engine = engine
-        self._names = {name: f"{name}-{uuid4().hex}" for name in ("PREFECT", "OPEN", "WORKERS", "PLACES", "BUSY")}
+        self._names = {name: f"{name}-{uuid4().hex}" for name in ("OPEN", "WORKERS", "PLACES", "BUSY")}
         for name, own in self._names.items():
             monkeypatch.setattr(stuck, name, own)
-        self.note(PREFECT=True, OPEN=True, WORKERS=True, PLACES=True, BUSY=False)
+        self.note(OPEN=True, WORKERS=True, PLACES=True, BUSY=False)
 
     def note(self, **conditions: bool) -> None:
         with transaction(self.engine) as session:
@@ -204,6 +208,88 @@ def test_a_run_that_replaces_another_keeps_its_parameters(one: Stuck, journeys: 
     one.prefect_says("PENDING")
     one.look()
     assert journeys.flow_run(one.row.flow_run_id)["parameters"] == parameters
+
+
+def test_a_run_that_takes_over_is_the_uploads_whichever_upload_the_former_one_was_started_for(
+    one: Stuck, journeys: Journeys
+) -> None:
+    journeys.prefect.patch(
+        f"/flow_runs/{one.run_id}", json={"parameters": {"gallery_id": one.gallery_id}}
+    ).raise_for_status()
+    one.prefect_says("PENDING")
+    one.look()
+    assert journeys.flow_run(one.row.flow_run_id)["parameters"]["upload_id"] == one.upload_id
+
+
+def test_a_former_run_that_could_not_be_ended_changes_nothing(
+    one: Stuck, journeys: Journeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: runs.Replaced) -> None:
+        raise PrefectUnavailable("away")
+
+    one.prefect_says("PENDING")
+    monkeypatch.setattr(runs, "end_replaced", away)
+    wait_until(lambda: one.age() > SOON or None, "the run to be stuck")
+    with pytest.raises(PrefectUnavailable):
+        one.look_once(SOON)
+    assert one.state()[0] == "PENDING"
+    assert (one.row.state, one.row.unplanned) == ("accepted", 1)
+    assert one.row.flow_run_id not in (None, one.run_id)
+
+
+def test_a_replaced_run_that_has_begun_all_the_same_is_no_cancelled_upload(
+    one: Stuck, journeys: Journeys, second_api: SecondApi
+) -> None:
+    one.begin(lives=True)
+    body = {"state": {"type": "CANCELLED", "name": runs.REPLACED}, "force": True}
+    journeys.prefect.post(f"/flow_runs/{one.run_id}/set_state", json=body).raise_for_status()
+    settle_runs(one.engine, Worker("starts", lambda: False), LATER, watched=LATER)
+    assert one.row.state == "running"
+
+
+def test_one_upload_that_cannot_be_settled_holds_up_no_other(
+    one: Stuck, journeys: Journeys, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Stuck(journeys, engine, f"{one.gallery_id}-other")
+    for each in (one, other):
+        each.prefect_says("PENDING")
+    settle = stuck.settle_stuck
+
+    def trouble(engine: Engine, run: RunUnderWay, *others: Any) -> None:
+        if run.upload_id == one.upload_id:
+            raise PrefectUnavailable("no deployment")
+        settle(engine, run, *others)
+
+    monkeypatch.setattr(watch, "settle_stuck", trouble)
+    wait_until(lambda: min(one.age(), other.age()) > SOON or None, "both to be stuck")
+    with pytest.raises(PrefectUnavailable, match="no deployment"):
+        settle_runs(engine, Worker("starts", lambda: False), SOON, watched=LATER)
+    assert (one.row.unplanned, other.row.unplanned) == (0, 1)
+    assert other.post("cancel").status_code == 202
+
+
+def test_what_prefect_said_before_a_retry_ends_nothing(one: Stuck, engine: Engine) -> None:
+    one.begin(lives=False)
+    one.prefect_says("FAILED")
+    before = one.under_way()
+    assert before is not None
+    assert one.post("retry").status_code == 202
+    with transaction(engine) as session:
+        assert not attempts.end_unheard(session, before, "failed", "as it was")
+    assert (one.row.state, one.row.restart_after) == ("accepted", None)
+
+
+def test_a_start_whose_former_run_has_ended_makes_another(one: Stuck, journeys: Journeys) -> None:
+    request = StartRequest(f"again-{one.gallery_id}", one.gallery_id, 1)
+    starter = runs.RunStarter()
+    first = starter.start(request)
+    assert starter.start(request) == first
+    body = {"state": {"type": "CANCELLED"}, "force": True}
+    journeys.prefect.post(f"/flow_runs/{first}/set_state", json=body).raise_for_status()
+    second = starter.start(request)
+    assert second != first
+    assert starter.start(request) == second
+    starter.close()
 
 
 def test_two_processes_of_the_api_that_see_a_run_stuck_start_one(one: Stuck, journeys: Journeys) -> None:
@@ -244,7 +330,7 @@ def test_runs_that_never_start_are_replaced_with_growing_pauses_and_not_for_ever
 
 def test_a_scheduled_run_is_left_alone_while_it_cannot_be_taken(one: Stuck, queue: Queue) -> None:
     one.is_due(claimed=True)
-    for obstacle in ("PREFECT", "OPEN", "WORKERS", "PLACES"):
+    for obstacle in ("OPEN", "WORKERS", "PLACES"):
         queue.note(**{obstacle: False})
         one.nothing_happens()
         queue.note(**{obstacle: True})
@@ -252,8 +338,10 @@ def test_a_scheduled_run_is_left_alone_while_it_cannot_be_taken(one: Stuck, queu
     one.assert_taken_up("no worker takes it")
 
 
-def test_a_run_that_no_worker_has_had_waits_while_others_are_at_work(one: Stuck, queue: Queue) -> None:
-    one.is_due(claimed=False)
+@pytest.mark.parametrize("claimed", [False, True])
+def test_a_run_waits_while_others_are_at_work(one: Stuck, queue: Queue, *, claimed: bool) -> None:
+    """Its worker may have a limit of its own."""
+    one.is_due(claimed=claimed)
     queue.note(BUSY=True)
     one.nothing_happens()
     queue.note(BUSY=False)
@@ -278,8 +366,24 @@ def test_a_run_that_its_worker_passes_over_is_taken_up_although_the_queue_is_nev
     one.nothing_happens()
     later = f"later-{gallery_id}"
     upload_with_run(engine, f"{gallery_id}-later", later, uuid4(), begun=True)
+    # That one may have come from another queue.
+    queue.note(OPEN=False)
+    one.nothing_happens()
+    queue.note(OPEN=True)
     one.look()
     one.assert_taken_up("no worker takes it")
+
+
+def test_what_was_before_this_process_looked_does_not_count(one: Stuck, queue: Queue) -> None:
+    """As after a machine with everything on it has slept: worker and queue are not heard of yet."""
+    one.is_due(claimed=False)
+    wait_until(lambda: one.age() > SOON or None, "the run to be overdue")
+    run = one.under_way()
+    seen = runs.look_at([one.run_id])[one.run_id]
+    assert run is not None
+    assert seen is not None
+    stuck.settle_stuck(one.engine, run, seen, SOON, watched=SOON)
+    assert one.row.flow_run_id == one.run_id
 
 
 def test_a_run_that_is_due_later_is_left_alone(one: Stuck, queue: Queue) -> None:
@@ -474,6 +578,14 @@ def test_an_upload_that_is_about_to_be_tried_again_can_be_cancelled(one: Stuck, 
     assert one.row.restart_after is not None
     assert one.post("cancel").json()["state"] == "cancelled"
     assert one.row.restart_after is None
+
+
+def test_a_cancel_meets_the_run_that_an_automation_has_retried_meanwhile(one: Stuck) -> None:
+    one.prefect_says("RUNNING")
+    one.look(SOON / 5)
+    one.prefect_says("SCHEDULED")
+    assert one.post("cancel").json()["state"] == "cancelled"
+    assert one.state()[0] == "CANCELLED"
 
 
 def test_an_upload_that_is_about_to_be_tried_again_can_be_retried_now(one: Stuck, second_api: SecondApi) -> None:

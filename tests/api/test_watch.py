@@ -15,7 +15,7 @@ from gallery.catalogue.claims import leave
 from gallery.catalogue.conditions import list_unwell, note_condition
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import AttemptRow, CallbackRow, ConditionRow
-from gallery.catalogue.uploads import DeclaredEntry, accept_staged, started
+from gallery.catalogue.uploads import DeclaredEntry, StartRequest, accept_staged, started
 from gallery.errors import NotFoundError
 from gallery.storage.keys import StagedKey
 from tests.journeys import Journeys, wait_until
@@ -34,7 +34,7 @@ def upload_with_run(engine: Engine, gallery_id: str, upload_id: str, run_id: UUI
             requested_by="tests",
             metadata={},
         )
-        started(session, upload_id, run_id)
+        started(session, StartRequest(upload_id, gallery_id, 1), run_id)
         if begun:
             attempt = begin_attempt(session, gallery_id=gallery_id, upload_id=upload_id, flow_run_id=run_id)
             # It has planned, and its process is gone.

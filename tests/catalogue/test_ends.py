@@ -29,13 +29,22 @@ def told(catalogue: Catalogue, attempt: Attempt, audience: str = "application") 
         return list(session.scalars(query.where(CallbackRow.audience == audience).order_by(CallbackRow.created_at)))
 
 
-def end(catalogue: Catalogue, attempt: Attempt, state: UploadState, message: str = "over") -> None:
+def report(catalogue: Catalogue, attempt: Attempt, state: UploadState, message: str = "over") -> None:
     """As Prefect's hook does, after the process is gone."""
     with transaction(catalogue.engine) as session:
         claims.leave(session, attempt.owner)
         run_id = session.get_one(UploadRow, attempt.upload_id).flow_run_id
         assert run_id is not None
         attempts.end_run(session, run_id, state, message)
+
+
+def end(catalogue: Catalogue, attempt: Attempt, state: UploadState, message: str = "over") -> None:
+    """As Prefect's hook and then the watch do, which sees what no hook may tell."""
+    report(catalogue, attempt, state, message)
+    with transaction(catalogue.engine) as session:
+        for run in attempts.runs_under_way(session):
+            if run.upload_id == attempt.upload_id:
+                attempts.end_unheard(session, run, state, message)
 
 
 def decided(catalogue: Catalogue, gallery_id: str, outcomes: list[str]) -> Attempt:
@@ -48,6 +57,21 @@ def decided(catalogue: Catalogue, gallery_id: str, outcomes: list[str]) -> Attem
         else:
             catalogue.complain(attempt, outcome, number)
     return attempt
+
+
+@pytest.mark.parametrize("echo", ["failed", "crashed", "cancelled"])
+def test_an_end_that_is_told_once_more_does_not_end_the_retry(
+    catalogue: Catalogue, gallery_id: str, echo: UploadState
+) -> None:
+    """A hook of the former execution may be late: until its answer, the process has waited for the upload's row."""
+    attempt = decided(catalogue, gallery_id, ["saved"])
+    end(catalogue, attempt, "failed")
+    with transaction(catalogue.engine) as session:
+        uploads.await_retry(locks.lock_upload(session, attempt.upload_id), "tests")
+    report(catalogue, attempt, echo)
+    with transaction(catalogue.engine) as session:
+        row = session.get_one(UploadRow, attempt.upload_id)
+        assert (row.state, row.restart_after, row.retry_requested_by) == ("accepted", None, "tests")
 
 
 @pytest.mark.parametrize("how", ["failed", "crashed", "cancelled"])

@@ -232,8 +232,8 @@ def test_a_retry_that_never_began_leaves_the_former_attempt_as_it_was(catalogue:
         row = lock_upload(session, first.upload_id)
         uploads.await_retry(row, "web")
     with transaction(catalogue.engine) as session:
-        assert row.flow_run_id is not None
-        attempts.end_run(session, row.flow_run_id, "crashed", "the worker died")
+        (run,) = (run for run in attempts.runs_under_way(session) if run.upload_id == first.upload_id)
+        assert attempts.end_unheard(session, run, "crashed", "the worker died")
     assert history_of(catalogue, "run_history", first.upload_id) == [before]
     (upload,) = history_of(catalogue, "upload_history", first.upload_id)
     assert (upload["state"], upload["attempts"]) == ("failed", 1)
@@ -272,7 +272,7 @@ def test_a_run_that_the_ui_starts_for_an_upload_that_has_its_own_is_the_uis(
     upload_id = catalogue.open(gallery_id)
     catalogue.accept(upload_id)
     with transaction(catalogue.engine) as session:
-        uploads.started(session, upload_id, uuid4())
+        uploads.started(session, uploads.StartRequest(upload_id, gallery_id, 1), uuid4())
     catalogue.begin(gallery_id, upload_id)  # another run
     (row,) = history_of(catalogue, "run_history", upload_id)
     assert (row["trigger"], row["requested_by"], row["requested_at"]) == ("ui", None, None)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Engine, select
@@ -16,13 +16,25 @@ from sqlalchemy.orm import Session
 
 from gallery.catalogue import attempts, claims, locks, outcomes, uploads
 from gallery.catalogue.connect import transaction
+from gallery.catalogue.deletion import delete_gallery
 from gallery.catalogue.migrate import migrate
 from gallery.catalogue.plan import Terms, make_plan
 from gallery.catalogue.tables import CallbackRow, ImageRow, UploadRow
 from gallery.errors import ConflictError, NotFoundError, StaleAttempt
 from gallery.models import Attempt, Outcome, UploadState
 from gallery.storage.s3 import StoredObject
-from tests.catalogue.conftest import JUDGES, RECIPE, Catalogue, commit, etag, problem, sha256, wait_until_waiting
+from tests.catalogue.conftest import (
+    JUDGES,
+    LIBRARY,
+    RECIPE,
+    UPLOADS,
+    Catalogue,
+    commit,
+    etag,
+    problem,
+    sha256,
+    wait_until_waiting,
+)
 
 
 def test_acceptance_numbers_an_upload_once_for_all_its_attempts(catalogue: Catalogue, gallery_id: str) -> None:
@@ -209,6 +221,66 @@ def test_a_stale_attempt_writes_nothing(catalogue: Catalogue, gallery_id: str, w
         write(catalogue, session, newest)
 
 
+def test_a_run_without_an_upload_of_its_own_stays_with_the_one_that_it_took(
+    catalogue: Catalogue, gallery_id: str
+) -> None:
+    def begin(flow_run_id: UUID) -> str:
+        with transaction(catalogue.engine) as session:
+            return attempts.begin_attempt(
+                session, gallery_id=gallery_id, upload_id=None, flow_run_id=flow_run_id
+            ).upload_id
+
+    first, run = catalogue.open(gallery_id), uuid4()
+    catalogue.accept(first)
+    assert begin(run) == first
+    second = catalogue.open(gallery_id)
+    catalogue.accept(second)
+    assert begin(run) == first, "its retry"
+    assert begin(uuid4()) == second, "another run"
+
+
+def test_a_start_that_may_have_been_made_is_made_up_for_and_cancelled_with_its_upload(
+    catalogue: Catalogue, gallery_id: str
+) -> None:
+    def due() -> list[uploads.StartRequest]:
+        catalogue.put_back(UploadRow.start_after, timedelta(minutes=20), upload_id=upload_id)
+        with transaction(catalogue.engine) as session:
+            return [each for each in uploads.claim_due_starts(session) if each.upload_id == upload_id]
+
+    upload_id = catalogue.open(gallery_id)
+    catalogue.accept(upload_id)
+    (lost,) = due()
+    with transaction(catalogue.engine) as session:
+        attempts.cancel(session, locks.lock_upload(session, upload_id))
+    # The answer to the first request, which comes late: the run is not noted, so that it is cancelled.
+    with transaction(catalogue.engine) as session:
+        uploads.started(session, lost, uuid4())
+    (request,) = due()
+    assert (lost.is_cancelled, request.is_cancelled) == (False, True)
+    with transaction(catalogue.engine) as session:
+        uploads.started(session, request, uuid4())
+    assert due() == []
+
+
+def test_the_deletion_of_a_gallery_waits_for_a_save_under_way(catalogue: Catalogue, gallery_id: str) -> None:
+    """The image that it creates is not there yet for others, and would outlast the deletion."""
+    attempt = catalogue.begun(gallery_id)
+
+    def delete() -> None:
+        with transaction(catalogue.engine) as session:
+            delete_gallery(session, gallery_id, uploads_bucket=UPLOADS, library_bucket=LIBRARY, requested_by="tests")
+
+    with ThreadPoolExecutor(1) as threads:
+        with transaction(catalogue.engine) as session:
+            commit(session, attempt, catalogue.entries(attempt, "A")[0], "A")
+            session.flush()
+            deleted = threads.submit(delete)
+            wait_until_waiting(catalogue, 1)
+            assert not deleted.done()
+        deleted.result()
+    assert catalogue.image(gallery_id).current_version_id is None
+
+
 def test_a_new_attempt_waits_for_the_writes_of_the_former_one(catalogue: Catalogue, gallery_id: str) -> None:
     attempt = catalogue.begun(gallery_id)
     with ThreadPoolExecutor(1) as threads:
@@ -360,7 +432,7 @@ def test_a_start_that_got_lost_comes_up_again_and_one_that_was_noted_does_not(
     run, other = uuid4(), uuid4()
     for flow_run_id in (run, other):
         with transaction(engine) as session:
-            uploads.started(session, upload_id, flow_run_id)
+            uploads.started(session, uploads.StartRequest(upload_id, gallery_id, 1), flow_run_id)
     catalogue.put_back(UploadRow.start_after, timedelta(minutes=2), upload_id=upload_id)
     assert claimed() == []
     with transaction(engine) as session:

@@ -139,7 +139,7 @@ def test_a_run_that_prefect_did_not_create_is_waited_for_though_prefect_answers(
         told.append(waiting(catalogue, upload_id))
     assert told == [("start", 0), ("prefect", 0)]
     with transaction(catalogue.engine) as session:
-        uploads.started(session, upload_id, uuid4())
+        uploads.started(session, uploads.StartRequest(upload_id, gallery_id, 1), uuid4())
     assert waiting(catalogue, upload_id) == ("start", 0)
 
 

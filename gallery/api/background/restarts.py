@@ -14,31 +14,38 @@ from gallery.catalogue.connect import transaction
 from gallery.catalogue.locks import lock_upload
 from gallery.catalogue.tables import UploadRow
 from gallery.errors import ConflictError, NotFoundError
+from gallery.runs import Replaced
 
 log = logging.getLogger("gallery.api")
 
 
-def run_again(session: Session, row: UploadRow, requested_by: str) -> None:
+def run_again(session: Session, row: UploadRow, requested_by: str) -> Replaced | None:
     """Have what is left of an upload done, on which no process works. Leaves it alone where its run is about to start.
+
+    Returns a run that is to be ended (`runs.end_replaced`) once the transaction is committed.
 
     The caller has locked the row and keeps it locked while Prefect is asked: two at the same time make one retry, and a
     run cannot begin in between. Raises `ConflictError` where Prefect refuses the retry, `PrefectUnavailable`.
     """
     waits = row.state == "accepted" and row.restart_after is None
+    replaced = None
     if row.flow_run_id is not None:
+        state = "failed" if row.restart_after else row.state
         try:
-            flow_run_id = runs.retry_run(row.flow_run_id, "failed" if row.restart_after else row.state)
+            continuation = runs.retry_run(row.flow_run_id, row.upload_id, state)
         except NotFoundError:
             # Prefect keeps runs for a while only.
             uploads.forget_run(session, row)
         else:
-            if flow_run_id is None and waits:
-                return
-            row.flow_run_id = flow_run_id or row.flow_run_id
+            if continuation is None and waits:
+                return None
+            if continuation is not None:
+                row.flow_run_id, replaced = continuation.flow_run_id, continuation.replaces
     elif waits:
-        return
+        return None
     attempts.take_back(session, row)
     uploads.await_retry(row, requested_by)
+    return replaced
 
 
 def restart_unplanned(engine: Engine, starts: Worker) -> None:
@@ -54,7 +61,9 @@ def restart_unplanned(engine: Engine, starts: Worker) -> None:
                 row = lock_upload(session, upload_id)
                 if row.restart_after is None:  # another process of the API, or a caller, has done it
                     continue
-                run_again(session, row, row.requested_by)
+                replaced = run_again(session, row, row.requested_by)
+            if replaced is not None:
+                runs.end_replaced(replaced)
         except ConflictError as error:
             # Its end has not reached Prefect yet, or somebody has retried it there.
             log.info("upload %s is not run again: %s", upload_id, error, extra={"upload_id": upload_id})

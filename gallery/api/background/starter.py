@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 
 from sqlalchemy import Engine
 
@@ -11,6 +12,7 @@ from gallery import runs
 from gallery.api.background.worker import Worker
 from gallery.catalogue import uploads
 from gallery.catalogue.connect import transaction
+from gallery.errors import NotFoundError
 
 log = logging.getLogger("gallery.api")
 # Seconds from one start to the next. A burst of uploads makes no haste: few of their runs may work at the same time,
@@ -33,15 +35,16 @@ def starter(engine: Engine) -> Worker:
             due = uploads.claim_due_starts(session, limit=1)
         if not due:
             return False
-        upload_id = due[0].upload_id
+        request = due[0]
         failed = True
-        flow_run_id = prefect.start(due[0])
+        flow_run_id = prefect.start(request)
+        if request.is_cancelled:
+            with suppress(NotFoundError):
+                runs.cancel_run(flow_run_id)
         failed = False
         with transaction(engine) as session:
-            state = uploads.started(session, upload_id, flow_run_id)
-        log.info("upload %s: run %s", upload_id, flow_run_id, extra={"upload_id": upload_id})
-        if state == "cancelled":
-            runs.cancel_run(flow_run_id)
+            uploads.started(session, request, flow_run_id)
+        log.info("upload %s: run %s", request.upload_id, flow_run_id, extra={"upload_id": request.upload_id})
         time.sleep(BETWEEN_STARTS)
         return True
 

@@ -20,7 +20,7 @@ from gallery import runs
 from gallery.catalogue import attempts, stuck
 from gallery.catalogue.attempts import RunUnderWay
 from gallery.catalogue.callbacks import queue_alert
-from gallery.catalogue.conditions import BUSY, OPEN, PLACES, PREFECT, WORKERS, unwell_for, well_for
+from gallery.catalogue.conditions import BUSY, OPEN, PLACES, WORKERS, unwell_for, well_for
 from gallery.catalogue.connect import transaction
 from gallery.errors import NotFoundError
 from gallery.runs import Phase, SeenRun
@@ -36,13 +36,19 @@ def start_limit(minutes: float | None, pool_type: str) -> timedelta:
     return LIMITS.get(pool_type, LONGER_LIMIT) if minutes is None else timedelta(minutes=minutes)
 
 
-def settle_stuck(engine: Engine, run: RunUnderWay, seen: SeenRun, limit: timedelta) -> None:
-    """Take up an upload's run, end it or tell ops, if it has been stuck for too long. Raises `PrefectUnavailable`."""
+def settle_stuck(
+    engine: Engine, run: RunUnderWay, seen: SeenRun, limit: timedelta, watched: timedelta = timedelta.max
+) -> None:
+    """Take up an upload's run, end it or tell ops, if it has been stuck for too long.
+
+    `watched` is how long this process has looked without a gap: what was before, nobody has seen. Raises
+    `PrefectUnavailable`.
+    """
     if run.is_paused != (seen.phase == "paused"):
         with transaction(engine) as session:
             stuck.note_pause(session, run, is_paused=not run.is_paused)
     rule = RULES[seen.phase]
-    if _stuck_for(engine, run, seen) <= rule.limits * limit:
+    if _stuck_for(engine, run, seen, watched) <= rule.limits * limit:
         return
     message = _message(seen, rule)
     try:
@@ -77,12 +83,12 @@ def _message(seen: SeenRun, rule: Rule) -> str:
     return f"run {seen.name!r} has been {seen.phase} for {seen.age.total_seconds():.0f} s: {rule.why}"
 
 
-def _stuck_for(engine: Engine, run: RunUnderWay, seen: SeenRun) -> timedelta:
+def _stuck_for(engine: Engine, run: RunUnderWay, seen: SeenRun, watched: timedelta) -> timedelta:
     """How long nothing has been about to happen to a run by itself."""
     if seen.phase == "cancelling":
         return seen.age
     if seen.phase == "scheduled":
-        return min(run.silence, _passed_over_for(engine, seen))
+        return min(run.silence, watched, _passed_over_for(engine, seen))
     return min(run.silence, seen.age)
 
 
@@ -91,10 +97,9 @@ def _passed_over_for(engine: Engine, seen: SeenRun) -> timedelta:
     with transaction(engine) as session:
         # A worker does not start a run that it still has a process of, frozen or not: it passes it over.
         if seen.was_claimed and stuck.was_overtaken(session, seen.age):
-            return seen.age
-        free = min(seen.age, well_for(session, (PREFECT, OPEN, WORKERS, PLACES)))
-        # A worker may have a limit of its own, which nobody sees: what it has never had waits until nothing is at work.
-        return free if seen.was_claimed else min(free, unwell_for(session, BUSY))
+            return min(seen.age, well_for(session, (OPEN, WORKERS)))
+        # A worker may have a limit of its own, which nobody sees: the run waits until nothing is at work.
+        return min(seen.age, well_for(session, (OPEN, WORKERS, PLACES)), unwell_for(session, BUSY))
 
 
 def _take_up(engine: Engine, run: RunUnderWay, message: str) -> bool:
@@ -106,12 +111,20 @@ def _take_up(engine: Engine, run: RunUnderWay, message: str) -> bool:
         pause = stuck.next_pause(row)
         if pause is not None:
             # The row stays locked, so that two processes of the API make one run.
-            stuck.take_up(session, row, runs.replace_run(run.flow_run_id, message, delay=pause), message)
-            return True
-    return _end(engine, run, message, end="crashed")
+            continuation = runs.replace_run(run.flow_run_id, run.upload_id, message, delay=pause)
+            stuck.take_up(session, row, continuation.flow_run_id, message)
+    if pause is None:
+        return _end(engine, run, message, end="crashed")
+    if continuation.replaces is not None:
+        runs.end_replaced(continuation.replaces)
+    return True
 
 
 def _end(engine: Engine, run: RunUnderWay, message: str, *, end: Literal["crashed", "cancelled"]) -> bool:
+    if end == "crashed":
+        with transaction(engine) as session:
+            if stuck.lock_stuck(session, run) is None:
+                return False
     runs.end_run(run.flow_run_id, end, message)
     with transaction(engine) as session:
         return attempts.end_unheard(session, run, end, message)

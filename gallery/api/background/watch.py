@@ -7,6 +7,7 @@ A run whose process and worker are killed together runs none of its hooks; Prefe
 from __future__ import annotations
 
 import logging
+import time
 from datetime import timedelta
 
 from sqlalchemy import Engine
@@ -20,12 +21,16 @@ from gallery.catalogue.attempts import RunUnderWay
 from gallery.catalogue.callbacks import queue_alert
 from gallery.catalogue.conditions import BUSY, OPEN, PLACES, PREFECT, WORKERS, note_condition
 from gallery.catalogue.connect import transaction
-from gallery.errors import NotFoundError, PrefectUnavailable
+from gallery.errors import NotFoundError, PrefectUnavailable, TransientError
 from gallery.models import UploadState
 
 log = logging.getLogger("gallery.api")
 # Seconds between looks; each is a handful of requests to Prefect.
 WATCH_EVERY = 10.0
+# Seconds between looks after which this process has been away.
+LONGEST_GAP = 6 * WATCH_EVERY
+# Uploads in a row that cannot be settled, after which it is Prefect that has the trouble.
+TROUBLES = 3
 # Looks without an answer until Prefect counts as gone: a restart is none.
 UNANSWERED_LOOKS = 3
 # The automation waits 15 seconds and is evaluated every 5.
@@ -36,12 +41,16 @@ TOO_LATE_TO_RETRY = timedelta(hours=1)
 def watcher(engine: Engine, starts: Worker, start_minutes: float | None) -> Worker:
     """A worker that looks every `WATCH_EVERY` seconds; `start_minutes` as the setting of that name."""
     unanswered = 0
+    # By the clock on the wall, which goes on while the whole machine sleeps.
+    begun = last = time.time()
 
     def step() -> bool:
-        nonlocal unanswered
+        nonlocal unanswered, begun, last
+        now = time.time()
+        begun, last = (begun if now - last < LONGEST_GAP else now), now
         try:
             pool = watch_pool(engine)
-            settle_runs(engine, starts, start_limit(start_minutes, pool.pool_type))
+            settle_runs(engine, starts, start_limit(start_minutes, pool.pool_type), timedelta(seconds=now - begun))
             retry_crashed_runs(engine)
             restart_unplanned(engine, starts)
         except PrefectUnavailable:
@@ -56,22 +65,32 @@ def watcher(engine: Engine, starts: Worker, start_minutes: float | None) -> Work
     return Worker("watch over runs", step, every=WATCH_EVERY)
 
 
-def settle_runs(engine: Engine, starts: Worker, limit: timedelta) -> None:
+def settle_runs(engine: Engine, starts: Worker, limit: timedelta, watched: timedelta) -> None:
     """Write the ends that only Prefect knows of, and take up the runs that are stuck for longer than `limit`; an upload
-    whose run Prefect has lost before it began is started again.
+    whose run Prefect has lost before it began is started again. `watched` as in `settle_stuck`.
 
-    Raises `PrefectUnavailable`.
+    Raises `PrefectUnavailable`: of one upload that cannot be settled once the others are.
     """
     with transaction(engine) as session:
         under_way = attempts.runs_under_way(session)
     found = runs.look_at({run.flow_run_id for run in under_way}) if under_way else {}
+    troubles: list[PrefectUnavailable | TransientError] = []
     for run in under_way:
         seen = found[run.flow_run_id]
-        if seen is None or seen.end is not None:
-            _end(engine, run, seen.end if seen else None, starts)
-        else:
-            settle_stuck(engine, run, seen, limit)
-    end_strays(engine, found.keys(), limit)
+        try:
+            if seen is None or seen.end is not None:
+                _end(engine, run, seen.end if seen else None, starts)
+            else:
+                settle_stuck(engine, run, seen, limit, watched)
+        except (PrefectUnavailable, TransientError) as error:
+            log.warning("upload %s: %s", run.upload_id, error, extra={"upload_id": run.upload_id})
+            troubles.append(error)
+            if len(troubles) == TROUBLES:
+                break
+    else:
+        end_strays(engine, found.keys(), limit)
+    if troubles:
+        raise troubles[0]
 
 
 def _end(engine: Engine, run: RunUnderWay, end: tuple[UploadState, str] | None, starts: Worker) -> None:

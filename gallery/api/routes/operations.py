@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -15,7 +16,7 @@ from gallery.api.services import services_of
 from gallery.catalogue import attempts, callbacks
 from gallery.catalogue.claims import has_live_owner
 from gallery.catalogue.locks import lock_upload
-from gallery.errors import ConflictError, NotFoundError
+from gallery.errors import ConflictError, NotFoundError, PrefectUnavailable
 from gallery.models import FINAL_STATES
 
 router = APIRouter(prefix="/v1/uploads/{upload_id}", tags=["operations"])
@@ -36,7 +37,11 @@ def retry(upload_id: UploadId, request: Request, caller: Caller) -> AcceptedAnsw
             )
         if has_live_owner(session, upload_id, row.attempt):
             raise ConflictError(f"upload {upload_id} is {row.state}: a process works on it; cancel it first")
-        run_again(session, row, caller)
+        replaced = run_again(session, row, caller)
+    if replaced is not None:
+        # What is stored counts: where Prefect does not answer just now, that run is overtaken as soon as it begins.
+        with suppress(PrefectUnavailable):
+            runs.end_replaced(replaced)
     services.starter.wake()
     return accepted_answer(row)
 
@@ -52,9 +57,7 @@ def cancel(upload_id: UploadId, request: Request, _: Caller) -> AcceptedAnswer:
         row = lock_upload(session, upload_id)
         if row.accepted_seq is None or (row.state in FINAL_STATES and row.restart_after is None):
             raise ConflictError(f"upload {upload_id} is {row.state}: there is nothing to cancel")
-        # A run that could not begin has ended in Prefect: what is cancelled is the one to come.
-        run = row.flow_run_id if row.restart_after is None else None
-        is_being_stopped = run is not None and _stop(run)
+        is_being_stopped = row.flow_run_id is not None and _stop(row.flow_run_id)
         if not (is_being_stopped and has_live_owner(session, upload_id, row.attempt)):
             # Nobody else would write it.
             attempts.cancel(session, row)

@@ -43,6 +43,7 @@ def upgrade() -> None:
         schema="gallery",
         postgresql_where="restart_after IS NOT NULL",
     )
+    _index_due_starts("state IN ('accepted', 'cancelled') AND flow_run_id IS NULL")
     op.add_column("attempts", sa.Column("planned_at", sa.DateTime(timezone=True), nullable=True), schema="gallery")
     op.drop_index("ix_uploads_crashed", "uploads", schema="gallery")
     op.create_index(
@@ -61,6 +62,7 @@ def downgrade() -> None:
         "ix_uploads_crashed", "uploads", ["finished_at"], schema="gallery", postgresql_where="state = 'crashed'"
     )
     op.drop_column("attempts", "planned_at", schema="gallery")
+    _index_due_starts("state = 'accepted' AND flow_run_id IS NULL")
     op.drop_index("ix_uploads_restart", "uploads", schema="gallery")
     for name in ("paused_at", "unplanned", "restart_after", "former_state"):
         op.drop_column("uploads", name, schema="gallery")
@@ -68,3 +70,8 @@ def downgrade() -> None:
     for name in ("library_key", "write_number", "claimed_by", "todo_attempt"):
         op.drop_column("entries", name, schema="gallery")
     op.execute(sa.schema.DropSequence(sa.Sequence("write_numbers", schema="gallery")))
+
+
+def _index_due_starts(where: str) -> None:
+    op.drop_index("ix_uploads_due_start", "uploads", schema="gallery")
+    op.create_index("ix_uploads_due_start", "uploads", ["start_after"], schema="gallery", postgresql_where=where)
