@@ -43,7 +43,7 @@ def take_up(session: Session, row: UploadRow, flow_run_id: UUID, message: str) -
 def note_pause(session: Session, run: RunUnderWay, *, is_paused: bool) -> None:
     """Note that an upload's run is paused in Prefect, without a process, or is so no longer."""
     row = lock_stuck(session, run)
-    if row is not None:
+    if row is not None and (row.paused_at is not None) != is_paused:
         row.paused_at = session.scalar(select(func.now())) if is_paused else None
 
 
