@@ -88,10 +88,13 @@ export class GalleryApi {
    */
   async #call(method, path, body, headers = {}) {
     for (let attempt = 1; ; attempt++) {
+      const token = this.session.token;
       try {
         return await this.#once(method, path, body, headers);
       } catch (caught) {
         const error = ApiError.of(caught);
+        // The late answer to a former link: a fresh one has been opened meanwhile.
+        if (error.isLockedOut && token !== this.session.token) continue;
         const mayPass = error.status === 0 || error.status === 429 || error.status >= 500;
         if (!mayPass || attempt === TRIES) throw caught;
         await pause(Math.max(backoff(attempt), error.retryAfter));

@@ -40,10 +40,16 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def upload_link(servers: Servers, gallery_id: str) -> str:
-    """A link to the page, as a web application asks for it."""
+    """A link to the page."""
+    return make_link(servers, gallery_id)
+
+
+def make_link(servers: Servers, gallery_id: str, hours: int = 24) -> str:
+    """Ask for a link to the page, as a web application does."""
     answer = httpx.post(
         f"{servers.info.api_url}/v1/galleries/{gallery_id}/upload-links",
         headers={"Authorization": f"Bearer {servers.info.api_key}"},
+        json={"expires_in_seconds": 3600 * hours},
     )
     assert answer.status_code == 201, answer.text
     link: str = answer.json()["url"]

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, select
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import UploadRow
 from tests.conftest import Servers
+from tests.e2e.browser.conftest import make_link
 from tests.e2e.browser.stalled_connections import POSTS, stalled_connections
 from tests.e2e.browser.visitor import Visitor, photographs
 from tests.journeys import Journeys, photo
@@ -257,7 +258,9 @@ def test_an_expired_link_is_replaced_by_a_new_one_without_choosing_again(visitor
     visitor.is_told_that_all_has_arrived()
 
 
-def test_a_link_that_expires_while_sending_is_replaced_and_sending_goes_on(visitor: Visitor, servers: Servers) -> None:
+def test_a_link_that_expires_while_sending_is_replaced_and_sending_goes_on(
+    visitor: Visitor, servers: Servers, gallery_id: str
+) -> None:
     visitor.expected_console_errors = r"status of (401|403)"
     visitor.open()
     visitor.choose(visitor.folder(photographs(12)))
@@ -269,6 +272,7 @@ def test_a_link_that_expires_while_sending_is_replaced_and_sending_goes_on(visit
             "This upload link has expired. Ask for a new one and open it in this tab: sending goes on where it is."
         )
     visitor.page.unroute(SIGN)
+    visitor.link = make_link(servers, gallery_id, hours=1)
     visitor.open()
     visitor.is_told_that_all_has_arrived()
 
