@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 
-# How long a readiness probe is kept waiting. Those who ask are not patient: Kubernetes gives up after one second by
-# default, load balancers after five.
+# How long a readiness probe is kept waiting: less than the five seconds after which load balancers give up.
 ANSWER_SECONDS = 3.0
 
 

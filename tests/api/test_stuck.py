@@ -419,6 +419,21 @@ def test_nothing_is_stuck_while_a_process_works_on_it(one: Stuck, queue: Queue, 
     one.nothing_happens()
 
 
+def test_a_process_that_shows_progress_at_the_last_moment_is_not_ended(one: Stuck) -> None:
+    one.begin(lives=True)
+    one.prefect_says("RUNNING")
+    run = one.under_way()
+    assert run is not None
+    assert not stuck.RULES["running"].act(one.engine, run, "it was silent when it was looked at")
+    assert (one.row.state, one.state()[0]) == ("running", "RUNNING")
+
+
+def test_a_replaced_run_of_which_something_has_come_meanwhile_is_left_alone(one: Stuck) -> None:
+    one.prefect_says("RUNNING")
+    runs.end_replaced(runs.Replaced(one.run_id, uuid4(), "as it was before"))
+    assert one.state()[0] == "RUNNING"
+
+
 def test_a_paused_run_is_told_of_once_and_goes_on_when_it_is_resumed(
     one: Stuck, journeys: Journeys, second_api: SecondApi
 ) -> None:

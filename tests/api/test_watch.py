@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import WorkQueue, WorkQueueStatus
 from sqlalchemy import Engine, delete, select
 
 from gallery import runs
@@ -161,6 +164,20 @@ def test_the_stacks_own_worker_is_there(journeys: Journeys, monkeypatch: pytest.
         monkeypatch.setattr(runs, "POOL", "no-such-pool")
         with pytest.raises(NotFoundError):
             runs.pool_state()
+
+
+def test_a_queue_that_no_worker_asks_for_waits_for_one(journeys: Journeys, monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    read = SyncPrefectClient.read_work_queue_by_name
+
+    def unasked(*arguments: Any) -> WorkQueue:
+        return read(*arguments).model_copy(update={"status": WorkQueueStatus.NOT_READY})
+
+    with temporary_settings({PREFECT_API_URL: journeys.servers.info.prefect_api_url}):
+        wait_until(lambda: runs.pool_state().has_worker or None, "the worker's first sign of life")
+        monkeypatch.setattr(SyncPrefectClient, "read_work_queue_by_name", unasked)
+        assert not runs.pool_state().has_worker
 
 
 @pytest.mark.parametrize("path", ["/work_pools/gallery", "/work_pools/gallery/queues/default"], ids=["pool", "queue"])

@@ -39,10 +39,10 @@ def start_limit(minutes: float | None, pool_type: str) -> timedelta:
 def settle_stuck(
     engine: Engine, run: RunUnderWay, seen: SeenRun, limit: timedelta, watched: timedelta = timedelta.max
 ) -> None:
-    """Take up an upload's run, end it or tell ops, if it has been stuck for too long.
+    """Replace an upload's run, end it or tell ops, if it has been stuck for longer than its rule allows.
 
-    `watched` is how long this process has looked without a gap: what was before, nobody has seen. Raises
-    `PrefectUnavailable`.
+    `watched` is for how long this process has looked at all runs without a gap; a scheduled run cannot have been stuck
+    for longer. Raises `PrefectUnavailable`.
     """
     if run.is_paused != (seen.phase == "paused"):
         with transaction(engine) as session:
@@ -84,7 +84,7 @@ def _message(seen: SeenRun, rule: Rule) -> str:
 
 
 def _stuck_for(engine: Engine, run: RunUnderWay, seen: SeenRun, watched: timedelta) -> timedelta:
-    """How long nothing has been about to happen to a run by itself."""
+    """For how long a run has needed somebody to act; negative while it has not."""
     if seen.phase == "cancelling":
         return seen.age
     if seen.phase == "scheduled":
@@ -98,7 +98,7 @@ def _passed_over_for(engine: Engine, seen: SeenRun) -> timedelta:
         # A worker does not start a run that it still has a process of, frozen or not: it passes it over.
         if seen.was_claimed and stuck.was_overtaken(session, seen.age):
             return min(seen.age, well_for(session, (OPEN, WORKERS)))
-        # A worker may have a limit of its own, which nobody sees: the run waits until nothing is at work.
+        # A worker may have a limit of its own, which Prefect does not tell: a run waits as long as others are at work.
         return min(seen.age, well_for(session, (OPEN, WORKERS, PLACES)), unwell_for(session, BUSY))
 
 
@@ -137,7 +137,10 @@ def _tell(engine: Engine, run: RunUnderWay, message: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is done with a run in a state after so many times the limit without a lease, and why, in ops' words."""
+    """What is done with a run that has been in a state, without a live lease, for `limits` times the limit.
+
+    `why` is told to ops.
+    """
 
     act: Callable[[Engine, RunUnderWay, str], bool]
     why: str
