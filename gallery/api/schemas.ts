@@ -19,6 +19,7 @@ export interface FileToPresign {
   file_name: string;
   size: number;
   content_type?: string;
+  expect?: string;
   metadata?: Metadata;
 }
 
@@ -67,6 +68,7 @@ export interface StatusAnswer {
   flow_run_url: string | null;
   image_count: number;
   counts: Record<Outcome | "pending", number>;
+  to_decide?: number;
   problems: ProblemItem[];
   metadata: Metadata;
 }
@@ -74,6 +76,7 @@ export interface StatusAnswer {
 export interface LimitsAnswer {
   max_file_bytes: number;
   max_files: number;
+  keep_replaced_days?: number;
   // Older servers do not have it.
   unsupported_kinds?: Record<string, string[]>;
   unsupported_extensions: string[];
@@ -104,3 +107,72 @@ export interface ImagesAnswer {
   images: ImageAnswer[];
   next_cursor: string | null;
 }
+
+export type ComparedFile = {
+  file_name: string;
+  would: "add" | "replace" | "leave_unchanged" | "unknown";
+  sha256: string | null;
+  image_id: string | null;
+  same_content_as: string[];
+  recipe: "current" | "former" | null;
+  hash_wanted: boolean;
+};
+
+export type FileToCompare = {
+  file_name: string;
+  size: number;
+  sha256?: string;
+};
+
+export type FaultyFile = {
+  index: number;
+  file_name: string;
+  code: string;
+  message: string;
+};
+
+export type EntryAnswer = {
+  number: number;
+  file_name: string;
+  size: number | null;
+  outcome: Outcome | null;
+  stage: string | null;
+  reason: string | null;
+  message: string | null;
+  image_id: string | null;
+  conflict: { image_id: string; sha256: string } | null;
+  metadata: Metadata;
+};
+
+export type EntriesAnswer = {
+  entries: EntryAnswer[];
+  next_cursor: string | null;
+};
+
+export type Decision = {
+  files?: { file_name: string; choice: "replace" | "keep_both" | "skip" }[];
+  choice?: "replace" | "keep_both" | "skip";
+};
+
+export type DecideAnswer = {
+  upload_id: string;
+  state: UploadState;
+  status_url: string;
+  files: { file_name: string; choice: string; new_name: string | null }[];
+};
+
+export type VersionAnswer = {
+  version_id: string;
+  sha256: string;
+  size: number;
+  width: number;
+  height: number;
+  upload_id: string;
+  created_at: string;
+  superseded_at: string | null;
+  is_current: boolean;
+  kept_until: string | null;
+  renditions: Record<string, RenditionAnswer>;
+};
+
+export type VersionsAnswer = { versions: VersionAnswer[] };

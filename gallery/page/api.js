@@ -1,7 +1,7 @@
 /* The gallery API, as this page uses it. What may pass by itself (a lost line, an overload, a restart) is tried again. */
 
 /**
- * @import { AcceptedAnswer, FileToPresign, ImagesAnswer, LimitsAnswer, PresignAnswer, StatusAnswer } from "../api/schemas.ts"
+ * @import { AcceptedAnswer, ComparedFile, DecideAnswer, Decision, EntriesAnswer, FaultyFile, FileToCompare, FileToPresign, ImageAnswer, ImagesAnswer, LimitsAnswer, PresignAnswer, StatusAnswer, VersionsAnswer } from "../api/schemas.ts"
  * @import { Session } from "./session.js"
  */
 
@@ -21,6 +21,8 @@ export class ApiError extends Error {
     this.status = status;
     this.code = code;
     this.retryAfter = 0; // milliseconds
+    /** @type {FaultyFile[]} The files that a request was refused for. */
+    this.faulty = [];
   }
 
   /**
@@ -51,10 +53,14 @@ export class GalleryApi {
     return this.#call("GET", "limits");
   }
 
+  /** @type {(files: FileToCompare[]) => Promise<{ files: ComparedFile[] }>} */
+  compare(files) {
+    return this.#call("POST", `${this.#gallery}/compare`, { files });
+  }
+
   /** @type {(files: FileToPresign[], idempotencyKey: string) => Promise<PresignAnswer>} */
   presign(files, idempotencyKey) {
-    const path = `galleries/${encodeURIComponent(this.session.galleryId)}/uploads`;
-    return this.#call("POST", path, { files }, { "Idempotency-Key": idempotencyKey });
+    return this.#call("POST", `${this.#gallery}/uploads`, { files }, { "Idempotency-Key": idempotencyKey });
   }
 
   /** @type {(uploadId: string) => Promise<PresignAnswer>} */
@@ -72,10 +78,38 @@ export class GalleryApi {
     return this.#call("GET", `uploads/${encodeURIComponent(uploadId)}`);
   }
 
+  /** @type {(uploadId: string, query: Record<string, string>) => Promise<EntriesAnswer>} */
+  entries(uploadId, query) {
+    return this.#call("GET", `uploads/${encodeURIComponent(uploadId)}/entries?${new URLSearchParams(query)}`);
+  }
+
+  /** @type {(uploadId: string, decision: Decision) => Promise<DecideAnswer>} */
+  decide(uploadId, decision) {
+    return this.#call("POST", `uploads/${encodeURIComponent(uploadId)}/decide`, decision);
+  }
+
   /** @type {(query: Record<string, string>) => Promise<ImagesAnswer>} */
   images(query) {
-    const path = `galleries/${encodeURIComponent(this.session.galleryId)}/images?${new URLSearchParams(query)}`;
-    return this.#call("GET", path);
+    return this.#call("GET", `${this.#gallery}/images?${new URLSearchParams(query)}`);
+  }
+
+  /** @type {(imageId: string) => Promise<ImageAnswer>} */
+  image(imageId) {
+    return this.#call("GET", `${this.#gallery}/images/${imageId}`);
+  }
+
+  /** @type {(imageId: string) => Promise<VersionsAnswer>} */
+  versions(imageId) {
+    return this.#call("GET", `${this.#gallery}/images/${imageId}/versions`);
+  }
+
+  /** @type {(imageId: string, versionId: string) => Promise<ImageAnswer>} */
+  restore(imageId, versionId) {
+    return this.#call("POST", `${this.#gallery}/images/${imageId}/versions/${versionId}/restore`);
+  }
+
+  get #gallery() {
+    return `galleries/${encodeURIComponent(this.session.galleryId)}`;
   }
 
   /**
@@ -123,6 +157,7 @@ export class GalleryApi {
     }
     if (response.ok) return answer;
     const error = new ApiError(response.status, answer.code ?? "", answer.detail ?? "the server refuses this");
+    error.faulty = answer.errors ?? [];
     error.retryAfter = 1000 * Math.min(30, Number(response.headers.get("Retry-After")) || 0);
     throw error;
   }

@@ -15,3 +15,12 @@ export function backoff(attempt) {
 export function pause(milliseconds) {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
+
+/**
+ * A pause that also lasts as long as nobody looks at the page.
+ * @param {number} milliseconds
+ */
+export async function pauseUntilSeen(milliseconds) {
+  await pause(milliseconds);
+  if (document.hidden) await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
+}

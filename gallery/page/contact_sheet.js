@@ -6,6 +6,7 @@
  */
 
 import { el, find } from "./dom.js";
+import { smallest } from "./pictures.js";
 
 const PAGE = "200";
 const FIRST_GAP = 2_000;
@@ -68,7 +69,7 @@ export class ContactSheet {
    */
   #place(image, before) {
     let tile = this.#tiles.get(image.image_id);
-    const rendition = smallest(image.renditions);
+    const rendition = smallest(image.renditions, SMALL);
     if (!tile && rendition) {
       tile = this.#makeTile(image);
       this.#tiles.set(image.image_id, tile);
@@ -118,10 +119,4 @@ export class ContactSheet {
       this.refresh(true);
     }
   }
-}
-
-/** @type {(renditions: ImageAnswer["renditions"]) => RenditionAnswer | undefined} */
-function smallest(renditions) {
-  const bySize = Object.values(renditions).sort((a, b) => a.width * a.height - b.width * b.height);
-  return bySize.find((one) => Math.max(one.width, one.height) >= SMALL) ?? bySize[0];
 }

@@ -7,7 +7,7 @@ retry may follow is none: a crashed run is retried by itself within half a minut
  */
 
 import { ApiError } from "./api.js";
-import { pause } from "./backoff.js";
+import { pauseUntilSeen } from "./backoff.js";
 
 const SOON = 1_000;
 const LATEST = 5_000;
@@ -42,8 +42,6 @@ export async function follow(api, uploadId, signal, { onStatus, onTrouble }) {
       if (error.isLockedOut || error.status === 404) return;
       wait = LATEST;
     }
-    await pause(wait);
-    // Nobody looks: ask once somebody does.
-    if (document.hidden) await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
+    await pauseUntilSeen(wait);
   }
 }

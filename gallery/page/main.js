@@ -1,5 +1,10 @@
 /* The upload page: log in where there is no upload link, then choose, send, watch. Each step is a section of index.html and a module of screens/. */
 
+/**
+ * @import { LimitsAnswer } from "../api/schemas.ts"
+ * @import { Accepted, NothingToSend, Upload } from "./screens/send.js"
+ */
+
 import { ApiError, GalleryApi } from "./api.js";
 import { announce, byId, notice } from "./dom.js";
 import { Journal } from "./journal.js";
@@ -33,22 +38,21 @@ async function start() {
   document.title = `${session.galleryId} · Send photographs`;
   const journal = new Journal(session.galleryId);
   for (;;) {
-    const uploadId = await uploadOnce(journal);
-    await watch({ api, journal, uploadId });
+    const limits = await api.limits();
+    await watch({ api, journal, limits, upload: await uploadOnce(journal, limits) });
   }
 }
 
 /**
- * From the choice to the moment that all has arrived; gives the upload's id.
- * @param {Journal} journal
+ * From the choice to the moment that all has arrived.
+ * @type {(journal: Journal, limits: LimitsAnswer) => Promise<Upload | Accepted | NothingToSend>}
  */
-async function uploadOnce(journal) {
-  const limits = await api.limits();
+async function uploadOnce(journal, limits) {
   const kept = journal.read();
-  if (kept?.state === "accepted") return kept.uploadId;
+  if (kept?.state === "accepted") return { uploadId: kept.uploadId, notSent: kept.notSent, isAccepted: true };
   const upload = (kept && (await resume({ api, journal, kept }))) || (await choose({ api, journal, limits }));
-  if (!upload.isAccepted) await send({ api, journal, upload });
-  return upload.uploadId;
+  if (upload.uploadId !== null && !upload.isAccepted) await send({ api, journal, upload });
+  return upload;
 }
 
 function begin() {

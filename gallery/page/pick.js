@@ -83,12 +83,11 @@ function add(found, path, file) {
 }
 
 /**
- * Names relative to the folder that was dropped, in NFC. Files of several folders keep the folders' names.
+ * Names in NFC: the whole path that was dropped or chosen. So the same photograph has the same name next time, and two
+ * cards whose cameras count alike do not meet.
  * @param {Picked[]} files
  * @returns {Named[]}
  */
 export function named(files) {
-  const tops = new Set(files.map(({ path }) => (path.includes("/") ? path.slice(0, path.indexOf("/")) : "")));
-  const strip = tops.size === 1 && !tops.has("");
-  return files.map(({ path, file }) => ({ name: (strip ? path.slice(path.indexOf("/") + 1) : path).normalize("NFC"), file }));
+  return files.map(({ path, file }) => ({ name: path.normalize("NFC"), file }));
 }

@@ -4,13 +4,12 @@
  * @import { PresignAnswer } from "../../api/schemas.ts"
  * @import { GalleryApi } from "../api.js"
  * @import { Journal, Kept } from "../journal.js"
- * @import { Named, Picked } from "../pick.js"
- * @import { Upload } from "./send.js"
+ * @import { Accepted, Upload } from "./send.js"
  */
 
 import { ApiError } from "../api.js";
 import { announce, byId, notice, show } from "../dom.js";
-import { match } from "../journal.js";
+import { fitting, match } from "../journal.js";
 import { named } from "../pick.js";
 import { bytes, count, number } from "../words.js";
 import { listen } from "./folder_field.js";
@@ -18,7 +17,7 @@ import { listen } from "./folder_field.js";
 /**
  * Resolves to an upload as `choose` gives it, with what is `absent` or `changed`; to null to begin afresh.
  * @param {{ api: GalleryApi, journal: Journal, kept: Kept }} given
- * @returns {Promise<Upload | { uploadId: string, isAccepted: true } | null>}
+ * @returns {Promise<Upload | Accepted | null>}
  */
 export async function resume({ api, journal, kept }) {
   let signed;
@@ -27,13 +26,13 @@ export async function resume({ api, journal, kept }) {
   } catch (caught) {
     const { status } = ApiError.of(caught);
     // It was completed meanwhile, since everything had arrived; or it has expired, which its status tells.
-    if (status === 409) return { uploadId: kept.uploadId, isAccepted: true };
+    if (status === 409) return { uploadId: kept.uploadId, notSent: kept.notSent, isAccepted: true };
     if (status !== 404) throw caught;
     journal.forget();
     return null;
   }
   const missing = new Set(signed.files.map((one) => one.file_name));
-  if (!missing.size) return { uploadId: kept.uploadId, signed, ...match(kept.files, missing, []) };
+  if (!missing.size) return { uploadId: kept.uploadId, signed, notSent: kept.notSent, ...match(kept.files, missing, []) };
   return askForFolder(kept, signed, missing, journal);
 }
 
@@ -47,10 +46,10 @@ function askForFolder(kept, signed, missing, journal) {
   show("resume");
   return new Promise((resolve) => {
     const stopListening = listen(byId("resume-field"), (found) => {
-      const matched = match(kept.files, missing, variant(found.files, missing));
+      const matched = match(kept.files, missing, fitting(kept.files, missing, named(found.files)));
       if (matched.files.some((one) => one.file)) {
         stopListening.abort();
-        resolve({ uploadId: kept.uploadId, signed, ...matched });
+        resolve({ uploadId: kept.uploadId, signed, notSent: kept.notSent, ...matched });
         return;
       }
       const text = "None of the missing photographs is in there. Choose the folder that you chose the first time.";
@@ -63,16 +62,4 @@ function askForFolder(kept, signed, missing, journal) {
       resolve(null);
     };
   });
-}
-
-/**
- * The files with the names that fit best: the folder may have been chosen within another one, or alone, this time.
- * @param {Picked[]} files
- * @param {Set<string>} missing
- */
-function variant(files, missing) {
-  const whole = files.map(({ path, file }) => ({ name: path.normalize("NFC"), file }));
-  /** @param {Named[]} list */
-  const fits = (list) => list.filter((one) => missing.has(one.name)).length;
-  return [named(files), whole].sort((a, b) => fits(b) - fits(a))[0];
 }

@@ -3,10 +3,12 @@
 /**
  * @import { PresignAnswer } from "../../api/schemas.ts"
  * @import { GalleryApi } from "../api.js"
- * @import { Journal, Matched } from "../journal.js"
+ * @import { Journal, Matched, NotSent } from "../journal.js"
  * @import { Entry, FileToSend } from "../sender.js"
  * @import { LeftOut } from "./stuck.js"
- * @typedef {{ uploadId: string, files: FileToSend[], signed: PresignAnswer, isAccepted?: false } & Partial<Matched>} Upload
+ * @typedef {{ uploadId: string, files: FileToSend[], signed: PresignAnswer, notSent: NotSent, isAccepted?: false } & Partial<Matched>} Upload
+ * @typedef {{ uploadId: string, notSent: NotSent, isAccepted: true, files?: undefined }} Accepted
+ * @typedef {{ uploadId: null, notSent: NotSent, files?: undefined }} NothingToSend
  */
 
 import { ApiError } from "../api.js";
@@ -17,6 +19,7 @@ import { Pace } from "../pace.js";
 import { Sender } from "../sender.js";
 import { bytes, count, duration, number } from "../words.js";
 import { fillRow, makeRow, ROW_HEIGHT } from "./file_row.js";
+import { showLeftOut } from "./left_out.js";
 import { drawStuck } from "./stuck.js";
 
 const ANNOUNCE_EVERY = 10; // percent
@@ -38,7 +41,7 @@ export function send({ api, journal, upload }) {
       if (finishing) return;
       finishing = true;
       if (await screen.complete(api)) {
-        journal.accepted(upload.uploadId);
+        journal.accepted(upload.uploadId, upload.notSent);
         screen.close();
         resolve();
       }
@@ -80,6 +83,7 @@ class SendScreen {
     for (const radio of findAll(document, "input[name=filter]", HTMLInputElement)) radio.onchange = () => this.#redraw();
     notice(byId("send-trouble"), "");
     notice(byId("send-note"), noteOn(upload));
+    showLeftOut(byId("send-left-out"), upload.notSent.leftOut);
     byId("filter-waiting", HTMLInputElement).checked = true;
     show("sending");
     this.list = list ??= new LongList(byId("files"), { rowHeight: ROW_HEIGHT, makeRow, fill: fillRow });

@@ -1,116 +1,182 @@
 /* Watching the gallery being made. Nothing depends on this page any more, which is the first thing it says. */
 
 /**
- * @import { Outcome, ProblemItem, StatusAnswer } from "../../api/schemas.ts"
- * @import { ApiError, GalleryApi } from "../api.js"
- * @import { Journal } from "../journal.js"
+ * @import { LimitsAnswer, Outcome, ProblemItem, StatusAnswer } from "../../api/schemas.ts"
+ * @import { GalleryApi } from "../api.js"
+ * @import { Journal, NotSent } from "../journal.js"
+ * @import { Accepted, NothingToSend, Upload } from "./send.js"
  */
 
+import { ApiError } from "../api.js";
 import { ContactSheet } from "../contact_sheet.js";
 import { announce, byId, el, notice, setProgress, show } from "../dom.js";
 import { follow } from "../follow.js";
 import { showGroups } from "../groups.js";
 import { explain, OUTCOMES } from "../reasons.js";
 import { waitingInWords } from "../waiting.js";
+import { nothingSent, verdict } from "../verdict.js";
 import { count, number } from "../words.js";
+import { askToDecide, hideDecide } from "./decide.js";
+import { showLeftOut } from "./left_out.js";
+import { hideReplaced, offerReplaced } from "./replaced.js";
 
 const MEANWHILE = [
   "You may close this tab now",
   "All photographs have arrived. The gallery is made from here on without this page, and nothing is lost when you close it.",
 ];
+/** @type {StatusAnswer["counts"]} */
+const NOTHING = { saved: 0, replaced: 0, unchanged: 0, superseded: 0, rejected: 0, failed: 0, pending: 0 };
 
 /**
  * Resolves when somebody wants to send more.
- * @param {{ api: GalleryApi, journal: Journal, uploadId: string }} given
+ * @param {{ api: GalleryApi, journal: Journal, limits: LimitsAnswer, upload: Upload | Accepted | NothingToSend }} given
  */
-export async function watch({ api, journal, uploadId }) {
+export async function watch({ api, journal, limits, upload }) {
   const end = new AbortController();
   const sheet = new ContactSheet(api, byId("sheet"));
-  [byId("watch-heading").textContent, byId("watch-text").textContent] = MEANWHILE;
-  notice(byId("watch-trouble"), "");
-  for (const id of ["counts", "problems"]) byId(id).replaceChildren();
-  byId("problems-part").hidden = byId("again").hidden = true;
-  setProgress(byId("watch-bar"), 0, "waiting to begin");
-  byId("watch-percent").textContent = "0%";
-  byId("watch-count").textContent = "";
-  byId("watching").dataset.state = "running";
+  prepare(upload.notSent);
   // Watched again from the beginning: which upload it is has been kept.
   addEventListener("link-renewed", () => location.reload(), { signal: end.signal });
   show("watching");
-  announce("All photographs have arrived. You may close this tab now.");
   const more = new Promise((resolve) => (byId("again").onclick = resolve));
-  follow(api, uploadId, end.signal, {
-    onStatus: (status, isFinal) => {
-      notice(byId("watch-trouble"), "");
-      drawStatus(status, isFinal);
-      sheet.refresh(isFinal);
-      if (!isFinal) return;
-      journal.finished(uploadId);
-      announce(verdict(status).join(". "));
-    },
-    onTrouble: (error) => drawTrouble(error),
-  });
+  if (upload.uploadId === null) {
+    drawNothingSent(upload.notSent);
+    sheet.refresh(true);
+  } else {
+    announce("All photographs have arrived. You may close this tab now.");
+    const files = new Map((upload.files ?? []).flatMap(({ name, file }) => (file ? [[name, file]] : [])));
+    const { uploadId, notSent } = upload;
+    followToEnd({ api, journal, limits, uploadId, notSent, files, sheet, signal: end.signal });
+  }
   await more;
   end.abort();
   sheet.close();
   journal.forget();
 }
 
-/** @type {(status: StatusAnswer, isFinal: boolean) => void} */
-function drawStatus(status, isFinal) {
+/** @param {NotSent} notSent */
+function prepare(notSent) {
+  [byId("watch-heading").textContent, byId("watch-text").textContent] = MEANWHILE;
+  notice(byId("watch-trouble"), "");
+  for (const id of ["counts", "problems"]) byId(id).replaceChildren();
+  byId("problems-part").hidden = byId("again").hidden = true;
+  hideDecide();
+  hideReplaced();
+  showLeftOut(byId("watch-left-out"), notSent.leftOut);
+  setProgress(byId("watch-bar"), 0, "waiting to begin");
+  byId("watch-percent").textContent = "0%";
+  byId("watch-count").textContent = "";
+  byId("watching").dataset.state = "running";
+}
+
+/** @param {NotSent} notSent */
+function drawNothingSent(notSent) {
+  [byId("watch-heading").textContent, byId("watch-text").textContent] = nothingSent(notSent);
+  setProgress(byId("watch-bar"), 1, "nothing had to be sent");
+  byId("watch-percent").textContent = "100%";
+  byId("watch-count").textContent = "Nothing had to be sent";
+  drawCounts(NOTHING, 0, notSent);
+  byId("again").hidden = false;
+  byId("watching").dataset.state = "completed";
+  announce(nothingSent(notSent).join(". "));
+}
+
+/**
+ * @typedef {object} Watched
+ * @property {GalleryApi} api
+ * @property {Journal} journal
+ * @property {LimitsAnswer} limits
+ * @property {string} uploadId
+ * @property {NotSent} notSent
+ * @property {Map<string, File>} files those that this tab still has, by name
+ * @property {ContactSheet} sheet
+ * @property {AbortSignal} signal
+ */
+
+/**
+ * Follow an upload to its end, and again where a person has decided about what was not taken.
+ * @param {Watched} watched
+ */
+function followToEnd(watched) {
+  const { api, journal, limits, uploadId, notSent, files, sheet, signal } = watched;
+  // Another run may follow where this one was not followed to its last word: after a failure it may be tried again.
+  const end = new AbortController();
+  signal.addEventListener("abort", () => end.abort());
+  follow(api, uploadId, end.signal, {
+    onStatus: (status, isFinal) => {
+      notice(byId("watch-trouble"), "");
+      drawStatus(status, notSent, isFinal);
+      sheet.refresh(isFinal);
+      hideDecide();
+      hideReplaced();
+      if (!isFinal) return;
+      announce(verdict(status, notSent).join(". "));
+      const onDecided = () => {
+        end.abort();
+        followToEnd(watched);
+      };
+      // What waits for a decision is shown again by the next link as well.
+      if (status.to_decide) askToDecide({ api, uploadId, files, signal: end.signal, onDecided }).catch(drawTrouble);
+      else journal.finished(uploadId, notSent);
+      const { replaced } = status.counts;
+      if (replaced && limits.keep_replaced_days) offerReplaced({ api, uploadId, replaced, signal: end.signal, onRestored: () => sheet.refresh(true) });
+    },
+    onTrouble: drawTrouble,
+  });
+}
+
+/** @type {(status: StatusAnswer, notSent: NotSent, isFinal: boolean) => void} */
+function drawStatus(status, notSent, isFinal) {
   const { counts, image_count: total, problems } = status;
   const done = total - counts.pending;
   const words = [isFinal || done ? `${number(done)} of ${count(total, "photograph")} done` : "", isFinal ? "" : waitingInWords(status)].filter(Boolean).join(" · ");
   setProgress(byId("watch-bar"), total ? done / total : 1, words);
   byId("watch-percent").textContent = `${Math.floor((100 * done) / (total || 1))}%`;
   byId("watch-count").textContent = words;
-  byId("counts").replaceChildren(...OUTCOMES.filter(([outcome]) => counts[outcome]).map(([outcome, text]) => tally(outcome, counts[outcome], text)));
-  drawProblems(problems, counts);
+  drawCounts(counts, status.to_decide ?? 0, notSent, problems);
+  drawProblems(problems, counts, status.to_decide ?? 0);
   byId("again").hidden = !isFinal;
   byId("watching").dataset.state = isFinal ? status.state : "running";
-  [byId("watch-heading").textContent, byId("watch-text").textContent] = isFinal ? verdict(status) : MEANWHILE;
+  [byId("watch-heading").textContent, byId("watch-text").textContent] = isFinal ? verdict(status, notSent) : MEANWHILE;
 }
 
-/** @type {(outcome: Outcome, value: number, text: string) => HTMLLIElement} */
+/** @type {(counts: StatusAnswer["counts"], toDecide: number, notSent: NotSent, problems?: ProblemItem[]) => void} */
+function drawCounts(counts, toDecide, notSent, problems = []) {
+  const chosen = problems.filter(wasLeftOut).length;
+  const shown = { ...counts, unchanged: counts.unchanged + notSent.there, rejected: counts.rejected - toDecide - chosen };
+  const lines = OUTCOMES.filter(([outcome]) => shown[outcome]).map(([outcome, text]) => tally(outcome, shown[outcome], text));
+  if (toDecide) lines.push(tally("to_decide", toDecide, "not taken, waiting for your choice"));
+  if (chosen + notSent.skipped) lines.push(tally("skipped", chosen + notSent.skipped, "skipped, as you chose"));
+  byId("counts").replaceChildren(...lines);
+}
+
+/** @type {(outcome: Outcome | "to_decide" | "skipped", value: number, text: string) => HTMLLIElement} */
 function tally(outcome, value, text) {
   return el("li", { "data-outcome": outcome }, el("strong", {}, number(value)), ` ${text}`);
 }
 
-/** @type {(problems: ProblemItem[], counts: StatusAnswer["counts"]) => void} */
-function drawProblems(problems, counts) {
-  const all = counts.rejected + counts.failed;
-  byId("problems-part").hidden = !problems.length;
-  byId("problems-heading").textContent = `${count(all, "photograph")} need${all === 1 ? "s" : ""} your attention`;
-  showGroups(byId("problems"), problems.map((one) => ({ name: one.file_name, ...explain(one) })));
-  notice(byId("problems-more"), all > problems.length ? `Shown are the first ${number(problems.length)} of ${number(all)}.` : "");
+/** @param {ProblemItem} problem */
+function wasLeftOut({ reason }) {
+  return reason === "left_out";
 }
 
 /**
- * Heading and text of the end.
- * @param {StatusAnswer} status
+ * What a person can do something about: neither what waits for a choice above, nor what was skipped by choice.
+ * @type {(problems: ProblemItem[], counts: StatusAnswer["counts"], toDecide: number) => void}
  */
-function verdict({ state, counts, image_count: total }) {
-  const good = counts.saved + counts.replaced + counts.unchanged + counts.superseded;
-  const all = `All ${count(total, "photograph")} are in the gallery`;
-  const some = `${number(good)} of ${count(total, "photograph")} ${good === 1 || total === 1 ? "is" : "are"} in the gallery`;
-  switch (state) {
-    case "completed":
-      return [total === 1 ? "The photograph is in the gallery" : all, "That was all. You may close this tab."];
-    case "completed_with_rejects":
-      return [some, "The others cannot be used as they are; what to do about each stands below. You may close this tab."];
-    case "failed":
-      return [some, "The others were received, but could not be finished. Whoever runs the gallery can have them tried again; your photographs are kept meanwhile."];
-    case "cancelled":
-      return ["This upload was stopped", `Whoever runs the gallery stopped it. ${some}. Ask them, or send the photographs again.`];
-    case "expired":
-      return ["This upload has expired", "It was never finished: not all of its photographs arrived in time. Send the folder again."];
-    default:
-      return ["Something went wrong here", `${some}. Your photographs were received and are kept. Tell whoever runs the gallery: they can have it tried again.`];
-  }
+function drawProblems(problems, counts, toDecide) {
+  const shown = problems.filter((one) => one.reason !== "would_replace" && !wasLeftOut(one));
+  const all = counts.rejected + counts.failed;
+  const open = all - toDecide - problems.filter(wasLeftOut).length;
+  byId("problems-part").hidden = !shown.length;
+  byId("problems-heading").textContent = `${count(open, "photograph")} need${open === 1 ? "s" : ""} your attention`;
+  showGroups(byId("problems"), shown.map((one) => ({ name: one.file_name, ...explain(one) })));
+  notice(byId("problems-more"), open > shown.length ? `Shown are the first ${number(shown.length)} of ${number(open)}.` : "");
 }
 
-/** @param {ApiError} error */
-function drawTrouble(error) {
+/** @param {unknown} caught */
+function drawTrouble(caught) {
+  const error = ApiError.of(caught);
   const text = error.isLockedOut
     ? "The upload link has expired, so this page can no longer watch. The gallery is made all the same: you may close this tab."
     : "The server does not answer just now. This page tries again by itself; the gallery does not depend on it.";

@@ -1,0 +1,157 @@
+/* What sending the chosen files would do to the gallery, and what of it is sent: nothing is replaced unasked, and nothing
+is sent twice. */
+
+/**
+ * @import { ComparedFile, FileToPresign } from "../api/schemas.ts"
+ * @import { Sendable } from "./check.js"
+ * @typedef {"add" | "there" | "elsewhere" | "conflict" | "unknown"} Finding
+ * `there`: with this name and content; `elsewhere`: with this content under another name; `conflict`: another photograph
+ * has this name; `unknown`: an upload under way has a file of this name.
+ * @typedef {{ file: Sendable, finding: Finding, answer: ComparedFile }} Compared
+ * @typedef {"keep_both" | "replace" | "skip"} Choice
+ * @typedef {Sendable & { path: string, expect?: FileToPresign["expect"] }} Planned `path`: the name as it was dropped
+ * @typedef {{ send: Planned[], there: number, skipped: number, waiting: number }} Plan
+ */
+
+import { brokenRule } from "./names.js";
+
+/** @type {Choice} */
+const DEFAULT = "keep_both";
+
+/** @type {(file: Sendable, answer: ComparedFile) => Compared} */
+export function found(file, answer) {
+  return { file, answer, finding: findingOf(answer) };
+}
+
+/** @type {(answer: ComparedFile) => Finding} */
+function findingOf({ would, same_content_as: elsewhere }) {
+  if (would === "leave_unchanged") return "there";
+  if (would === "unknown") return "unknown";
+  if (elsewhere.length) return "elsewhere";
+  return would === "replace" ? "conflict" : "add";
+}
+
+/** What a person has chosen for files whose name another photograph has: for all, or for some. */
+export class Choices {
+  /** @type {Map<string, Choice>} */
+  #single = new Map();
+  /** @type {Choice | null} */
+  #forAll = null;
+
+  /** @type {(name: string, choice: Choice) => void} */
+  set(name, choice) {
+    this.#single.set(name, choice);
+  }
+
+  clear() {
+    this.#single.clear();
+    this.#forAll = null;
+  }
+
+  /** @param {Choice} choice */
+  setAll(choice) {
+    this.#single.clear();
+    this.#forAll = choice;
+  }
+
+  /** @type {(name: string) => Choice} */
+  of(name) {
+    return this.chosen(name) ?? DEFAULT;
+  }
+
+  /**
+   * Null while nobody has chosen: the default may still change.
+   * @param {string} name
+   */
+  chosen(name) {
+    return this.#single.get(name) ?? this.#forAll;
+  }
+
+  /**
+   * The choice that all of them have; null where they differ.
+   * @param {string[]} names
+   */
+  common(names) {
+    const all = new Set(names.map((name) => this.of(name)));
+    return all.size === 1 ? [...all][0] : null;
+  }
+}
+
+/**
+ * Whether a person decides about it: another photograph has its name, and it is to be sent.
+ * @type {(compared: Compared, sendElsewhere: boolean) => boolean}
+ */
+export function isConflict({ finding, answer }, sendElsewhere) {
+  return finding === "conflict" || (finding === "elsewhere" && answer.would === "replace" && sendElsewhere);
+}
+
+/**
+ * What is sent, under which names. `numbered`: the free names for those of which both are kept. A file whose name an
+ * upload under way has waits until that is known, or until both are kept or it is skipped by choice.
+ * @type {(compared: Compared[], given: { choices: Choices, sendElsewhere: boolean, numbered: Map<string, string> }) => Plan}
+ */
+export function plan(compared, { choices, sendElsewhere, numbered }) {
+  /** @type {Plan} */
+  const planned = { send: [], there: 0, skipped: 0, waiting: 0 };
+  /** @type {(file: Sendable, expect: string) => void} */
+  const send = (file, expect) => void planned.send.push({ ...file, path: file.name, expect });
+  for (const one of compared) {
+    const { file, finding, answer } = one;
+    const isUnknown = finding === "unknown";
+    if (!isUnknown && !isConflict(one, sendElsewhere)) {
+      if (finding === "there" || (finding === "elsewhere" && !sendElsewhere)) planned.there += 1;
+      else send(file, "absent");
+      continue;
+    }
+    const choice = isUnknown ? choices.chosen(file.name) : choices.of(file.name);
+    const name = numbered.get(file.name);
+    if (choice === "skip") planned.skipped += 1;
+    else if (choice === "keep_both" && name) planned.send.push({ ...file, name, path: file.name, expect: "absent" });
+    else if (choice === "replace" && !isUnknown && answer.sha256) send(file, answer.sha256);
+    else planned.waiting += 1;
+  }
+  return planned;
+}
+
+/**
+ * `IMG_0001 (2).JPG`: the name under which a second photograph is kept beside the first, as gallery/names.py makes it.
+ * A long one is cut, to stay valid.
+ * @type {(name: string, copy: number) => string}
+ */
+export function numberedName(name, copy) {
+  const [, folder = "", stem, extension = ""] = /** @type {RegExpExecArray} */ (/^(.*\/)?([^/]+?)(\.[^./]*)?$/su.exec(name));
+  const letters = [...stem];
+  for (;;) {
+    const candidate = `${folder}${letters.join("")} (${copy})${extension}`;
+    if (!letters.length || brokenRule(candidate) === null) return candidate;
+    // With the accents that belong to it.
+    while (/\p{M}/u.test(letters.pop() ?? ""));
+  }
+}
+
+/**
+ * The first free numbered name for each of `files`, by name. `taken`: names that will be sent as they are; `isFree` asks
+ * the gallery about candidates, all of a round together.
+ * @param {Sendable[]} files
+ * @param {Iterable<string>} taken
+ * @param {(candidates: Sendable[]) => Promise<boolean[]>} isFree
+ */
+export async function numberedNames(files, taken, isFree) {
+  const used = new Set(taken);
+  /** @type {Map<string, string>} */
+  const names = new Map();
+  let open = files.map((file) => ({ file, copy: 1 }));
+  while (open.length) {
+    const candidates = open.map((one) => {
+      let name;
+      do name = numberedName(one.file.name, ++one.copy);
+      while (used.has(name));
+      used.add(name);
+      return { ...one.file, name };
+    });
+    const free = await isFree(candidates);
+    open.forEach((one, index) => free[index] && names.set(one.file.name, candidates[index].name));
+    open = open.filter((_, index) => !free[index]);
+  }
+  return names;
+}

@@ -1,0 +1,112 @@
+/* Photographs whose name another one in the gallery has: old and new side by side, and a choice for each and for all. */
+
+/**
+ * @import { GalleryApi } from "../api.js"
+ * @import { Choice, Choices } from "../compare.js"
+ * @typedef {object} Question
+ * @property {string} name
+ * @property {File | null} file null where the tab no longer has it
+ * @property {string | null} imageId of the gallery's photograph
+ * @property {boolean} isWaiting an upload under way has the name: there is nothing to replace yet
+ */
+
+import { el, find, findAll } from "../dom.js";
+import { LongList } from "../long_list.js";
+import { fillFrame, pictureOf, smallest } from "../pictures.js";
+import { makePairRow, PAIR_HEIGHT, partsOf } from "./pair_row.js";
+
+const PIXELS = 240; // of a picture's longer side, for sharp screens
+/** @type {[choice: Choice, words: string][]} */
+const WORDS = [
+  ["keep_both", "Keep both"],
+  ["replace", "Replace"],
+  ["skip", "Skip"],
+];
+let lists = 0;
+
+export class ChoiceList {
+  /** @type {Question[]} */
+  #questions = [];
+
+  /**
+   * `note` says what a choice will do, under the photograph's name.
+   * @param {HTMLElement} container
+   * @param {{ api: GalleryApi, choices: Choices, note: (question: Question, choice: Choice | null) => string, onChange: () => void }} given
+   */
+  constructor(container, { api, choices, note, onChange }) {
+    this.api = api;
+    this.choices = choices;
+    this.note = note;
+    this.onChange = onChange;
+    lists += 1;
+    this.forAll = el("fieldset", { className: "filter" }, el("legend", {}, "For all of them"));
+    for (const [choice, words] of WORDS) {
+      const radio = el("input", { type: "radio", name: `choice-for-all-${lists}`, value: choice });
+      radio.addEventListener("change", () => this.#changed(() => choices.setAll(choice)));
+      this.forAll.append(el("label", {}, radio, el("span", {}, words)));
+    }
+    const scroller = el("div", { className: "files pairs", tabIndex: 0, role: "region", "aria-label": "Photographs with a name that is taken" });
+    container.replaceChildren(this.forAll, scroller);
+    /** @type {LongList<Question>} */
+    this.list = new LongList(scroller, { rowHeight: PAIR_HEIGHT, makeRow: () => this.#makeRow(), fill: (row, question) => this.#fill(row, question) });
+  }
+
+  /** @param {Question[]} questions */
+  set questions(questions) {
+    this.#questions = questions;
+    this.#draw();
+  }
+
+  /** @param {() => void} change */
+  #changed(change) {
+    change();
+    this.#draw();
+    this.onChange();
+  }
+
+  #draw() {
+    const common = this.choices.common(this.#questions.filter((one) => !one.isWaiting).map((one) => one.name));
+    for (const radio of findAll(this.forAll, "input", HTMLInputElement)) radio.checked = radio.value === common;
+    this.forAll.hidden = this.#questions.length < 2;
+    this.list.items = this.#questions;
+  }
+
+  #makeRow() {
+    const row = makePairRow(["In the gallery", "Yours"], el("select"));
+    const select = find(row, "select", HTMLSelectElement);
+    select.addEventListener("change", () => {
+      const { name } = row.dataset;
+      if (name !== undefined && select.value) this.#changed(() => this.choices.set(name, /** @type {Choice} */ (select.value)));
+    });
+    return row;
+  }
+
+  /** @type {(row: HTMLLIElement, question: Question) => void} */
+  #fill(row, question) {
+    const { name, file, imageId, isWaiting } = question;
+    const parts = partsOf(row);
+    const select = /** @type {HTMLSelectElement} */ (parts.control);
+    const choice = isWaiting ? this.choices.chosen(name) : this.choices.of(name);
+    const isNew = row.dataset.name !== name || row.dataset.waiting !== String(isWaiting);
+    if (isNew) {
+      Object.assign(row.dataset, { name, waiting: String(isWaiting) });
+      parts.name.textContent = parts.name.title = name;
+      select.setAttribute("aria-label", `What to do with ${name}`);
+      const words = isWaiting ? [["", "Wait"], ...WORDS.filter(([one]) => one !== "replace")] : WORDS;
+      select.replaceChildren(...words.map(([value, text]) => el("option", { value }, text)));
+    }
+    const value = isWaiting && choice === "replace" ? "" : (choice ?? "");
+    if (select.value !== value) select.value = value;
+    parts.note.textContent = parts.note.title = this.note(question, choice);
+    fillFrame(parts.first, imageId ?? "", () => this.#galleryPicture(imageId));
+    parts.second.hidden = !file;
+    if (file) fillFrame(parts.second, `${file.name} ${file.size} ${file.lastModified} ${name}`, pictureOf(file));
+  }
+
+  /** @param {string | null} imageId */
+  async #galleryPicture(imageId) {
+    if (imageId === null) return null;
+    const { renditions } = await this.api.image(imageId);
+    return smallest(renditions, PIXELS)?.url ?? null;
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * @import { ComparedFile } from "../../gallery/api/schemas.ts"
+ * @import { Sendable } from "../../gallery/page/check.js"
+ * @import { Choice } from "../../gallery/page/compare.js"
+ */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Choices, found, numberedName, numberedNames, plan } from "../../gallery/page/compare.js";
+import { brokenRule } from "../../gallery/page/names.js";
+
+/** @type {(name: string) => Sendable} */
+const sendable = (name) => ({ name, file: new File(["x"], name), size: 1, type: "image/jpeg" });
+/** @type {(name: string, would: ComparedFile["would"], more?: Partial<ComparedFile>) => ReturnType<typeof found>} */
+const compared = (name, would, more = {}) =>
+  found(sendable(name), { file_name: name, would, sha256: null, image_id: null, same_content_as: [], recipe: null, hash_wanted: false, ...more });
+/** @type {(name: string, sha256?: string) => ReturnType<typeof found>} */
+const conflict = (name, sha256 = "f00d") => compared(name, "replace", { sha256, image_id: "i" });
+
+const NUMBERED = new Map(["a.jpg", "b.jpg", "c.jpg"].map((name) => [name, numberedName(name, 2)]));
+/** @type {(all: ReturnType<typeof found>[], given?: { choices?: Choices, sendElsewhere?: boolean }) => object} */
+function planned(all, { choices = new Choices(), sendElsewhere = false } = {}) {
+  const { send, ...rest } = plan(all, { choices, sendElsewhere, numbered: NUMBERED });
+  return { ...rest, send: send.map(({ name, path, expect }) => `${path} as ${name}: ${expect}`) };
+}
+/** @param {Choice} choice */
+function all(choice) {
+  const choices = new Choices();
+  choices.setAll(choice);
+  return choices;
+}
+
+test("new photographs are sent, expecting nothing under their names; what is there is not sent", () => {
+  const files = [compared("a.jpg", "add"), compared("b.jpg", "leave_unchanged", { recipe: "former" })];
+  assert.deepEqual(planned(files), { send: ["a.jpg as a.jpg: absent"], there: 1, skipped: 0, waiting: 0 });
+});
+
+test("without a choice both are kept, and nothing is ever replaced", () => {
+  assert.deepEqual(planned([conflict("a.jpg")]), { send: ["a.jpg as a (2).jpg: absent"], there: 0, skipped: 0, waiting: 0 });
+});
+
+test("what is replaced is the very version that was shown", () => {
+  assert.deepEqual(planned([conflict("a.jpg", "cafe")], { choices: all("replace") }), { send: ["a.jpg as a.jpg: cafe"], there: 0, skipped: 0, waiting: 0 });
+});
+
+test("what is skipped is counted and not sent", () => {
+  assert.deepEqual(planned([conflict("a.jpg")], { choices: all("skip") }), { send: [], there: 0, skipped: 1, waiting: 0 });
+});
+
+test("a choice for one file goes before the one for all, until there is a new one for all", () => {
+  const choices = all("replace");
+  choices.set("a.jpg", "skip");
+  assert.deepEqual(["a.jpg", "b.jpg"].map((name) => choices.of(name)), ["skip", "replace"]);
+  assert.equal(choices.common(["a.jpg", "b.jpg"]), null);
+  choices.setAll("keep_both");
+  assert.equal(choices.common(["a.jpg", "b.jpg"]), "keep_both");
+});
+
+test("what is there under another name is sent only if all of those are to be, and then still replaces nothing unasked", () => {
+  const files = [compared("a.jpg", "add", { same_content_as: ["x.jpg"] }), compared("b.jpg", "replace", { sha256: "cafe", same_content_as: ["a.jpg"] })];
+  assert.deepEqual(planned(files), { send: [], there: 2, skipped: 0, waiting: 0 });
+  assert.deepEqual(planned(files, { sendElsewhere: true }), { send: ["a.jpg as a.jpg: absent", "b.jpg as b (2).jpg: absent"], there: 0, skipped: 0, waiting: 0 });
+});
+
+test("a name of an upload under way waits until it is known, unless both are kept or it is skipped by choice", () => {
+  const files = [compared("a.jpg", "unknown")];
+  assert.deepEqual(planned(files), { send: [], there: 0, skipped: 0, waiting: 1 });
+  assert.deepEqual(planned(files, { choices: all("replace") }), { send: [], there: 0, skipped: 0, waiting: 1 });
+  assert.deepEqual(planned(files, { choices: all("keep_both") }), { send: ["a.jpg as a (2).jpg: absent"], there: 0, skipped: 0, waiting: 0 });
+  assert.deepEqual(planned(files, { choices: all("skip") }), { send: [], there: 0, skipped: 1, waiting: 0 });
+});
+
+test("a conflict whose numbered name is not known yet waits", () => {
+  assert.deepEqual(planned([conflict("new.jpg")]), { send: [], there: 0, skipped: 0, waiting: 1 });
+});
+
+test("numbered names keep folder and extension, and stay valid", () => {
+  for (const [name, expected] of [
+    ["IMG_0001.JPG", "IMG_0001 (2).JPG"],
+    ["card.1/IMG_0001.JPG", "card.1/IMG_0001 (2).JPG"],
+    ["card.1/IMG_0001", "card.1/IMG_0001 (2)"],
+    ["a.b.jpg", "a.b (2).jpg"],
+    [".jpg", ".jpg (2)"],
+    ["a.", "a (2)."],
+  ]) {
+    assert.equal(numberedName(name, 2), expected);
+  }
+  const long = numberedName(`${"ä".repeat(125)}.jpg`, 12);
+  assert.equal(brokenRule(long), null);
+  assert.match(long, /^ä{123} \(12\)\.jpg$/);
+});
+
+test("the first free name is taken: neither one of the gallery, nor one that is sent, nor one given away already", async () => {
+  const gallery = new Set(["a (2).jpg", "a (4).jpg"]);
+  const sent = new Set(["a.jpg", "b.jpg", "a (3).jpg"]);
+  /** @type {string[][]} */
+  const rounds = [];
+  const names = await numberedNames([sendable("a.jpg"), sendable("b.jpg")], sent, async (candidates) => {
+    rounds.push(candidates.map((one) => one.name));
+    return candidates.map((one) => !gallery.has(one.name));
+  });
+  assert.deepEqual([...names].sort(), [["a.jpg", "a (5).jpg"], ["b.jpg", "b (2).jpg"]]);
+  assert.deepEqual(rounds, [["a (2).jpg", "b (2).jpg"], ["a (4).jpg"], ["a (5).jpg"]]);
+});
