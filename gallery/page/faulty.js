@@ -19,7 +19,7 @@ const OTHER = { title: "Not accepted", advice: "Export it again as JPEG and send
 
 /**
  * Ask the server for something about `files`. Where it refuses some, leave those out and ask once more.
- * @template {{ name: string }} File
+ * @template {{ name: string, path?: string }} File
  * @template Answer
  * @param {File[]} files
  * @param {(files: File[]) => Promise<Answer>} ask
@@ -32,7 +32,7 @@ export async function leavingOutFaulty(files, ask) {
     const faulty = new Map(ApiError.of(caught).faulty.map((one) => [one.index, one]));
     const rest = files.filter((_, index) => !faulty.has(index));
     if (!rest.length || rest.length === files.length) throw caught;
-    const leftOut = files.flatMap(({ name }, index) => inWords(name, faulty.get(index)));
+    const leftOut = files.flatMap(({ name, path = name }, index) => inWords(path, faulty.get(index)));
     return { answer: await ask(rest), files: rest, leftOut };
   }
 }

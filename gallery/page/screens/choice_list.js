@@ -99,8 +99,7 @@ export class ChoiceList {
     if (select.value !== value) select.value = value;
     parts.note.textContent = parts.note.title = this.note(question, choice);
     fillFrame(parts.first, imageId ?? "", () => this.#galleryPicture(imageId));
-    parts.second.hidden = !file;
-    if (file) fillFrame(parts.second, `${file.name} ${file.size} ${file.lastModified} ${name}`, pictureOf(file));
+    fillFrame(parts.second, `${name} ${file?.size} ${file?.lastModified}`, pictureOf(file));
   }
 
   /** @param {string | null} imageId */

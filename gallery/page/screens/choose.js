@@ -255,7 +255,7 @@ class ChooseScreen {
     const sendElsewhere = this.#sendElsewhere;
     const asked = this.#compared.filter((one) => one.finding === "unknown" || isConflict(one, sendElsewhere));
     byId("conflicts-part").hidden = !asked.length;
-    byId("conflicts-heading").textContent = `${count(asked.length, "photograph")} ${asked.length === 1 ? "has a name" : "have names"} that others have`;
+    byId("conflicts-heading").textContent = `${count(asked.length, "photograph")} ${asked.length === 1 ? "has a name that is" : "have names that are"} taken`;
     notice(
       byId("conflicts-waiting"),
       waiting
