@@ -22,7 +22,8 @@ SMALL_BODY = 64 * KIB
 LARGE_BODY = 8 * KIB * KIB
 # 10,000 files with names of 255 bytes fit; an SNS message has at most 256 KiB, other producers send batches.
 BODY_LIMITS = (
-    (re.compile(r"/v1/galleries/[^/]+/uploads"), LARGE_BODY),
+    (re.compile(r"/v1/galleries/[^/]+/(uploads|compare)"), LARGE_BODY),
+    (re.compile(r"/v1/uploads/[^/]+/decide"), LARGE_BODY),
     (re.compile(r"/v1/webhooks/uploads"), LARGE_BODY),
     (re.compile(r"/v1/webhooks/s3"), 2 * KIB * KIB),
 )

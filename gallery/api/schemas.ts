@@ -15,11 +15,33 @@ export type UploadState =
 export type WaitsFor = "restart" | "prefect" | "paused" | "worker" | "place" | "start";
 export type Outcome = "saved" | "replaced" | "unchanged" | "superseded" | "rejected" | "failed";
 
+export type Choice = "replace" | "keep_both" | "skip";
+
+export interface FileToCompare {
+  file_name: string;
+  size: number;
+  sha256?: string | null;
+}
+
+export interface ComparedFile {
+  file_name: string;
+  would: "add" | "replace" | "leave_unchanged" | "unknown";
+  sha256: string | null;
+  image_id: string | null;
+  same_content_as: string[];
+  recipe: "current" | "former" | null;
+  hash_wanted: boolean;
+}
+
+export interface CompareAnswer {
+  files: ComparedFile[];
+}
+
 export interface FileToPresign {
   file_name: string;
   size: number;
-  content_type?: string;
-  expect?: string;
+  content_type?: string | null;
+  expect?: string | null;
   metadata?: Metadata;
 }
 
@@ -44,6 +66,32 @@ export interface AcceptedAnswer {
   status_url: string;
 }
 
+export interface FileToDecide {
+  file_name: string;
+  choice: Choice;
+}
+
+export interface DecideRequest {
+  files?: FileToDecide[];
+  choice?: Choice | null;
+}
+
+export interface DecidedFile {
+  file_name: string;
+  choice: Choice;
+  new_name: string | null;
+}
+
+export interface DecidedAnswer {
+  upload_id: string;
+  state: UploadState;
+  status_url: string;
+  files: DecidedFile[];
+}
+
+// One of a problem's `errors`: a file that a request was refused for.
+export type FaultyFile = { index: number; file_name: string; code: string; message: string };
+
 export interface ProblemItem {
   file_name: string;
   outcome: "rejected" | "failed";
@@ -51,6 +99,29 @@ export interface ProblemItem {
   reason: string;
   message: string;
   metadata: Metadata;
+}
+
+export interface Conflict {
+  image_id: string;
+  sha256: string;
+}
+
+export interface EntryAnswer {
+  number: number;
+  file_name: string;
+  size: number | null;
+  outcome: Outcome | null;
+  stage: string | null;
+  reason: string | null;
+  message: string | null;
+  image_id: string | null;
+  conflict: Conflict | null;
+  metadata: Metadata;
+}
+
+export interface EntriesAnswer {
+  entries: EntryAnswer[];
+  next_cursor: string | null;
 }
 
 export interface WaitingAnswer {
@@ -68,6 +139,7 @@ export interface StatusAnswer {
   flow_run_url: string | null;
   image_count: number;
   counts: Record<Outcome | "pending", number>;
+  // Older servers do not have it.
   to_decide?: number;
   problems: ProblemItem[];
   metadata: Metadata;
@@ -76,10 +148,11 @@ export interface StatusAnswer {
 export interface LimitsAnswer {
   max_file_bytes: number;
   max_files: number;
-  keep_replaced_days?: number;
   // Older servers do not have it.
   unsupported_kinds?: Record<string, string[]>;
   unsupported_extensions: string[];
+  // Older servers do not have it.
+  keep_replaced_days?: number;
 }
 
 export interface RenditionAnswer {
@@ -108,60 +181,7 @@ export interface ImagesAnswer {
   next_cursor: string | null;
 }
 
-export type ComparedFile = {
-  file_name: string;
-  would: "add" | "replace" | "leave_unchanged" | "unknown";
-  sha256: string | null;
-  image_id: string | null;
-  same_content_as: string[];
-  recipe: "current" | "former" | null;
-  hash_wanted: boolean;
-};
-
-export type FileToCompare = {
-  file_name: string;
-  size: number;
-  sha256?: string;
-};
-
-export type FaultyFile = {
-  index: number;
-  file_name: string;
-  code: string;
-  message: string;
-};
-
-export type EntryAnswer = {
-  number: number;
-  file_name: string;
-  size: number | null;
-  outcome: Outcome | null;
-  stage: string | null;
-  reason: string | null;
-  message: string | null;
-  image_id: string | null;
-  conflict: { image_id: string; sha256: string } | null;
-  metadata: Metadata;
-};
-
-export type EntriesAnswer = {
-  entries: EntryAnswer[];
-  next_cursor: string | null;
-};
-
-export type Decision = {
-  files?: { file_name: string; choice: "replace" | "keep_both" | "skip" }[];
-  choice?: "replace" | "keep_both" | "skip";
-};
-
-export type DecideAnswer = {
-  upload_id: string;
-  state: UploadState;
-  status_url: string;
-  files: { file_name: string; choice: string; new_name: string | null }[];
-};
-
-export type VersionAnswer = {
+export interface VersionAnswer {
   version_id: string;
   sha256: string;
   size: number;
@@ -173,6 +193,8 @@ export type VersionAnswer = {
   is_current: boolean;
   kept_until: string | null;
   renditions: Record<string, RenditionAnswer>;
-};
+}
 
-export type VersionsAnswer = { versions: VersionAnswer[] };
+export interface VersionsAnswer {
+  versions: VersionAnswer[];
+}

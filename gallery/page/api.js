@@ -1,7 +1,7 @@
 /* The gallery API, as this page uses it. What may pass by itself (a lost line, an overload, a restart) is tried again. */
 
 /**
- * @import { AcceptedAnswer, ComparedFile, DecideAnswer, Decision, EntriesAnswer, FaultyFile, FileToCompare, FileToPresign, ImageAnswer, ImagesAnswer, LimitsAnswer, PresignAnswer, StatusAnswer, VersionsAnswer } from "../api/schemas.ts"
+ * @import { AcceptedAnswer, CompareAnswer, DecidedAnswer, DecideRequest, EntriesAnswer, FaultyFile, FileToCompare, FileToPresign, ImageAnswer, ImagesAnswer, LimitsAnswer, PresignAnswer, StatusAnswer, VersionsAnswer } from "../api/schemas.ts"
  * @import { Session } from "./session.js"
  */
 
@@ -53,7 +53,7 @@ export class GalleryApi {
     return this.#call("GET", "limits");
   }
 
-  /** @type {(files: FileToCompare[]) => Promise<{ files: ComparedFile[] }>} */
+  /** @type {(files: FileToCompare[]) => Promise<CompareAnswer>} */
   compare(files) {
     return this.#call("POST", `${this.#gallery}/compare`, { files });
   }
@@ -83,7 +83,7 @@ export class GalleryApi {
     return this.#call("GET", `uploads/${encodeURIComponent(uploadId)}/entries?${new URLSearchParams(query)}`);
   }
 
-  /** @type {(uploadId: string, decision: Decision) => Promise<DecideAnswer>} */
+  /** @type {(uploadId: string, decision: DecideRequest) => Promise<DecidedAnswer>} */
   decide(uploadId, decision) {
     return this.#call("POST", `uploads/${encodeURIComponent(uploadId)}/decide`, decision);
   }

@@ -2,13 +2,12 @@
 is sent twice. */
 
 /**
- * @import { ComparedFile, FileToPresign } from "../api/schemas.ts"
+ * @import { Choice, ComparedFile, FileToPresign } from "../api/schemas.ts"
  * @import { Sendable } from "./check.js"
  * @typedef {"add" | "there" | "elsewhere" | "conflict" | "unknown"} Finding
  * `there`: with this name and content; `elsewhere`: with this content under another name; `conflict`: another photograph
  * has this name; `unknown`: an upload under way has a file of this name.
  * @typedef {{ file: Sendable, finding: Finding, answer: ComparedFile }} Compared
- * @typedef {"keep_both" | "replace" | "skip"} Choice
  * @typedef {Sendable & { path: string, expect?: FileToPresign["expect"] }} Planned `path`: the name as it was dropped
  * @typedef {{ send: Planned[], there: number, skipped: number, waiting: number }} Plan
  */

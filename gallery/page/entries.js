@@ -1,7 +1,7 @@
 /* All entries of an upload that answer a question, however many pages they take. */
 
 /**
- * @import { EntryAnswer } from "../api/schemas.ts"
+ * @import { EntriesAnswer, EntryAnswer } from "../api/schemas.ts"
  * @import { GalleryApi } from "./api.js"
  */
 
@@ -14,7 +14,7 @@ export async function allEntries(api, uploadId, query) {
   /** @type {string | null} */
   let cursor = null;
   do {
-    /** @type {{ entries: EntryAnswer[], next_cursor: string | null }} */
+    /** @type {EntriesAnswer} */
     const page = await api.entries(uploadId, { ...query, limit: PAGE, ...(cursor && { cursor }) });
     all.push(...page.entries);
     cursor = page.next_cursor;

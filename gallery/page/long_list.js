@@ -18,7 +18,7 @@ export class LongList {
    */
   constructor(scroller, { rowHeight, makeRow, fill }) {
     this.scroller = scroller;
-    this.rowHeight = rowHeight;
+    this.height = rowHeight;
     this.makeRow = makeRow;
     this.fill = fill;
     this.list = el("ol", { className: "rows", role: "list" });
@@ -30,15 +30,28 @@ export class LongList {
   /** @param {Item[]} items */
   set items(items) {
     this.#items = items;
-    this.list.style.height = `${items.length * this.rowHeight}px`;
+    this.#resize();
+  }
+
+  /** @param {number} height of each row, in pixels */
+  set rowHeight(height) {
+    if (height === this.height) return;
+    this.height = height;
+    for (const row of this.#rows.values()) row.remove();
+    this.#rows.clear();
+    this.#resize();
+  }
+
+  #resize() {
+    this.list.style.height = `${this.#items.length * this.height}px`;
     this.draw();
   }
 
   /** Write the visible rows anew. */
   draw() {
     const { scrollTop, clientHeight } = this.scroller;
-    const first = Math.max(0, Math.floor(scrollTop / this.rowHeight) - MARGIN);
-    const last = Math.min(this.#items.length, Math.ceil((scrollTop + clientHeight) / this.rowHeight) + MARGIN);
+    const first = Math.max(0, Math.floor(scrollTop / this.height) - MARGIN);
+    const last = Math.min(this.#items.length, Math.ceil((scrollTop + clientHeight) / this.height) + MARGIN);
     for (const [index, row] of this.#rows) {
       if (index >= first && index < last) continue;
       row.remove();
@@ -52,7 +65,7 @@ export class LongList {
     let row = this.#rows.get(index);
     if (!row) {
       row = this.makeRow();
-      row.style.transform = `translateY(${index * this.rowHeight}px)`;
+      row.style.transform = `translateY(${index * this.height}px)`;
       row.setAttribute("aria-posinset", String(index + 1));
       this.#rows.set(index, row);
       // In the order of the list, for screen readers.

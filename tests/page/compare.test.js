@@ -1,7 +1,6 @@
 /**
- * @import { ComparedFile } from "../../gallery/api/schemas.ts"
+ * @import { Choice, ComparedFile } from "../../gallery/api/schemas.ts"
  * @import { Sendable } from "../../gallery/page/check.js"
- * @import { Choice } from "../../gallery/page/compare.js"
  */
 
 import assert from "node:assert/strict";

@@ -60,7 +60,7 @@ def test_the_bodies_have_the_same_fields_and_nulls(name: str, fields: str) -> No
     assert {field for field in typed if typed[field].endswith("| null")} - {"placeholder"} == nullable
 
 
-@pytest.mark.parametrize("name", ["UploadState", "Outcome"])
+@pytest.mark.parametrize("name", ["UploadState", "Outcome", "Choice"])
 def test_the_types_of_words_are_the_same(name: str) -> None:
     listed = re.search(rf"^export type {name} =(.*?);", TYPES, re.MULTILINE | re.DOTALL)
     assert listed is not None

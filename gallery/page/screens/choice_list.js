@@ -1,8 +1,10 @@
 /* Photographs whose name another one in the gallery has: old and new side by side, and a choice for each and for all. */
 
 /**
+ * @import { Choice } from "../../api/schemas.ts"
  * @import { GalleryApi } from "../api.js"
- * @import { Choice, Choices } from "../compare.js"
+ * @import { Choices } from "../compare.js"
+ * @import { LongList } from "../long_list.js"
  * @typedef {object} Question
  * @property {string} name
  * @property {File | null} file null where the tab no longer has it
@@ -10,12 +12,10 @@
  * @property {boolean} isWaiting an upload under way has the name: there is nothing to replace yet
  */
 
-import { el, find, findAll } from "../dom.js";
-import { LongList } from "../long_list.js";
+import { el, findAll } from "../dom.js";
 import { fillFrame, pictureOf, smallest } from "../pictures.js";
-import { makePairRow, PAIR_HEIGHT, partsOf } from "./pair_row.js";
+import { makePairList, partsOf, PIXELS } from "./pair_list.js";
 
-const PIXELS = 240; // of a picture's longer side, for sharp screens
 /** @type {[choice: Choice, words: string][]} */
 const WORDS = [
   ["keep_both", "Keep both"],
@@ -45,10 +45,15 @@ export class ChoiceList {
       radio.addEventListener("change", () => this.#changed(() => choices.setAll(choice)));
       this.forAll.append(el("label", {}, radio, el("span", {}, words)));
     }
-    const scroller = el("div", { className: "files pairs", tabIndex: 0, role: "region", "aria-label": "Photographs with a name that is taken" });
-    container.replaceChildren(this.forAll, scroller);
+    const rows = el("div");
+    container.replaceChildren(this.forAll, rows);
     /** @type {LongList<Question>} */
-    this.list = new LongList(scroller, { rowHeight: PAIR_HEIGHT, makeRow: () => this.#makeRow(), fill: (row, question) => this.#fill(row, question) });
+    this.list = makePairList(rows, {
+      label: "Photographs with a name that is taken",
+      captions: ["In the gallery", "Yours"],
+      makeControl: () => this.#makeSelect(),
+      fill: (row, question) => this.#fill(row, question),
+    });
   }
 
   /** @param {Question[]} questions */
@@ -71,14 +76,12 @@ export class ChoiceList {
     this.list.items = this.#questions;
   }
 
-  #makeRow() {
-    const row = makePairRow(["In the gallery", "Yours"], el("select"));
-    const select = find(row, "select", HTMLSelectElement);
+  #makeSelect() {
+    const select = el("select");
     select.addEventListener("change", () => {
-      const { name } = row.dataset;
-      if (name !== undefined && select.value) this.#changed(() => this.choices.set(name, /** @type {Choice} */ (select.value)));
+      if (select.value) this.#changed(() => this.choices.set(select.name, /** @type {Choice} */ (select.value)));
     });
-    return row;
+    return select;
   }
 
   /** @type {(row: HTMLLIElement, question: Question) => void} */
@@ -87,9 +90,9 @@ export class ChoiceList {
     const parts = partsOf(row);
     const select = /** @type {HTMLSelectElement} */ (parts.control);
     const choice = isWaiting ? this.choices.chosen(name) : this.choices.of(name);
-    const isNew = row.dataset.name !== name || row.dataset.waiting !== String(isWaiting);
-    if (isNew) {
-      Object.assign(row.dataset, { name, waiting: String(isWaiting) });
+    if (select.name !== name || row.dataset.waiting !== String(isWaiting)) {
+      row.dataset.waiting = String(isWaiting);
+      select.name = name;
       parts.name.textContent = parts.name.title = name;
       select.setAttribute("aria-label", `What to do with ${name}`);
       const words = isWaiting ? [["", "Wait"], ...WORDS.filter(([one]) => one !== "replace")] : WORDS;

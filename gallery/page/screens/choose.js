@@ -2,10 +2,10 @@
 anything is sent. */
 
 /**
- * @import { LimitsAnswer } from "../../api/schemas.ts"
+ * @import { Choice, LimitsAnswer } from "../../api/schemas.ts"
  * @import { GalleryApi } from "../api.js"
  * @import { Sendable } from "../check.js"
- * @import { Choice, Compared, Plan } from "../compare.js"
+ * @import { Compared, Plan } from "../compare.js"
  * @import { Item } from "../groups.js"
  * @import { Journal } from "../journal.js"
  * @import { Found, Picked } from "../pick.js"

@@ -1,9 +1,8 @@
 /* Photographs that were not taken, since others had come under their names meanwhile: the same choice, once more. */
 
 /**
- * @import { Decision } from "../../api/schemas.ts"
+ * @import { Choice, DecideRequest } from "../../api/schemas.ts"
  * @import { GalleryApi } from "../api.js"
- * @import { Choice } from "../compare.js"
  */
 
 import { ApiError } from "../api.js";
@@ -15,7 +14,7 @@ import { ChoiceList } from "./choice_list.js";
 
 /** @type {Record<Choice, string>} */
 const NOTES = {
-  keep_both: "Yours is added with a number behind its name",
+  keep_both: "Yours is added with a number",
   replace: "Yours takes the place of the gallery's",
   skip: "Yours is not added",
 };
@@ -61,7 +60,7 @@ export function hideDecide() {
   byId("decide-part").hidden = true;
 }
 
-/** @type {(names: string[], choices: Choices) => Decision} */
+/** @type {(names: string[], choices: Choices) => DecideRequest} */
 function decisionOn(names, choices) {
   return { files: names.map((name) => ({ file_name: name, choice: choices.of(name) })) };
 }

@@ -3,21 +3,20 @@
 /**
  * @import { VersionAnswer, VersionsAnswer } from "../../api/schemas.ts"
  * @import { GalleryApi } from "../api.js"
+ * @import { LongList } from "../long_list.js"
  * @typedef {{ now: VersionAnswer, former: VersionAnswer | null }} Pair `former`: null where its files are gone
  * @typedef {{ name: string, imageId: string, pair: Promise<Pair | null> | null, note: string, isBusy: boolean, isDone: boolean }} Replaced
  * `isDone`: it was brought back, or cannot be.
  */
 
 import { ApiError } from "../api.js";
-import { announce, byId, el, find } from "../dom.js";
+import { announce, byId, el } from "../dom.js";
 import { allEntries } from "../entries.js";
-import { LongList } from "../long_list.js";
 import { fillFrame, smallest } from "../pictures.js";
 import { count } from "../words.js";
-import { makePairRow, PAIR_HEIGHT, partsOf } from "./pair_row.js";
+import { makePairList, partsOf, PIXELS } from "./pair_list.js";
 
 const GONE = "The earlier version is no longer kept";
-const PIXELS = 240; // of a picture's longer side, for sharp screens
 
 /**
  * Offer to see and to undo what an upload has replaced. Calls `onRestored` after each that was brought back.
@@ -50,7 +49,7 @@ export function hideReplaced() {
 }
 
 class ReplacedList {
-  /** @type {WeakMap<HTMLLIElement, Replaced>} */
+  /** @type {WeakMap<HTMLElement, Replaced>} What each button brings back. */
   #shown = new WeakMap();
 
   /**
@@ -63,28 +62,31 @@ class ReplacedList {
     this.api = api;
     this.uploadId = uploadId;
     this.onRestored = onRestored;
-    const scroller = el("div", { className: "files pairs", tabIndex: 0, role: "region", "aria-label": "Photographs that replaced an earlier version" });
-    byId("replaced-list").replaceChildren(scroller);
     /** @type {LongList<Replaced>} */
-    this.list = new LongList(scroller, { rowHeight: PAIR_HEIGHT, makeRow: () => this.#makeRow(), fill: (row, item) => this.#fill(row, item) });
+    this.list = makePairList(byId("replaced-list"), {
+      label: "Photographs that replaced an earlier version",
+      captions: ["Before", "Now"],
+      makeControl: () => this.#makeButton(),
+      fill: (row, item) => this.#fill(row, item),
+    });
     this.list.items = items;
-    scroller.focus();
+    this.list.scroller.focus();
   }
 
-  #makeRow() {
-    const row = makePairRow(["Before", "Now"], el("button", { type: "button" }, "Bring the former one back"));
-    find(row, "button", HTMLButtonElement).onclick = () => {
-      const item = this.#shown.get(row);
+  #makeButton() {
+    const button = el("button", { type: "button" }, "Bring the former one back");
+    button.onclick = () => {
+      const item = this.#shown.get(button);
       if (item) this.#restore(item);
     };
-    return row;
+    return button;
   }
 
   /** @type {(row: HTMLLIElement, item: Replaced) => void} */
   #fill(row, item) {
     const { first, second, name, note, control } = partsOf(row);
-    if (this.#shown.get(row) !== item) {
-      this.#shown.set(row, item);
+    if (this.#shown.get(control) !== item) {
+      this.#shown.set(control, item);
       name.textContent = name.title = item.name;
       control.setAttribute("aria-label", `Bring the former ${item.name} back`);
       fillFrame(first, `${item.imageId} before`, async () => address((await this.#pairOf(item))?.former));
