@@ -29,7 +29,7 @@ def test_a_dropped_folder_of_200_photographs_arrives_and_appears(
         "and nothing is lost when you close it."
     )
     visitor.sees_heading("All 200 photographs are in the gallery")
-    assert set(journeys.current(gallery_id)) == set(photographs(200))
+    assert set(journeys.current(gallery_id)) == {f"Wedding/{name}" for name in photographs(200)}
     thumbs = visitor.page.locator("#sheet img")
     expect(thumbs).to_have_count(200)
     for thumb in (thumbs.first, thumbs.last):
@@ -54,7 +54,7 @@ def test_on_a_phone_rejected_files_are_explained_in_plain_words(phone: Visitor) 
     phone.send(3)
     phone.sees_heading("1 of 3 photographs is in the gallery")
     phone.sees("2 photographs need your attention")
-    for title, name in {"Incomplete file": "broken.jpg", "Not a photograph": f"{long_name}.jpg"}.items():
+    for title, name in {"Incomplete file": "Wedding/broken.jpg", "Not a photograph": f"Wedding/{long_name}.jpg"}.items():
         group = phone.page.locator("#problems > li").filter(has_text=title)
         expect(group.get_by_text(name, exact=True)).to_be_visible()
         expect(group).to_contain_text("again")

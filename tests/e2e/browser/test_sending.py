@@ -72,8 +72,8 @@ def test_what_is_no_longer_in_the_folder_can_be_left_out(
         visitor.page.reload()
     # They were sent side by side: any of the four may be the one that arrived.
     arrived = {key.split("/", 2)[2] for key in journeys.staged(gallery_id)}
-    gone = min(set(photographs(4)) - arrived)
-    (folder / gone).unlink()
+    gone = min({f"Wedding/{name}" for name in photographs(4)} - arrived)
+    (folder.parent / gone).unlink()
     visitor.choose(folder)
     visitor.sees("1 photograph could not be sent")
     visitor.sees(gone)
@@ -137,19 +137,62 @@ def test_files_that_would_be_refused_are_named_before_anything_is_sent(
         "The name has a backslash": "bad\\name.jpg",
     }.items():
         group = groups.filter(has=visitor.page.get_by_role("heading", name=re.compile("^" + re.escape(title))))
-        expect(group.get_by_text(file_name, exact=True)).to_be_visible()
+        expect(group.get_by_text(f"Wedding/{file_name}", exact=True)).to_be_visible()
     assert visitor.calls("/uploads") == []
     visitor.send(2)
     visitor.is_told_that_all_has_arrived()
     sent = {key.split("/", 2)[2] for key in journeys.staged(gallery_id)}
-    assert sent == {"good.jpg", unicodedata.normalize("NFC", name)}
+    assert sent == {"Wedding/good.jpg", f"Wedding/{unicodedata.normalize('NFC', name)}"}
+
+
+def test_files_that_the_server_refuses_are_left_out_in_one_step(
+    visitor: Visitor, servers: Servers, journeys: Journeys, gallery_id: str
+) -> None:
+    visitor.expected_console_errors = r"status of 422"
+    # An older tab, which does not know yet what this server refuses.
+    known = {"max_file_bytes": 1e12, "max_files": 10_000, "unsupported_extensions": []}
+    visitor.page.route("**/v1/limits", lambda route: route.fulfill(json=known))
+    visitor.open()
+    visitor.choose(visitor.folder({"a.jpg": photo(1), "b.mov": b"film", "c.nef": b"raw", "d.jpg": photo(2)}))
+    with stalled_connections(servers.s3, after=1):
+        visitor.send(4)
+        visitor.sees("2 files were left out")
+        group = visitor.page.locator("#send-left-out li").filter(has_text="Unsupported kind of file").first
+        for name in ("Wedding/b.mov", "Wedding/c.nef"):
+            expect(group.get_by_text(name, exact=True)).to_be_visible()
+    visitor.is_told_that_all_has_arrived()
+    visitor.page.reload()
+    visitor.sees("2 files were left out")
+    assert {key.split("/", 2)[2] for key in journeys.staged(gallery_id)} == {"Wedding/a.jpg", "Wedding/d.jpg"}
+    assert len(visitor.calls("/uploads")) == 2
+
+
+def test_a_name_of_an_upload_under_way_is_waited_for(visitor: Visitor, journeys: Journeys, gallery_id: str) -> None:
+    other = journeys.accept(gallery_id, {"Wedding/a.jpg": photo(1)})
+    send = visitor.page.locator("#send")
+    visitor.open()
+    visitor.choose(visitor.folder({"a.jpg": photo(2), "b.jpg": photo(3)}))
+    visitor.sees_part("Another upload is bringing 1 photograph of the same name just now.")
+    expect(send).to_be_disabled()
+    choice = visitor.page.get_by_label("What to do with Wedding/a.jpg")
+    choice.select_option("Keep both")
+    expect(send).to_have_text("Send 2 photographs")
+    expect(send).to_be_enabled()
+    visitor.sees("Yours is added as a (2).jpg")
+    choice.select_option("Skip")
+    expect(send).to_have_text("Send 1 photograph")
+    assert journeys.api.post(f"/v1/uploads/{other}/cancel").status_code == 202
+    # The gallery has nothing of this name any more, so that there is nothing to choose.
+    expect(visitor.page.locator("#conflicts-part")).to_be_hidden()
+    visitor.send(2)
+    visitor.is_told_that_all_has_arrived()
 
 
 def test_a_name_that_looks_like_markup_is_only_ever_text(visitor: Visitor) -> None:
     name = "<img src=x onerror=document.title='owned'>.nef"
     visitor.open()
     visitor.drop(visitor.folder({name: b"raw", "good.jpg": photo(1)}))
-    visitor.sees(name)
+    visitor.sees(f"Wedding/{name}")
     assert "owned" not in visitor.page.title()
 
 
@@ -248,6 +291,9 @@ def test_an_expired_link_is_replaced_by_a_new_one_without_choosing_again(visitor
     visitor.expected_console_errors = r"status of 401"
     visitor.page.goto(visitor.link[:-3])
     visitor.choose(visitor.folder(photographs(1)))
+    visitor.sees("This upload link has expired. Ask for a new one and open it in this tab: your choice is kept.")
+    visitor.open()
+    visitor.page.route("**/uploads", lambda route: route.fulfill(status=401, json={"code": "unauthorized"}), times=1)
     visitor.send(1)
     visitor.sees(
         "This upload link has expired. Ask for a new one, open it in this tab and press Send again: "

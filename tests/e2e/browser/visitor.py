@@ -90,6 +90,10 @@ class Visitor:
     def sees(self, text: str) -> None:
         expect(self.page.get_by_text(text, exact=True).filter(visible=True).first).to_be_visible(timeout=TIMEOUT)
 
+    def sees_part(self, text: str) -> None:
+        """See a sentence within a longer text."""
+        expect(self.page.get_by_text(text).filter(visible=True).first).to_be_visible(timeout=TIMEOUT)
+
     def is_within_its_width(self) -> bool:
         """Whether nothing has to be scrolled sideways."""
         fits: bool = self.page.evaluate("document.documentElement.scrollWidth <= innerWidth")

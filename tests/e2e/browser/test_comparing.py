@@ -1,0 +1,136 @@
+"""The page at `/`, where photographs meet others in the gallery: real Chromium, real S3, real runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import pytest
+from playwright.sync_api import Locator, Route, expect
+
+from tests.conftest import Servers, runs_have
+from tests.e2e.browser.stalled_connections import POSTS
+from tests.e2e.browser.visitor import TIMEOUT, Visitor
+from tests.journeys import Journeys, photo
+
+pytestmark = pytest.mark.usefixtures("warm_runs")
+
+
+def digests(files: Mapping[str, bytes], folder: str) -> dict[str, str]:
+    return {f"{folder}/{name}": hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+def shown(journeys: Journeys, gallery_id: str) -> dict[str, str]:
+    """SHA-256 of what a gallery has, by file name."""
+    return {name: version.sha256 for name, version in journeys.current(gallery_id).items()}
+
+
+def row_of(visitor: Visitor, name: str) -> Locator:
+    return visitor.page.locator(".row.pair").filter(has=visitor.page.get_by_text(name, exact=True))
+
+
+def sees_both(visitor: Visitor, name: str) -> None:
+    """See the gallery's photograph and another, side by side."""
+    expect(row_of(visitor, name).locator('.picture[data-state="shown"]')).to_have_count(2, timeout=TIMEOUT)
+
+
+def test_nothing_is_replaced_unasked_and_nothing_is_sent_twice(
+    visitor: Visitor, servers: Servers, journeys: Journeys, gallery_id: str
+) -> None:
+    wedding = {f"card{card}/IMG_{number}.JPG": photo(10 * card + number) for card in (1, 2) for number in (1, 2)}
+    card1 = {"IMG_1.JPG": wedding["card1/IMG_1.JPG"], "IMG_2.JPG": wedding["card1/IMG_2.JPG"]}
+    second_camera = {name: photo(100 + seed) for seed, name in enumerate(wedding)}
+    finish = visitor.page.get_by_role("button", name="Finish", exact=True)
+    more = visitor.page.get_by_role("button", name="Send more photographs")
+    visitor.open()
+    visitor.drop(visitor.folder(wedding))
+    visitor.send(4)
+    visitor.sees_heading("All 4 photographs are in the gallery")
+    sent = digests(wedding, "Wedding")
+    assert shown(journeys, gallery_id) == sent
+
+    with servers.s3.fault("POST", POSTS) as posts:
+        for folder, count in ((visitor.folder(wedding), 4), (visitor.folder(card1, "card1"), 2)):
+            more.click()
+            visitor.drop(folder)
+            visitor.sees(f"All {count} photographs are in the gallery already")
+            finish.click()
+            visitor.sees_heading(f"All {count} photographs are in the gallery already")
+    assert posts.seen == 0
+    assert len(visitor.calls("/uploads")) == 1
+
+    more.click()
+    visitor.drop(visitor.folder(second_camera, "again/Wedding"))
+    visitor.sees("4 photographs have names that are taken")
+    sees_both(visitor, "Wedding/card1/IMG_1.JPG")
+    visitor.sees("Yours is added as IMG_1 (2).JPG")
+    visitor.send(4)
+    visitor.sees_heading("All 4 photographs are in the gallery")
+    added = {name.replace(".JPG", " (2).JPG"): content for name, content in second_camera.items()}
+    assert shown(journeys, gallery_id) == sent | digests(added, "Wedding")
+
+
+def test_a_photograph_is_replaced_where_somebody_chooses_so_and_can_be_brought_back(
+    visitor: Visitor, servers: Servers, journeys: Journeys, gallery_id: str
+) -> None:
+    first = {f"{name}.jpg": photo(seed) for seed, name in enumerate("abc")}
+    second = {f"{name}.jpg": photo(10 + seed) for seed, name in enumerate("abcd")}
+
+    def keeping_replaced(route: Route) -> None:
+        route.fulfill(json=route.fetch().json() | {"keep_replaced_days": 7})
+
+    visitor.page.route("**/v1/limits", keeping_replaced)
+    journeys.send(gallery_id, {f"Wedding/{name}": content for name, content in first.items()})
+    before = digests(first, "Wedding")
+    after = digests(second, "Wedding")
+    visitor.open()
+    visitor.choose(visitor.folder(second))
+    visitor.sees("3 photographs have names that are taken")
+    visitor.page.get_by_text("Replace", exact=True).first.click()
+    visitor.page.get_by_label("What to do with Wedding/b.jpg").select_option("Skip")
+    visitor.page.get_by_label("What to do with Wedding/c.jpg").select_option("Keep both")
+    with runs_have(servers, env={"GALLERY_PROCESSORS": "1", "GALLERY_KEEP_REPLACED_DAYS": "7"}):
+        visitor.send(3)
+        visitor.sees_heading("All 3 photographs are in the gallery")
+    visitor.sees("1 skipped, as you chose")
+    kept = before | {
+        "Wedding/a.jpg": after["Wedding/a.jpg"],
+        "Wedding/c (2).jpg": after["Wedding/c.jpg"],
+        "Wedding/d.jpg": after["Wedding/d.jpg"],
+    }
+    assert shown(journeys, gallery_id) == kept
+
+    visitor.sees("1 photograph replaced an earlier version")
+    visitor.page.get_by_role("button", name="See them side by side").click()
+    sees_both(visitor, "Wedding/a.jpg")
+    visitor.page.get_by_role("button", name="Bring the former Wedding/a.jpg back").click()
+    visitor.sees("The former one is in the gallery again")
+    assert shown(journeys, gallery_id) == kept | {"Wedding/a.jpg": before["Wedding/a.jpg"]}
+
+
+def test_what_came_under_the_same_names_meanwhile_is_decided_about_on_the_page(
+    visitor: Visitor, journeys: Journeys, gallery_id: str
+) -> None:
+    mine = {f"{name}.jpg": photo(seed) for seed, name in enumerate("abcd")}
+    theirs = {f"{name}.jpg": photo(10 + seed) for seed, name in enumerate("abc")}
+    visitor.open()
+    visitor.choose(visitor.folder(mine))
+    visitor.sees("4 photographs, 160 kB")
+    journeys.send(gallery_id, {f"Wedding/{name}": content for name, content in theirs.items()})
+    visitor.send(4)
+    visitor.sees_heading("1 of 4 photographs is in the gallery")
+    visitor.sees("3 photographs were not taken: someone else put others under the same names meanwhile")
+    sees_both(visitor, "Wedding/a.jpg")
+    before = digests(theirs, "Wedding") | {"Wedding/d.jpg": digests(mine, "Wedding")["Wedding/d.jpg"]}
+    assert shown(journeys, gallery_id) == before
+
+    visitor.page.reload()
+    visitor.sees("3 photographs were not taken: someone else put others under the same names meanwhile")
+    visitor.page.get_by_label("What to do with Wedding/b.jpg").select_option("Replace")
+    visitor.page.get_by_label("What to do with Wedding/c.jpg").select_option("Skip")
+    visitor.page.get_by_role("button", name="Confirm").click()
+    visitor.sees_heading("3 of 4 photographs are in the gallery")
+    visitor.sees("The others were skipped, as you chose. You may close this tab.")
+    sent = digests(mine, "Wedding")
+    changed = {"Wedding/a (2).jpg": sent["Wedding/a.jpg"], "Wedding/b.jpg": sent["Wedding/b.jpg"]}
+    assert shown(journeys, gallery_id) == before | changed
