@@ -140,8 +140,9 @@ def markdown_summary(report: RunReport, attempt: Attempt, *, problems_url: str |
     reasons = {problem.reason for problem in report.problems if problem.outcome == "rejected"}
     if "would_replace" in reasons:
         lines += [
-            "A file with reason `would_replace` is fine: the gallery has another image under its name. Its sender decides "
-            f"on the upload page which one to keep, or an application by `/v1/uploads/{attempt.upload_id}/decide`."
+            "A file with reason `would_replace` is fine: the gallery has another image under its name. Its sender "
+            "decides on the upload page which one to keep, or an application by "
+            f"`/v1/uploads/{attempt.upload_id}/decide`."
         ]
     if reasons - {"would_replace", "left_out"}:
         lines += [
