@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import PurePosixPath
 from uuid import UUID
 
 from gallery.api.schemas import ANY_TYPE
@@ -12,6 +11,7 @@ from gallery.catalogue.restoring import Restoration, commit_restoration, files_a
 from gallery.errors import StagedFileError
 from gallery.imaging.formats import content_type_of
 from gallery.models import ObjectKey
+from gallery.storage.keys import extension_of
 
 
 def restore_version(services: Services, gallery_id: str, image_id: UUID, version_id: UUID) -> None:
@@ -41,7 +41,7 @@ def _copy(services: Services, restoration: Restoration) -> None:
         found = storage.head(storage.library_bucket, key)
         if found is None:
             raise files_are_gone(restoration.version.version_id)
-        content_type = types.get(key) or content_type_of(PurePosixPath(key).suffix) or ANY_TYPE
+        content_type = types.get(key) or content_type_of(extension_of(key)) or ANY_TYPE
         try:
             storage.copy_original(key, found.etag, copy, content_type, bucket=storage.library_bucket)
         except StagedFileError:

@@ -134,10 +134,19 @@ class LibraryKey:
 
 def rewritten(key: ObjectKey, write_number: int) -> ObjectKey:
     """The key in the library for a copy of this object of it, under another write number."""
+    return replace(_parsed(key), write_number=write_number).key
+
+
+def extension_of(key: ObjectKey) -> str:
+    """The extension of an object of the library, with its dot; may be empty."""
+    return _parsed(key).extension
+
+
+def _parsed(key: ObjectKey) -> LibraryKey:
     parsed = LibraryKey.parse(key)
     if parsed is None:
         raise ValueError(f"{key!r} is no key of the library")
-    return replace(parsed, write_number=write_number).key
+    return parsed
 
 
 @dataclass(frozen=True, slots=True)
