@@ -1,7 +1,5 @@
 /* SHA-256 of a file, in lower-case hex: what the gallery compares contents by. */
 
-import { sha256 } from "./vendor/noble-hashes/sha2.js";
-
 // Web Crypto takes a file as a whole only: a larger one is read piece by piece, which is slower.
 export const WHOLE_AT_MOST = 64 * 1024 * 1024; // bytes
 const PIECE = 1024 * 1024; // bytes
@@ -27,6 +25,7 @@ export async function digestWhole(file) {
 
 /** @param {Blob} file */
 export async function digestInPieces(file) {
+  const { sha256 } = await import("./vendor/noble-hashes/sha2.js");
   const hash = sha256.create();
   for (let at = 0; at < file.size; at += PIECE) {
     hash.update(new Uint8Array(await file.slice(at, at + PIECE).arrayBuffer()));

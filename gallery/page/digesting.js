@@ -5,6 +5,8 @@
 import { digest } from "./digest.js";
 
 const WORKERS = 2;
+// Browsers are late to collect what was read. The memory of a worker goes with it.
+const READ_BY_ONE = 256 * 1024 * 1024; // bytes
 
 function startWorker() {
   return new Worker(new URL("./digest_worker.js", import.meta.url), { type: "module" });
@@ -19,29 +21,34 @@ function startWorker() {
  */
 export async function digestAll(items, { onDigest, signal, start = startWorker }) {
   const queue = items.values();
-  const workers = Array.from({ length: Math.min(WORKERS, items.length) }, start);
+  const digesters = Array.from({ length: Math.min(WORKERS, items.length) }, () => new Digester(start));
   const stopped = new Promise((_, reject) => {
     if (signal.aborted) reject(signal.reason);
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
   });
-  const work = workers.map(async (worker) => {
-    const digester = new Digester(worker);
+  const work = digesters.map(async (digester) => {
     // All take from the one queue.
     for (const item of queue) onDigest(item, await digester.digest(item.file));
   });
   try {
     await Promise.race([Promise.all(work), stopped]);
   } finally {
-    for (const worker of workers) worker.terminate();
+    for (const digester of digesters) digester.end();
   }
 }
 
 class Digester {
   #works = true;
+  #read = 0;
 
-  /** @param {DigestWorker} worker */
-  constructor(worker) {
-    this.worker = worker;
+  /** @param {() => DigestWorker} start */
+  constructor(start) {
+    this.start = start;
+    this.worker = start();
+  }
+
+  end() {
+    this.worker.terminate();
   }
 
   /**
@@ -51,6 +58,12 @@ class Digester {
   digest(file) {
     // Older browsers have no workers that are modules. The page itself does it then, between its other work.
     if (!this.#works) return digest(file);
+    if (this.#read > READ_BY_ONE) {
+      this.end();
+      this.worker = this.start();
+      this.#read = 0;
+    }
+    this.#read += file.size;
     return new Promise((resolve) => {
       this.worker.onmessage = ({ data }) => resolve(data);
       this.worker.onerror = () => {

@@ -49,6 +49,19 @@ test("two workers share the files, one file each at a time, and end with the las
   assert.deepEqual([workers.started, workers.ended], [2, 2]);
 });
 
+test("a worker that has read much is replaced, which gives its memory back", async () => {
+  const workers = new Workers();
+  const many = items("a", "b", "c");
+  for (const { file } of many) Object.defineProperty(file, "size", { value: 300_000_000 });
+  const all = digestAll(many, { signal: new AbortController().signal, start: () => workers.start(), onDigest: () => {} });
+  for (let answers = 0; answers < 3; answers += 1) {
+    await soon();
+    workers.answers.shift()?.();
+  }
+  await all;
+  assert.deepEqual([workers.started, workers.ended], [3, 3]);
+});
+
 test("what is aborted ends its workers in the middle of a file", async () => {
   const [workers, end] = [new Workers(), new AbortController()];
   const all = digestAll(items("a", "b", "c"), { signal: end.signal, start: () => workers.start(), onDigest: () => assert.fail() });

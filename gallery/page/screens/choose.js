@@ -25,7 +25,7 @@ import { announce, byId, find, notice, setProgress, show } from "../dom.js";
 import { leavingOutFaulty } from "../faulty.js";
 import { showGroups } from "../groups.js";
 import { ALL_SENT } from "../journal.js";
-import { named } from "../pick.js";
+import { measure, named } from "../pick.js";
 import { bytes, count, number } from "../words.js";
 import { ChoiceList } from "./choice_list.js";
 import { drawElsewhere, drawFindings } from "./findings.js";
@@ -133,7 +133,6 @@ class ChooseScreen {
     this.#picked = [...this.#picked, ...files];
     this.#skipped = { hidden: this.#skipped.hidden + hidden, unreadable: this.#skipped.unreadable + unreadable };
     this.#compare();
-    byId("review").scrollIntoView({ block: "nearest" });
   }
 
   #clear() {
@@ -154,11 +153,14 @@ class ChooseScreen {
     this.#comparing.abort();
     this.#comparing = new AbortController();
     const { signal } = this.#comparing;
+    await measure(this.#picked);
+    if (signal.aborted) return;
     const { good, refused } = sortOut(named(this.#picked), this.limits);
     [this.#good, this.#refused, this.#compared, this.#problem] = [good, refused, [], ""];
     this.#state = good.length ? "comparing" : "choosing";
     this.#drawProgress(0, 0);
     this.#drawAll();
+    byId("review").scrollIntoView({ block: "nearest" });
     if (!good.length) return;
     try {
       const { compared, refused: unusable } = await this.#ask(good, signal);
