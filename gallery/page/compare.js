@@ -1,5 +1,5 @@
-/* What sending the chosen files would do to the gallery, and what of it is sent: nothing is replaced unasked, and nothing
-is sent twice. */
+/* The effect of sending the chosen files, and the plan for sending them: nothing is replaced unasked, and nothing is sent
+twice. */
 
 /**
  * @import { Choice, ComparedFile, FileToPresign } from "../api/schemas.ts"

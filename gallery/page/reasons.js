@@ -13,7 +13,7 @@ const REJECTED = {
   too_many_bytes: ["File too large", "Export it smaller, for example as a JPEG of high quality, and send it again."],
   too_many_frames: ["Animation", "It has more pictures in it than a photograph has. Export the one you want as JPEG, TIFF or PNG."],
   unsupported_format: ["Unsupported kind of file", "Export it as JPEG, TIFF or PNG and send it again. RAW files have to be developed first."],
-  would_replace: ["Another photograph has its name", "It was not taken, so that nothing is replaced unasked. Choose what to do with it."],
+  would_replace: ["Another photograph has its name", "It was not added, because it would have replaced that one. Choose what to do with it."],
   left_out: ["Skipped, as you chose", "The gallery keeps the photograph that it has under this name."],
   decoder_failed: ["Cannot be opened", "The file is damaged or unusual. Open it in your photo software, export it anew as JPEG and send it again."],
 };

@@ -1,4 +1,4 @@
-/* What a person reads at the end. What was not sent, because it was there already, is in the gallery as well. */
+/* The words at the end of an upload. Files that were not sent, because they were there already, count as in the gallery. */
 
 /**
  * @import { StatusAnswer } from "../api/schemas.ts"
@@ -32,9 +32,9 @@ export function verdict({ state, counts, image_count: sent, to_decide: toDecide 
 
 /** @type {(rejected: number, toDecide: number, leftOut: number) => string} */
 function othersInWords(rejected, toDecide, leftOut) {
-  if (toDecide === rejected) return "The others were not taken, so that nothing is replaced unasked. Choose below what to do with them.";
+  if (toDecide === rejected) return "The others were not added, because they would have replaced photographs. Choose below what to do with them.";
   if (leftOut === rejected) return "The others were skipped, as you chose. You may close this tab.";
-  if (toDecide) return "Some of the others wait for your choice, and some cannot be used as they are; both stand below.";
+  if (toDecide) return "Some of the others need your choice, and some cannot be used as they are. See below.";
   return "The others cannot be used as they are; what to do about each stands below. You may close this tab.";
 }
 

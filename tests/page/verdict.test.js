@@ -21,9 +21,9 @@ test("what was there already counts as in the gallery", () => {
 });
 
 test("what was not taken, what was skipped and what cannot be used are told apart", () => {
-  assert.match(told("completed_with_rejects", { saved: 1, rejected: 2 }, { to_decide: 2 })[1], /not taken, so that nothing is replaced unasked/);
+  assert.match(told("completed_with_rejects", { saved: 1, rejected: 2 }, { to_decide: 2 })[1], /not added, because they would have replaced photographs/);
   assert.match(told("completed_with_rejects", { saved: 1, rejected: 2 }, { leftOut: 2 })[1], /skipped, as you chose/);
-  assert.match(told("completed_with_rejects", { saved: 1, rejected: 2 }, { to_decide: 1 })[1], /wait for your choice, and some cannot be used/);
+  assert.match(told("completed_with_rejects", { saved: 1, rejected: 2 }, { to_decide: 1 })[1], /need your choice, and some cannot be used/);
   assert.match(told("completed_with_rejects", { saved: 1, rejected: 2 }, { leftOut: 1 })[1], /^The others cannot be used/);
 });
 

@@ -31,7 +31,7 @@ import { ChoiceList } from "./choice_list.js";
 import { drawElsewhere, drawFindings } from "./findings.js";
 import { listen } from "./folder_field.js";
 
-const AGAIN = 4_000; // milliseconds until the gallery is asked again about names that another upload is bringing
+const AGAIN = 4_000; // milliseconds until the gallery is asked again about names that another upload is using
 
 /**
  * Resolves to the upload that was opened; to one without an id where nothing has to be sent.
@@ -191,7 +191,7 @@ class ChooseScreen {
   }
 
   /**
-   * Ask again and again about names that another upload is bringing, until the gallery knows.
+   * Ask again and again about names that another upload is using, until the gallery knows.
    * @param {AbortSignal} signal
    */
   async #askAgain(signal) {
@@ -257,11 +257,11 @@ class ChooseScreen {
     const sendElsewhere = this.#sendElsewhere;
     const asked = this.#compared.filter((one) => one.finding === "unknown" || isConflict(one, sendElsewhere));
     byId("conflicts-part").hidden = !asked.length;
-    byId("conflicts-heading").textContent = `${count(asked.length, "photograph")} ${asked.length === 1 ? "has a name that is" : "have names that are"} taken`;
+    byId("conflicts-heading").textContent = `${count(asked.length, "photograph")} ${asked.length === 1 ? "has a name that is" : "have names that are"} already in use`;
     notice(
       byId("conflicts-waiting"),
       waiting
-        ? `Another upload is bringing ${count(waiting, "photograph")} of the same ${waiting === 1 ? "name" : "names"} just now. This page looks again every few seconds; keep both or skip ${waiting === 1 ? "it" : "them"} to go on without waiting.`
+        ? `Another upload in progress has ${count(waiting, "photograph")} with the same ${waiting === 1 ? "name" : "names"}. This page checks again every few seconds. To continue without waiting, keep both or skip ${waiting === 1 ? "it" : "them"}.`
         : "",
       "warning",
     );
@@ -272,7 +272,7 @@ class ChooseScreen {
   #note({ name, isWaiting }, choice) {
     if (choice === "keep_both") return `Yours is added as ${this.#numbered.get(name)?.split("/").pop()}`;
     if (choice === "skip") return "Yours is not sent";
-    return isWaiting ? "Waiting for another upload" : "Yours takes the place of the gallery's";
+    return isWaiting ? "Waiting for another upload" : "Yours replaces the one in the gallery";
   }
 
   /**

@@ -1,4 +1,4 @@
-/* Photographs that were not taken, since others had come under their names meanwhile: the same choice, once more. */
+/* Photographs that were not added, because others with their names had been added in the meantime: the same choice again. */
 
 /**
  * @import { Choice, DecideRequest } from "../../api/schemas.ts"
@@ -15,7 +15,7 @@ import { ChoiceList } from "./choice_list.js";
 /** @type {Record<Choice, string>} */
 const NOTES = {
   keep_both: "Yours is added with a number",
-  replace: "Yours takes the place of the gallery's",
+  replace: "Yours replaces the one in the gallery",
   skip: "Yours is not added",
 };
 
@@ -31,7 +31,7 @@ export async function askToDecide({ api, uploadId, files, signal, onDecided }) {
   const names = entries.map((one) => one.file_name);
   const list = new ChoiceList(byId("decide-list"), { api, choices, note: (_, choice) => NOTES[choice ?? "keep_both"], onChange: () => {} });
   byId("decide-heading").textContent =
-    `${count(names.length, "photograph")} ${names.length === 1 ? "was" : "were"} not taken: someone else put ${names.length === 1 ? "another under the same name" : "others under the same names"} meanwhile`;
+    `${count(names.length, "photograph")} ${names.length === 1 ? "was" : "were"} not added: someone else added ${names.length === 1 ? "another with the same name" : "others with the same names"} in the meantime`;
   notice(byId("decide-problem"), "");
   const button = byId("decide", HTMLButtonElement);
   button.disabled = false;

@@ -1,8 +1,6 @@
-/* What comparing with the gallery found, as the choose screen tells it. */
+/* The result of comparing with the gallery, on the choose screen. */
 
-/**
- * @import { Compared, Finding } from "../compare.js"
- */
+/** @import { Compared, Finding } from "../compare.js" */
 
 import { byId, el } from "../dom.js";
 import { showGroups } from "../groups.js";
@@ -13,8 +11,8 @@ const WORDS = [
   ["add", "new", "new"],
   ["there", "is in the gallery already", "are in the gallery already"],
   ["elsewhere", "is in the gallery under another name", "are in the gallery under another name"],
-  ["conflict", "has the name of another photograph", "have the names of other photographs"],
-  ["unknown", "has a name that another upload is bringing", "have names that another upload is bringing"],
+  ["conflict", "has the same name as another photograph", "have the same names as other photographs"],
+  ["unknown", "has a name that another upload is using", "have names that another upload is using"],
 ];
 
 /** @param {Compared[]} compared */

@@ -38,7 +38,7 @@ export function offerReplaced({ api, uploadId, replaced, signal, onRestored }) {
       const items = entries.flatMap(({ file_name: name, image_id: imageId }) => (imageId ? [/** @type {Replaced} */ ({ name, imageId, pair: null, note: "", isBusy: false, isDone: false })] : []));
       new ReplacedList(api, uploadId, items, onRestored);
     } catch {
-      byId("replaced-text").textContent = "The server does not answer just now. Try again.";
+      byId("replaced-text").textContent = "The server does not answer. Try again.";
       button.disabled = false;
     }
   };
@@ -74,7 +74,7 @@ class ReplacedList {
   }
 
   #makeButton() {
-    const button = el("button", { type: "button" }, "Bring the former one back");
+    const button = el("button", { type: "button" }, "Bring back the earlier version");
     button.onclick = () => {
       const item = this.#shown.get(button);
       if (item) this.#restore(item);
@@ -88,7 +88,7 @@ class ReplacedList {
     if (this.#shown.get(control) !== item) {
       this.#shown.set(control, item);
       name.textContent = name.title = item.name;
-      control.setAttribute("aria-label", `Bring the former ${item.name} back`);
+      control.setAttribute("aria-label", `Bring back the earlier version of ${item.name}`);
       fillFrame(first, `${item.imageId} before`, async () => address((await this.#pairOf(item))?.former));
       fillFrame(second, `${item.imageId} now`, async () => address((await this.#pairOf(item))?.now));
     }
@@ -105,7 +105,7 @@ class ReplacedList {
     item.pair ??= this.api.versions(item.imageId).then(
       (answer) => {
         const pair = pairIn(answer, this.uploadId);
-        if (!pair?.now.is_current) this.#change(item, { isDone: true, note: "The gallery has another version by now" });
+        if (!pair?.now.is_current) this.#change(item, { isDone: true, note: "The gallery has a newer version" });
         else if (!pair.former) this.#change(item, { isDone: true, note: GONE });
         return pair;
       },
@@ -119,17 +119,17 @@ class ReplacedList {
 
   /** @param {Replaced} item */
   async #restore(item) {
-    this.#change(item, { isBusy: true, note: "Bringing the former one back …" });
+    this.#change(item, { isBusy: true, note: "Bringing back the earlier version …" });
     try {
       const pair = await this.#pairOf(item);
       if (item.isDone || !pair?.former) return;
       await this.api.restore(item.imageId, pair.former.version_id);
-      this.#change(item, { isDone: true, note: "The former one is in the gallery again" });
+      this.#change(item, { isDone: true, note: "The earlier version is back in the gallery" });
       this.onRestored();
     } catch (caught) {
       const { status } = ApiError.of(caught);
       const isGone = status === 409 || status === 404;
-      this.#change(item, { isDone: isGone, note: isGone ? GONE : "The server does not answer just now. Try again." });
+      this.#change(item, { isDone: isGone, note: isGone ? GONE : "The server does not answer. Try again." });
     } finally {
       this.#change(item, { isBusy: false });
       announce(`${item.name}: ${item.note}.`);

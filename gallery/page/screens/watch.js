@@ -145,7 +145,7 @@ function drawCounts(counts, toDecide, notSent, problems = []) {
   const chosen = problems.filter(wasLeftOut).length;
   const shown = { ...counts, unchanged: counts.unchanged + notSent.there, rejected: counts.rejected - toDecide - chosen };
   const lines = OUTCOMES.filter(([outcome]) => shown[outcome]).map(([outcome, text]) => tally(outcome, shown[outcome], text));
-  if (toDecide) lines.push(tally("to_decide", toDecide, "not taken, waiting for your choice"));
+  if (toDecide) lines.push(tally("to_decide", toDecide, toDecide === 1 ? "needs your choice" : "need your choice"));
   if (chosen + notSent.skipped) lines.push(tally("skipped", chosen + notSent.skipped, "skipped, as you chose"));
   byId("counts").replaceChildren(...lines);
 }

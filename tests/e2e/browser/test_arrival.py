@@ -54,7 +54,10 @@ def test_on_a_phone_rejected_files_are_explained_in_plain_words(phone: Visitor) 
     phone.send(3)
     phone.sees_heading("1 of 3 photographs is in the gallery")
     phone.sees("2 photographs need your attention")
-    for title, name in {"Incomplete file": "Wedding/broken.jpg", "Not a photograph": f"Wedding/{long_name}.jpg"}.items():
+    for title, name in {
+        "Incomplete file": "Wedding/broken.jpg",
+        "Not a photograph": f"Wedding/{long_name}.jpg",
+    }.items():
         group = phone.page.locator("#problems > li").filter(has_text=title)
         expect(group.get_by_text(name, exact=True)).to_be_visible()
         expect(group).to_contain_text("again")

@@ -61,7 +61,7 @@ def test_nothing_is_replaced_unasked_and_nothing_is_sent_twice(
 
     more.click()
     visitor.drop(visitor.folder(second_camera, "again/Wedding"))
-    visitor.sees("4 photographs have names that are taken")
+    visitor.sees("4 photographs have names that are already in use")
     sees_both(visitor, "Wedding/card1/IMG_1.JPG")
     visitor.sees("Yours is added as IMG_1 (2).JPG")
     visitor.send(4)
@@ -85,7 +85,7 @@ def test_a_photograph_is_replaced_where_somebody_chooses_so_and_can_be_brought_b
     after = digests(second, "Wedding")
     visitor.open()
     visitor.choose(visitor.folder(second))
-    visitor.sees("3 photographs have names that are taken")
+    visitor.sees("3 photographs have names that are already in use")
     visitor.page.get_by_text("Replace", exact=True).first.click()
     visitor.page.get_by_label("What to do with Wedding/b.jpg").select_option("Skip")
     visitor.page.get_by_label("What to do with Wedding/c.jpg").select_option("Keep both")
@@ -103,8 +103,8 @@ def test_a_photograph_is_replaced_where_somebody_chooses_so_and_can_be_brought_b
     visitor.sees("1 photograph replaced an earlier version")
     visitor.page.get_by_role("button", name="See them side by side").click()
     sees_both(visitor, "Wedding/a.jpg")
-    visitor.page.get_by_role("button", name="Bring the former Wedding/a.jpg back").click()
-    visitor.sees("The former one is in the gallery again")
+    visitor.page.get_by_role("button", name="Bring back the earlier version of Wedding/a.jpg").click()
+    visitor.sees("The earlier version is back in the gallery")
     assert shown(journeys, gallery_id) == kept | {"Wedding/a.jpg": before["Wedding/a.jpg"]}
 
 
@@ -119,13 +119,13 @@ def test_what_came_under_the_same_names_meanwhile_is_decided_about_on_the_page(
     journeys.send(gallery_id, {f"Wedding/{name}": content for name, content in theirs.items()})
     visitor.send(4)
     visitor.sees_heading("1 of 4 photographs is in the gallery")
-    visitor.sees("3 photographs were not taken: someone else put others under the same names meanwhile")
+    visitor.sees("3 photographs were not added: someone else added others with the same names in the meantime")
     sees_both(visitor, "Wedding/a.jpg")
     before = digests(theirs, "Wedding") | {"Wedding/d.jpg": digests(mine, "Wedding")["Wedding/d.jpg"]}
     assert shown(journeys, gallery_id) == before
 
     visitor.page.reload()
-    visitor.sees("3 photographs were not taken: someone else put others under the same names meanwhile")
+    visitor.sees("3 photographs were not added: someone else added others with the same names in the meantime")
     visitor.page.get_by_label("What to do with Wedding/b.jpg").select_option("Replace")
     visitor.page.get_by_label("What to do with Wedding/c.jpg").select_option("Skip")
     visitor.page.get_by_role("button", name="Confirm").click()
