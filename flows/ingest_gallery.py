@@ -87,7 +87,8 @@ def ingest_gallery(
     except StaleAttempt as error:
         return end_stale_run(settings, run_id, error)
     except GalleryError as error:
-        runs.name_run(run_id, this_run.name, gallery_id)
+        if not (this_run.name or "").startswith(f"{gallery_id} "):
+            runs.name_run(run_id, this_run.name, gallery_id)
         return failed_by(error)
     return final_state(report.state, report.message)
 

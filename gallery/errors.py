@@ -3,6 +3,7 @@
 GalleryError
 ├── ConfigurationError     a setting is missing or wrong; names it and what it should be
 ├── RefusedRequest         a caller asked for something that cannot be: HTTP 422, CLI exit 2
+│   └── RefusedFiles       some of the files that it named; says which, and why each
 ├── NotAuthenticated       a caller that does not say, or cannot prove, who it is: HTTP 401
 ├── ForbiddenError         a caller that may not do this, or a message its supposed sender did not send: HTTP 403
 ├── NotFoundError          an upload, gallery or image is not known: HTTP 404
@@ -13,6 +14,7 @@ GalleryError
 ├── ResultGone             the files of a cached result are about to be deleted, or gone
 └── IngestError            something about one entry; has a stable `reason`
     ├── RejectedImage      the file is at fault: permanent for these limits and this version
+    │   └── WouldReplace   saving it would replace what its sender does not expect there
     ├── StagedFileError    the staged file is missing or changed: this attempt cannot go on,
     │                      a later one may; repeating the same call would not help
     ├── StaleAttempt       others have ended this attempt, or a newer one has taken over
@@ -21,6 +23,8 @@ GalleryError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 RejectionReason = Literal[
@@ -31,6 +35,8 @@ RejectionReason = Literal[
     "too_many_frames",
     "unsupported_format",
     "decoder_failed",
+    "would_replace",
+    "left_out",
 ]
 FailureReason = Literal[
     "missing_object",
@@ -64,6 +70,25 @@ class RefusedRequest(GalleryError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class FileFault:
+    """Why a file of a request is refused; `index` is its place in the request's list, from 0."""
+
+    index: int
+    file_name: str
+    code: str
+    message: str
+
+
+class RefusedFiles(RefusedRequest):
+    """Raised when files that a caller named cannot be taken; has every one of them, so that it can leave them out."""
+
+    def __init__(self, faults: Sequence[FileFault]) -> None:
+        first, more = faults[0], len(faults) - 1
+        super().__init__(first.code, first.message + (f"; and {more:,} more" if more else ""))
+        self.faults = tuple(faults)
 
 
 class NotAuthenticated(GalleryError):
@@ -144,6 +169,23 @@ class RejectedImage(IngestError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.reason, str(self)), {"metadata": self.metadata}
+
+
+class WouldReplace(RejectedImage):
+    """Raised when a save would replace a version that the sender did not expect.
+
+    `sha256` is that version's content. The file itself is not at fault.
+    """
+
+    def __init__(self, sha256: str) -> None:
+        super().__init__(
+            "would_replace",
+            "the gallery has another image under this name, which its sender did not expect; decide which one to keep",
+        )
+        self.sha256 = sha256
+
+    def __reduce__(self) -> tuple[type[IngestError], tuple[str]]:  # type: ignore[override]
+        return type(self), (self.sha256,)
 
 
 class StagedFileError(IngestError):

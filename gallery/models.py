@@ -41,6 +41,8 @@ FINAL_STATES: frozenset[UploadState] = frozenset(
 WaitsFor = Literal["restart", "prefect", "paused", "worker", "place", "start"]
 """What an accepted upload waits for."""
 Audience = Literal["application", "ops"]
+Choice = Literal["replace", "keep_both", "skip"]
+"""What a person decides about a file that would replace another image of its name."""
 Trigger = Literal["api", "webhook", "s3_event", "ui", "cli", "schedule"]
 
 
@@ -158,3 +160,14 @@ class EntryProblem:
     stage: Stage
     reason: Reason
     message: str
+    conflict: str | None = None
+    """The SHA-256 of the version that it would have replaced (`would_replace`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What outcomes are decided by: the recipe, the largest file in bytes, and the fingerprint of all limits."""
+
+    recipe_id: str
+    judged_by: str
+    max_file_bytes: int

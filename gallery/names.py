@@ -38,6 +38,20 @@ def check_upload_id(upload_id: str) -> str:
     return upload_id
 
 
+def numbered(file_name: str, number: int) -> str:
+    """`card1/IMG_0001.JPG` as `card1/IMG_0001 (2).JPG`, its stem cut where the name would be too long."""
+    folder, slash, base = file_name.rpartition("/")
+    stem, dot, extension = base.rpartition(".")
+    if not stem:
+        stem, dot, extension = base, "", ""
+    tail = f" ({number}){dot}{extension}"
+    room = MAX_FILE_NAME_BYTES - len(f"{folder}{slash}{tail}".encode())
+    # Never in the middle of a character, nor of what an accent belongs to.
+    while len(stem.encode()) > room or (stem and unicodedata.combining(stem[-1])):
+        stem = stem[:-1]
+    return f"{folder}{slash}{stem}{tail}"
+
+
 def check_file_name(file_name: str) -> str:
     """Return `file_name` in Unicode NFC, or raise `RefusedRequest` that says which rule it breaks."""
 

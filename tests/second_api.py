@@ -141,6 +141,7 @@ def second_api(servers: Servers, warm: list[str], tmp_path_factory: pytest.TempP
         "GALLERY_ALERT_SECRET": CALLBACK_SECRET,
         "GALLERY_SNS_TOPICS": TOPIC,
         "GALLERY_CORS_ORIGINS": ORIGIN,
+        "GALLERY_KEEP_REPLACED_DAYS": "7",
     }
     authorization = {"Authorization": f"Bearer {servers.info.api_key}"}
     try:

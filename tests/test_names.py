@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gallery.errors import RefusedRequest
-from gallery.names import check_file_name, check_gallery_id, check_upload_id
+from gallery.names import check_file_name, check_gallery_id, check_upload_id, numbered
 from gallery.storage.keys import StagedKey
 
 # Far from likely in plain random text: what the rules are about.
@@ -84,3 +84,22 @@ def test_good_gallery_ids(gallery_id: str) -> None:
 def test_bad_gallery_ids(gallery_id: str) -> None:
     with pytest.raises(RefusedRequest, match="must be a slug"):
         check_gallery_id(gallery_id)
+
+
+@pytest.mark.parametrize(
+    ("name", "second"),
+    [
+        ("IMG_0001.JPG", "IMG_0001 (2).JPG"),
+        ("card1/IMG_0001.JPG", "card1/IMG_0001 (2).JPG"),
+        ("card.1/IMG", "card.1/IMG (2)"),
+        (".jpg", ".jpg (2)"),
+        ("a.tar.gz", "a.tar (2).gz"),
+        ("a (2).jpg", "a (2) (2).jpg"),
+        ("x" * 251 + ".jpg", "x" * 247 + " (2).jpg"),
+        ("ä" * 125 + ".jpg", "ä" * 123 + " (2).jpg"),
+    ],
+    ids=range(8),
+)
+def test_a_second_name_is_numbered_before_its_extension(name: str, second: str) -> None:
+    assert numbered(name, 2) == second
+    assert check_file_name(second) == second

@@ -13,13 +13,13 @@ from starlette.middleware.cors import CORSMiddleware
 from gallery.api.metrics import Metrics
 from gallery.api.middleware import RequestMiddleware
 from gallery.api.problems import add_problem_handlers
-from gallery.api.routes import health, images, operations, s3_notifications, upload_links, uploads, webhooks
+from gallery.api.routes import comparing, health, images, operations, s3_notifications, upload_links, uploads, webhooks
 from gallery.api.routes.page import add_page
 from gallery.api.schemas import Problem
 from gallery.api.services import Services
 from gallery.settings import Settings
 
-ROUTERS = (uploads, operations, webhooks, s3_notifications, images, upload_links, health)
+ROUTERS = (uploads, comparing, operations, webhooks, s3_notifications, images, upload_links, health)
 # What any route may answer besides its own.
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": Problem, "description": "The caller is at fault", "content": {"application/problem+json": {}}},

@@ -16,6 +16,19 @@ def write_cursor(order: str, position: Position) -> str:
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 
+def write_number_cursor(number: int) -> str:
+    """The cursor of the page after entry `number`."""
+    return write_cursor("number", Position(str(number), ""))
+
+
+def read_number_cursor(cursor: str) -> int:
+    """Behind which entry the page begins. Raises `RefusedRequest` (`invalid_cursor`)."""
+    value = read_cursor("number", cursor).value
+    if not (value.isascii() and value.isdigit() and len(value) < 10):
+        raise RefusedRequest("invalid_cursor", "cursor must be a next_cursor of the same list")
+    return int(value)
+
+
 def read_cursor(order: str, cursor: str) -> Position:
     """Where the page begins. Raises `RefusedRequest` (`invalid_cursor`) for what is not a cursor of this order."""
     try:

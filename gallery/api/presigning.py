@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from gallery.api.schemas import PresignAnswer, PresignedFile
+from gallery.api.schemas import ANY_TYPE, PresignAnswer, PresignedFile
 from gallery.api.services import Services
 from gallery.catalogue.uploads import DeclaredEntry
 
 # A presigned request's life; `sign` gives fresh ones, for as long as the upload is open.
 PRESIGNED_FOR = timedelta(hours=12)
-ANY_TYPE = "application/octet-stream"
 
 
 def presigned_answer(services: Services, upload_id: str, files: Sequence[DeclaredEntry]) -> PresignAnswer:

@@ -14,11 +14,13 @@ from starlette.exceptions import HTTPException
 from gallery.api.logs import request_id
 from gallery.errors import (
     ConflictError,
+    FileFault,
     ForbiddenError,
     GalleryError,
     NotAuthenticated,
     NotFoundError,
     PrefectUnavailable,
+    RefusedFiles,
     RefusedRequest,
     StagedFileError,
     TooManyRequests,
@@ -26,6 +28,7 @@ from gallery.errors import (
 )
 
 log = logging.getLogger("gallery.api")
+INVALID = "invalid_request"
 TITLES = {
     400: "Bad request",
     401: "Not authenticated",
@@ -76,6 +79,8 @@ def problem(status: int, code: str, detail: str, *, headers: dict[str, str] | No
 
 def _answer_with(status: int) -> Callable[[Request, Any], Awaitable[JSONResponse]]:
     async def answer(_: Request, error: GalleryError) -> JSONResponse:
+        if isinstance(error, RefusedFiles):
+            return problem(status, error.code, str(error), errors=[_refused(fault) for fault in error.faults])
         if status < 500:
             return problem(status, error.code, str(error), headers=_headers(error))
         # What Prefect, the database or storage said may name hosts and users; the log has it.
@@ -99,6 +104,22 @@ def _shown(part: int | str) -> int | str:
     return part if isinstance(part, int) else part.encode("utf-8", "backslashreplace").decode()
 
 
+def _refused(fault: FileFault) -> dict[str, Any]:
+    name = str(_shown(fault.file_name))
+    return {"index": fault.index, "file_name": name, "code": fault.code, "message": fault.message}
+
+
+def _invalid(item: Mapping[str, Any], body: Any) -> dict[str, Any]:
+    """What is wrong with a body, in the words of its check; with the file, where it is one of a list."""
+    at = [_shown(part) for part in item["loc"]]
+    found = {"at": at, "message": item["msg"]}
+    if at[:2] == ["body", "files"] and len(at) > 2 and isinstance(at[2], int):
+        file = body["files"][at[2]]
+        name = file.get("file_name") if isinstance(file, dict) else None
+        found |= {"index": at[2], "code": INVALID, "file_name": _shown(name) if isinstance(name, str) else None}
+    return found
+
+
 def add_problem_handlers(app: FastAPI) -> None:
     """Turn every error that leaves a route into problem details."""
 
@@ -107,10 +128,10 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [{"at": [_shown(part) for part in item["loc"]], "message": item["msg"]} for item in error.errors()]
+        errors = [_invalid(item, error.body) for item in error.errors()]
         where = ".".join(str(part) for part in errors[0]["at"]) if errors else ""
         detail = f"{where}: {errors[0]['message']}" if errors else "the request is not valid"
-        return problem(422, "invalid_request", detail, errors=errors[:20])
+        return problem(422, INVALID, detail, errors=errors)
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:

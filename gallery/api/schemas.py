@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Annotated, Any
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import Path
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from fastapi import Path, Query
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from gallery import names
 from gallery.api.links import DEFAULT_LIFE, LONGEST_LIFE
+from gallery.catalogue.compare import Would
 from gallery.errors import NotFoundError, RefusedRequest
 from gallery.imaging.formats import UnsupportedKind
-from gallery.models import UploadState, WaitsFor
+from gallery.models import Choice, Outcome, Stage, UploadState, WaitsFor
 
 MAX_FILES = 10_000  # a gallery of 1,361 seven times over; bounds one request's work and answer
-MAX_POST_BYTES = 5 * 1024**3  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html
 MAX_METADATA_BYTES = 4096  # as JSON; it is given back with every status, page of images and callback
-ContentType = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$&^_.+-]{1,60}/[A-Za-z0-9!#$&^_.+-]{1,60}$")]
+CONTENT_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}")
+ANY_TYPE = "application/octet-stream"
 MAX_METADATA_DEPTH = 32
 
 
@@ -47,6 +50,29 @@ def _check_storable(value: object, depth: int) -> None:
 Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
 
 
+def _normal_type(claimed: object) -> str:
+    """`image/jpeg` of `Image/JPEG; charset=binary`. It is a claim: nothing depends on it, so nothing is refused."""
+    bare = claimed.partition(";")[0].strip().lower() if isinstance(claimed, str) else ""
+    return bare if CONTENT_TYPE.fullmatch(bare) else ANY_TYPE
+
+
+ContentType = Annotated[
+    str | None,
+    BeforeValidator(_normal_type),
+    Field(description="what the sender takes it for; parameters, empty and odd ones are normalised"),
+]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Expect = Annotated[
+    str | None,
+    Field(
+        pattern=r"^(absent|[0-9a-f]{64})$",
+        description="what the gallery must have under this name when the file is saved: `absent`, or the SHA-256 of "
+        "the version that may be replaced. Otherwise the entry is `rejected` with reason `would_replace`. Without it, "
+        "the later upload replaces",
+    ),
+]
+
+
 def possible_upload_id(upload_id: str) -> str:
     """The `upload_id` of a path; what breaks its rules cannot be known."""
     try:
@@ -66,6 +92,9 @@ UploadId = Annotated[
 ]
 
 
+Cursor = Annotated[str | None, Query(max_length=2048, description="`next_cursor` of the page before")]
+
+
 class Problem(BaseModel):
     """Problem details, RFC 9457. `code` is stable, `detail` is for people."""
 
@@ -83,16 +112,69 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+Size = Annotated[int, Field(ge=0, le=2**63 - 1, description="bytes")]
+
+
 class FileToPresign(_Body):
     file_name: str = Field(examples=["card1/IMG_0001.JPG"])
-    size: int = Field(ge=0, le=MAX_POST_BYTES, description="bytes")
-    content_type: ContentType = "application/octet-stream"
+    size: Size
+    content_type: ContentType = ANY_TYPE
+    expect: Expect = None
     metadata: Metadata = Field(default_factory=dict)
 
 
 class PresignRequest(_Body):
     files: list[FileToPresign] = Field(min_length=1, max_length=MAX_FILES)
     metadata: Metadata = Field(default_factory=dict)
+
+
+class FileToCompare(_Body):
+    file_name: str = Field(examples=["card1/IMG_0001.JPG"])
+    size: Size
+    sha256: Sha256 | None = None
+
+
+class CompareRequest(_Body):
+    files: list[FileToCompare] = Field(min_length=1, max_length=MAX_FILES)
+
+
+class ComparedFile(BaseModel):
+    """What sending a file would do; `sha256`, `image_id` and `recipe` are of the image that the gallery shows now."""
+
+    file_name: str
+    would: Would = Field(
+        description="`add`: no image has this name; `replace`: one has, with other content as far as is known; "
+        "`leave_unchanged`: one has, with this content; `unknown`: an upload under way has yet to decide"
+    )
+    sha256: str | None
+    image_id: UUID | None
+    same_content_as: list[str] = Field(description="other names that have this content in the gallery, at most 5")
+    recipe: Literal["current", "former"] | None = Field(
+        description="where it is unchanged: `former` for renditions of other styles than now, which a rebuild renews"
+    )
+    hash_wanted: bool = Field(description="ask again with its `sha256`: name or size meets an image")
+
+
+class CompareAnswer(BaseModel):
+    files: list[ComparedFile]
+
+
+class FileToDecide(_Body):
+    file_name: str
+    choice: Choice
+
+
+class DecideRequest(_Body):
+    """What to do with files that would replace another image; `choice` is for all that are not in `files`."""
+
+    files: list[FileToDecide] = Field(default_factory=list, max_length=MAX_FILES)
+    choice: Choice | None = None
+
+
+class DecidedFile(BaseModel):
+    file_name: str
+    choice: Choice
+    new_name: str | None = Field(description="the name that it is kept under beside the other")
 
 
 class PresignedFile(BaseModel):
@@ -118,9 +200,14 @@ class AcceptedAnswer(BaseModel):
     status_url: str
 
 
+class DecidedAnswer(AcceptedAnswer):
+    files: list[DecidedFile]
+
+
 class StagedFile(_Body):
     key: str = Field(min_length=1, max_length=1024)
     file_name: str
+    expect: Expect = None
 
 
 class WebhookBody(_Body):
@@ -137,6 +224,35 @@ class ProblemItem(BaseModel):
     reason: str
     message: str
     metadata: dict[str, Any]
+
+
+class Conflict(BaseModel):
+    """The image that a refused entry would have replaced, as it was then."""
+
+    image_id: UUID
+    sha256: str
+
+
+class EntryAnswer(BaseModel):
+    """One file of an upload, and what became of it; `size` in bytes."""
+
+    number: int
+    file_name: str
+    size: int | None
+    outcome: Outcome | None
+    stage: Stage | None
+    reason: str | None
+    message: str | None
+    image_id: UUID | None
+    conflict: Conflict | None
+    metadata: dict[str, Any]
+
+
+class EntriesAnswer(BaseModel):
+    """A page of entries; `next_cursor` asks for the next one, and is null on the last."""
+
+    entries: list[EntryAnswer]
+    next_cursor: str | None
 
 
 class WaitingAnswer(BaseModel):
@@ -166,6 +282,7 @@ class StatusAnswer(BaseModel):
     flow_run_url: str | None
     image_count: int
     counts: dict[str, int]
+    to_decide: int = Field(description="how many entries wait for a decision (reason `would_replace`)")
     problems: list[ProblemItem]
     metadata: dict[str, Any]
 
@@ -194,6 +311,7 @@ class LimitsAnswer(BaseModel):
     max_files: int
     unsupported_kinds: dict[UnsupportedKind, list[str]]
     unsupported_extensions: list[str]
+    keep_replaced_days: int = Field(description="how long a replaced version can be restored")
 
 
 class RenditionAnswer(BaseModel):
@@ -226,6 +344,30 @@ class ImagesAnswer(BaseModel):
 
     images: list[ImageAnswer]
     next_cursor: str | None
+
+
+class VersionAnswer(BaseModel):
+    """A version of an image. `kept_until`: when the files of a former one go; null for the current one, and where they
+    are gone.
+    """
+
+    version_id: UUID
+    sha256: str
+    size: int
+    width: int
+    height: int
+    upload_id: str
+    created_at: datetime
+    superseded_at: datetime | None
+    is_current: bool
+    kept_until: datetime | None
+    renditions: dict[str, RenditionAnswer]
+
+
+class VersionsAnswer(BaseModel):
+    """All versions of an image, the newest first."""
+
+    versions: list[VersionAnswer]
 
 
 class ArrivedAnswer(BaseModel):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from functools import cached_property
 from uuid import UUID
 
 from fastapi import Request
@@ -18,6 +19,8 @@ from gallery.api.background.watch import watcher
 from gallery.api.rate_limit import RateLimit
 from gallery.api.readiness import Readiness
 from gallery.catalogue.connect import connect, transaction
+from gallery.errors import ConfigurationError
+from gallery.imaging.styles_file import load_recipe
 from gallery.settings import Settings
 from gallery.storage.s3 import Storage
 from gallery.storage.sns import SnsMessages
@@ -54,6 +57,13 @@ class Services:
     def transaction(self) -> AbstractContextManager[Session]:
         """One transaction in the catalogue."""
         return transaction(self.engine)
+
+    @cached_property
+    def recipe_id(self) -> str | None:
+        """The recipe of these settings; `None` where the styles file, which only workers need, cannot be read."""
+        with suppress(ConfigurationError):
+            return load_recipe(self.settings).recipe_id
+        return None
 
     def _ask_database(self) -> None:
         with self.transaction() as session:

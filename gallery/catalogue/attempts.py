@@ -19,8 +19,8 @@ from gallery.catalogue.tables import AttemptRow, GalleryRow, OwnerRow, UploadRow
 from gallery.errors import ConflictError, NotFoundError
 from gallery.models import FINAL_STATES, Attempt, UploadState
 
-# Pauses before an attempt is made again that could not plan, since storage or database did not answer. After the last
-# one it is for people to go on.
+# Pauses before an attempt is made again that could not plan: storage or database did not answer, or a setting is
+# wrong. After the last one it is for people to go on.
 RESTARTS = tuple(timedelta(seconds=seconds) for seconds in (30, 60, 120, 240, 480))
 
 

@@ -110,7 +110,7 @@ def _forestall(session: Session, gallery_id: str, seq: int) -> None:
         .join(UploadRow, UploadRow.upload_id == EntryRow.upload_id)
         .where(
             UploadRow.gallery_id == gallery_id,
-            UploadRow.accepted_seq < seq,
+            func.coalesce(EntryRow.decided_seq, UploadRow.accepted_seq) < seq,
             or_(EntryRow.outcome.is_(None), EntryRow.outcome.in_(("failed", "rejected"))),
         )
         .order_by(EntryRow.file_name)

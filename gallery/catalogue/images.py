@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, and_, func, literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.tables import EntryRow, GalleryRow, ImageRow, RenditionRow, VersionRow
@@ -73,29 +73,38 @@ def list_images(session: Session, gallery_id: str, *, order: ImageOrder, after: 
         raise NotFoundError(f"gallery {gallery_id} is not known")
     name = ImageRow.file_name.collate("C")
     value = name if order == "name" else _captured_at()
-    query = (
-        select(ImageRow, VersionRow, EntryRow.meta)
-        .join(VersionRow, VersionRow.version_id == ImageRow.current_version_id)
-        .join(
-            EntryRow,
-            and_(EntryRow.upload_id == VersionRow.upload_id, EntryRow.number == VersionRow.entry_number),
-        )
-        .where(ImageRow.gallery_id == gallery_id)
-        .order_by(value, name)
-        .limit(limit + 1)
-    )
+    query = _images(gallery_id).order_by(value, name).limit(limit + 1)
     if after is not None:
         query = query.where(tuple_(value, name) > tuple_(literal(after.value), literal(after.file_name)))
     rows = session.execute(query).all()
-    shown = rows[:limit]
-    renditions = _renditions(session, [version.version_id for _, version, _ in shown])
-    images = tuple(
-        _image(image, version, metadata, renditions.get(version.version_id, ())) for image, version, metadata in shown
-    )
+    images = _with_renditions(session, rows[:limit])
     if len(rows) <= limit:
         return Page(images, None)
     last = images[-1]
     return Page(images, Position(last.file_name if order == "name" else last.captured_at or NO_TIME, last.file_name))
+
+
+def get_image(session: Session, gallery_id: str, image_id: UUID) -> CurrentImage:
+    """One current image. Raises `NotFoundError`."""
+    found = _with_renditions(session, session.execute(_images(gallery_id).where(ImageRow.image_id == image_id)).all())
+    if not found:
+        raise NotFoundError(f"gallery {gallery_id} has no image {image_id}")
+    return found[0]
+
+
+def _images(gallery_id: str) -> Select[ImageRow, VersionRow, dict[str, Any]]:
+    entry = and_(EntryRow.upload_id == VersionRow.upload_id, EntryRow.number == VersionRow.entry_number)
+    query = select(ImageRow, VersionRow, EntryRow.meta).where(ImageRow.gallery_id == gallery_id)
+    return query.join(VersionRow, VersionRow.version_id == ImageRow.current_version_id).join(EntryRow, entry)
+
+
+def _with_renditions(
+    session: Session, rows: Sequence[Row[ImageRow, VersionRow, dict[str, Any]]]
+) -> tuple[CurrentImage, ...]:
+    renditions = _renditions(session, [version.version_id for _, version, _ in rows])
+    return tuple(
+        _image(image, version, metadata, renditions.get(version.version_id, ())) for image, version, metadata in rows
+    )
 
 
 def _captured_at() -> ColumnElement[str]:
@@ -106,9 +115,13 @@ def _renditions(session: Session, versions: Sequence[UUID]) -> dict[UUID, tuple[
     found: dict[UUID, tuple[CurrentRendition, ...]] = {}
     query = select(RenditionRow).where(RenditionRow.version_id.in_(versions)).order_by(RenditionRow.style)
     for row in session.scalars(query):
-        made = CurrentRendition(row.style, row.key, row.width, row.height, row.bytes, row.content_type)
-        found[row.version_id] = (*found.get(row.version_id, ()), made)
+        found[row.version_id] = (*found.get(row.version_id, ()), rendition_of(row))
     return found
+
+
+def rendition_of(row: RenditionRow) -> CurrentRendition:
+    """A rendition's row, for those who show it."""
+    return CurrentRendition(row.style, row.key, row.width, row.height, row.bytes, row.content_type)
 
 
 def _image(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,12 +23,11 @@ from gallery.catalogue.history import (
 )
 from gallery.catalogue.locks import lock_attempt, lock_images
 from gallery.catalogue.tables import EntryRow, ImageRow, VersionRow
-from gallery.errors import ClaimLost
-from gallery.models import Attempt, Entry, EntryProblem, Outcome
+from gallery.catalogue.verdict import is_overtaken, judge, seq_of
+from gallery.errors import ClaimLost, WouldReplace
+from gallery.models import Attempt, Entry, EntryProblem, Outcome, Terms
 from gallery.timings import Timing
 
-# Outcomes that a later attempt leaves as they are.
-KEPT_OUTCOMES: tuple[Outcome, ...] = ("saved", "replaced", "unchanged", "superseded")
 MESSAGE_LENGTH = 500  # characters kept of a problem's message
 
 
@@ -47,14 +47,15 @@ class Settlement:
 def settle_known(
     session: Session,
     attempt: Attempt,
-    recipe_id: str,
+    terms: Terms,
     entries: Sequence[Entry],
     sha256: Mapping[int, str] | None = None,
     timings: Mapping[int, Timing] = NO_TIMINGS,
     *,
     planning: bool = False,
 ) -> dict[int, Outcome]:
-    """Settle entries as `superseded` (a later upload got there first) or `unchanged` (same as the current version).
+    """Settle entries as `superseded` (a later upload got there first), `unchanged` (same as the current version), or
+    `rejected` (`would_replace`: the gallery has what the sender does not expect).
 
     Content is the same where the entry's SHA-256 (by number, once downloaded) or its ETag and size are equal;
     the recipe must be equal too. Returns the outcome of each entry it settled; the rest is still to do.
@@ -70,7 +71,7 @@ def settle_known(
     mine = and_(EntryRow.upload_id == attempt.upload_id, EntryRow.number.in_(numbers))
     lock_images(session, select(ImageRow.image_id).join(EntryRow, here).where(mine))
     rows = session.execute(
-        select(EntryRow.number, ImageRow, VersionRow)
+        select(EntryRow, ImageRow, VersionRow)
         .join(ImageRow, here)
         .outerjoin(VersionRow, VersionRow.version_id == ImageRow.current_version_id)
         .where(mine)
@@ -79,30 +80,45 @@ def settle_known(
 
     by_number = {entry.number: entry for entry in entries}
     settled: list[Settlement] = []
-    unchanged: list[UUID] = []
-    for number, image, current in rows:
-        known_sha256 = (sha256 or {}).get(number)
-        if image.last_seq > attempt.accepted_seq:
-            settled.append(Settlement(number, "superseded", image.image_id, timings.get(number)))
-        elif (
-            current is not None
-            and not attempt.force
-            and current.recipe_id == recipe_id
-            and _same_content(by_number[number], known_sha256, current)
-        ):
-            settled.append(Settlement(number, "unchanged", image.image_id, timings.get(number), known=current))
-            unchanged.append(image.image_id)
-    if unchanged:
-        session.execute(update(ImageRow).where(ImageRow.image_id.in_(unchanged)).values(last_seq=attempt.accepted_seq))
+    refused: list[EntryProblem] = []
+    unchanged: dict[int, list[UUID]] = defaultdict(list)
+    for row, image, current in rows:
+        number, timing = row.number, timings.get(row.number)
+        is_same = _is_same_content(by_number[number], (sha256 or {}).get(number), current)
+        outcome: Outcome | None
+        if is_same is None:
+            outcome = "superseded" if is_overtaken(attempt, row, image, current) else None
+        else:
+            try:
+                outcome = judge(attempt, row, image, current, terms.recipe_id, is_same=is_same)
+            except WouldReplace as error:
+                refused.append(
+                    EntryProblem(number, row.file_name, "rejected", "save", error.reason, str(error), error.sha256)
+                )
+                continue
+        if outcome == "superseded":
+            settled.append(Settlement(number, outcome, image.image_id, timing))
+        elif outcome == "unchanged":
+            settled.append(Settlement(number, outcome, image.image_id, timing, known=current))
+            unchanged[seq_of(row, attempt)].append(image.image_id)
+    for seq, images in unchanged.items():
+        newest = func.greatest(ImageRow.last_seq, seq)
+        session.execute(update(ImageRow).where(ImageRow.image_id.in_(images)).values(last_seq=newest))
     if settled:
         write_outcomes(session, attempt, settled, planning=planning)
-    return {item.number: item.outcome for item in settled}
+    record_problems(session, attempt, terms.judged_by, refused, timings, planning=planning)
+    outcomes: dict[int, Outcome] = {item.number: item.outcome for item in settled}
+    return outcomes | {problem.number: problem.outcome for problem in refused}
 
 
-def _same_content(entry: Entry, sha256: str | None, current: VersionRow) -> bool:
+def _is_same_content(entry: Entry, sha256: str | None, current: VersionRow | None) -> bool | None:
+    """Whether an entry is the same as the current version; `None` where that shows only once it is downloaded."""
+    if current is None:
+        return False
     if sha256 is not None:
         return sha256 == current.sha256
-    return (entry.etag, entry.size) == (current.etag, current.size)
+    # Equal ETags prove equal content; unequal ones prove nothing (multipart uploads, KMS), SHA-256 decides then.
+    return True if (entry.etag, entry.size) == (current.etag, current.size) else None
 
 
 def _kept_outcome() -> ColumnElement[Outcome | None]:
@@ -131,6 +147,7 @@ def _settling() -> str:
             stage=null(),
             reason=null(),
             message=null(),
+            conflict_sha256=null(),
             judged_by=null(),
             bytes_in=bindparam("its_bytes_in"),
             bytes_out=bindparam("its_bytes_out"),
@@ -221,6 +238,7 @@ def record_problems(
             stage=bindparam("its_stage"),
             reason=bindparam("its_reason"),
             message=bindparam("its_message"),
+            conflict_sha256=bindparam("its_conflict"),
             judged_by=bindparam("its_judge"),
             bytes_in=bindparam("its_bytes_in"),
             bytes_out=0,
@@ -233,6 +251,7 @@ def record_problems(
                 "its_stage": problem.stage,
                 "its_reason": problem.reason,
                 "its_message": problem.message[:MESSAGE_LENGTH],
+                "its_conflict": problem.conflict,
                 "its_judge": judged_by if problem.outcome == "rejected" else None,
                 "its_bytes_in": bytes_in(timings.get(problem.number)),
             }

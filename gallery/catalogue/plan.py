@@ -12,18 +12,10 @@ from gallery.catalogue.claims import plan_entries
 from gallery.catalogue.locks import lock_attempt
 from gallery.catalogue.outcomes import record_problems, settle_known
 from gallery.catalogue.tables import AttemptRow, EntryRow, ImageRow, VersionRow
+from gallery.catalogue.verdict import is_overtaken, seq_of
 from gallery.errors import FailureReason, RejectionReason
-from gallery.models import Attempt, Entry, EntryProblem, ObjectKey
+from gallery.models import Attempt, Entry, EntryProblem, ObjectKey, Terms
 from gallery.storage.s3 import StoredObject
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What outcomes are decided by: the recipe, the largest file in bytes, and the fingerprint of all limits."""
-
-    recipe_id: str
-    judged_by: str
-    max_file_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +47,7 @@ def make_plan(session: Session, attempt: Attempt, terms: Terms, staged: Mapping[
         .values(planned_at=func.now())
     )
     rows = session.execute(
-        select(EntryRow, ImageRow.last_seq, VersionRow)
+        select(EntryRow, ImageRow, VersionRow)
         .outerjoin(
             ImageRow,
             and_(ImageRow.gallery_id == attempt.gallery_id, ImageRow.file_name == EntryRow.file_name),
@@ -68,14 +60,13 @@ def make_plan(session: Session, attempt: Attempt, terms: Terms, staged: Mapping[
     todo: list[Entry] = []
     known: list[Entry] = []
     problems: list[EntryProblem] = []
-    for row, last_seq, current in rows:
+    for row, image, current in rows:
         if _is_done(row, attempt, terms):
             continue
         found = staged.get(row.staged_key)
-        overtaken = last_seq is not None and last_seq > attempt.accepted_seq
-        if overtaken:
+        if image is not None and is_overtaken(attempt, row, image, current):
             known.append(Entry(row.number, row.file_name, row.staged_key, row.etag or "", row.size or 0))
-        elif found is None and attempt.force and current is not None and last_seq == attempt.accepted_seq:
+        elif found is None and attempt.force and current is not None and image.last_seq == seq_of(row, attempt):
             # What this upload has brought is what the gallery shows: the library has the very file.
             source = current.original_key
             todo.append(
@@ -89,7 +80,7 @@ def make_plan(session: Session, attempt: Attempt, terms: Terms, staged: Mapping[
             (known if same else todo).append(entry)
 
     plan_entries(session, attempt, [*todo, *known])
-    settled = settle_known(session, attempt, terms.recipe_id, known, planning=True)
+    settled = settle_known(session, attempt, terms, known, planning=True)
     record_problems(session, attempt, terms.judged_by, problems, planning=True)
     return Plan(len(todo) + len(known) - len(settled), len(settled), tuple(problems))
 
@@ -104,7 +95,6 @@ def _is_done(row: EntryRow, attempt: Attempt, terms: Terms) -> bool:
 
 
 def _same_object(entry: Entry, current: VersionRow, terms: Terms) -> bool:
-    # Equal ETags prove equal content; unequal ones prove nothing (multipart uploads, KMS), SHA-256 decides then.
     return (entry.etag, entry.size, terms.recipe_id) == (current.etag, current.size, current.recipe_id)
 
 

@@ -8,12 +8,12 @@ from sqlalchemy.orm import Session
 
 from gallery.catalogue.locks import find_or_create_image, lock_attempt_for_entry
 from gallery.catalogue.outbox import due_deletions, put_in_outbox, was_in_outbox
-from gallery.catalogue.outcomes import KEPT_OUTCOMES, Settlement, write_outcomes
+from gallery.catalogue.outcomes import Settlement, write_outcomes
 from gallery.catalogue.references import referred_to
-from gallery.catalogue.tables import ImageRow, VersionRow
+from gallery.catalogue.verdict import KEPT_OUTCOMES, judge, seq_of
 from gallery.catalogue.versions import SavedSource, current_version, make_current
 from gallery.errors import ResultGone
-from gallery.models import Attempt, Entry, ObjectKey, Outcome, ProcessedImage, SaveReceipt
+from gallery.models import Attempt, Entry, ObjectKey, ProcessedImage, SaveReceipt
 from gallery.storage.keys import LibraryKey
 from gallery.timings import Timing
 
@@ -36,7 +36,8 @@ def commit_version(
     entry's own new objects. Called again after a commit whose answer was lost, it returns the same receipt.
 
     Nothing is written where it raises: `StaleAttempt` where a newer attempt has begun, `ClaimLost` where another
-    process has taken over the entry, `ResultGone` where `image` names files that an earlier save has given up.
+    process has taken over the entry, `ResultGone` where `image` names files that an earlier save has given up,
+    `WouldReplace` where its sender does not expect what the gallery has under its name.
     """
     row = lock_attempt_for_entry(session, attempt, entry.number)
     if row.attempt == attempt.number and row.outcome in KEPT_OUTCOMES:
@@ -47,7 +48,8 @@ def commit_version(
     if is_given_up(session, library_bucket, entry, image):
         raise ResultGone(f"{entry.file_name}: the renditions of its cached result are due for deletion, or deleted")
     current = current_version(session, identity)
-    outcome = _judge(attempt, image, identity, current)
+    is_same = current is not None and current.sha256 == image.sha256
+    outcome = judge(attempt, row, identity, current, image.recipe_id, is_same=is_same)
     is_new = outcome in ("saved", "replaced")
     if is_new:
         source = SavedSource(attempt.upload_id, entry.number, entry.etag, entry.size, original_key)
@@ -57,7 +59,7 @@ def commit_version(
         mine = {original_key, *(rendition.key for rendition in image.renditions)}
         gone = sorted(mine - referred_to(session, mine))
     if outcome != "superseded":
-        identity.last_seq = attempt.accepted_seq
+        identity.last_seq = max(identity.last_seq, seq_of(row, attempt))
 
     due_in = keep_replaced if is_new else timedelta(0)
     superfluous = [(library_bucket, key, None) for key in gone]
@@ -80,12 +82,3 @@ def is_given_up(session: Session, library_bucket: str, entry: Entry, image: Proc
     keys = [rendition.key for rendition in image.renditions]
     made_under = {parsed.write_number for key in keys if (parsed := LibraryKey.parse(key)) is not None}
     return made_under != {entry.write_number} and was_in_outbox(session, library_bucket, keys)
-
-
-def _judge(attempt: Attempt, image: ProcessedImage, identity: ImageRow, current: VersionRow | None) -> Outcome:
-    if identity.last_seq > attempt.accepted_seq:
-        return "superseded"
-    if current is None:
-        return "saved"
-    same = (current.sha256, current.recipe_id) == (image.sha256, image.recipe_id)
-    return "unchanged" if same and not attempt.force else "replaced"

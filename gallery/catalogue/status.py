@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.counts import Counts, count_outcomes, list_problems
+from gallery.catalogue.decisions import count_undecided
 from gallery.catalogue.tables import EntryRow, UploadRow
 from gallery.catalogue.waiting import Waiting, read_waiting
 from gallery.errors import NotFoundError
@@ -29,6 +30,7 @@ class UploadStatus:
     flow_run_id: UUID | None
     image_count: int
     counts: Counts
+    to_decide: int
     problems: list[EntryProblem]
     problem_metadata: dict[int, dict[str, Any]]
     """What the caller gave with the files of these problems, by number."""
@@ -44,6 +46,7 @@ class UploadStatus:
             "flow_run_id": str(self.flow_run_id) if self.flow_run_id else None,
             "image_count": self.image_count,
             "counts": {**{outcome: self.counts[outcome] for outcome in OUTCOMES}, "pending": self.counts.pending},
+            "to_decide": self.to_decide,
             "problems": [self._problem(problem) for problem in self.problems],
             "metadata": self.metadata,
         }
@@ -78,6 +81,7 @@ def read_status(session: Session, upload_id: str) -> UploadStatus:
         row.flow_run_id,
         row.image_count,
         count_outcomes(session, upload_id),
+        count_undecided(session, upload_id),
         problems,
         {row[0]: row[1] for row in given},
         row.meta,

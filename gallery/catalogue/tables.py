@@ -27,7 +27,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from gallery.errors import Reason
-from gallery.models import OUTCOMES, Audience, ObjectKey, Outcome, Stage, Trigger, UploadState
+from gallery.models import OUTCOMES, Audience, Choice, ObjectKey, Outcome, Stage, Trigger, UploadState
 
 SCHEMA = "gallery"
 # Named by rule, so that a migration can name what it alters.
@@ -49,6 +49,7 @@ class Base(DeclarativeBase):
         str: Text,
         # Text, not an enumeration: a word that only a newer release knows must not make a row unreadable.
         Audience: Text,
+        Choice: Text,
         Outcome: Text,
         Stage: Text,
         Trigger: Text,
@@ -59,7 +60,8 @@ class Base(DeclarativeBase):
 
 # Orders uploads by acceptance; a number is drawn once for an upload and kept through all its retries.
 ACCEPTED_SEQ = Sequence("accepted_seq", metadata=Base.metadata)
-# Part of the keys of what is written into the library; drawn for each claim of an entry, and each rebuild of an image.
+# Part of the keys of what is written into the library; drawn for each claim of an entry, each rebuild of an image and
+# each version that is restored.
 WRITE_NUMBERS = Sequence("write_numbers", metadata=Base.metadata)
 
 
@@ -152,6 +154,10 @@ class EntryRow(Base):
 
     `todo_attempt` is the attempt whose plan has it to do, until it has done it. `claimed_by` is the owner (`owners`)
     that does it, `write_number` what was drawn for that; `library_key` is what it reads where the staged file is gone.
+
+    `expect` is what its sender expects under its name: `absent`, or the SHA-256 of the version that it may replace;
+    `conflict_sha256` what it met instead. `decision` is what was decided then, `decided_seq` the place in the order of
+    uploads that this gave the entry, and `sent_as` its name before "keep both" gave it another.
     """
 
     __tablename__ = "entries"
@@ -184,6 +190,11 @@ class EntryRow(Base):
     claimed_by: Mapped[UUID | None]
     write_number: Mapped[int | None]
     library_key: Mapped[ObjectKey | None]
+    expect: Mapped[str | None]
+    conflict_sha256: Mapped[str | None] = mapped_column(String(64))
+    decision: Mapped[Choice | None]
+    decided_seq: Mapped[int | None]
+    sent_as: Mapped[str | None]
 
 
 class OwnerRow(Base):

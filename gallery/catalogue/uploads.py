@@ -28,13 +28,17 @@ FIRST_CHECK = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class DeclaredEntry:
-    """A file as a caller announced it; names and keys are already checked. `size` in bytes."""
+    """A file as a caller announced it; names and keys are already checked. `size` in bytes.
+
+    `expect`: `absent`, or the SHA-256 of the version that it may replace; `None`: it replaces whatever is there.
+    """
 
     file_name: str
     key: ObjectKey
     size: int | None = None
     content_type: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    expect: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +55,19 @@ class StartRequest:
 
 
 def files_fingerprint(gallery_id: str, files: Sequence[DeclaredEntry]) -> str:
-    """Equal for the same files of the same gallery, in whatever order they are named."""
-    return _digest([gallery_id, sorted((file.key, file.file_name) for file in files)])
+    """Equal for the same files of the same gallery with the same expectations, in whatever order they are named."""
+    return _digest([gallery_id, sorted((file.key, file.file_name, *_expected(file)) for file in files)])
 
 
 def request_fingerprint(gallery_id: str, files: Sequence[DeclaredEntry], metadata: dict[str, Any]) -> str:
     """Equal for the same presign request; the keys are ours and differ from one request to the next."""
-    named = [[file.file_name, file.size, file.content_type, file.metadata] for file in files]
+    named = [[file.file_name, file.size, file.content_type, file.metadata, *_expected(file)] for file in files]
     return _digest([gallery_id, named, metadata])
+
+
+def _expected(file: DeclaredEntry) -> list[str]:
+    # Nothing where nothing is expected: the fingerprints of before there were expectations stay valid.
+    return [] if file.expect is None else [file.expect]
 
 
 def _digest(value: object) -> str:
@@ -114,6 +123,7 @@ def open_upload(
                 "declared_size": file.size,
                 "content_type": file.content_type,
                 "meta": file.metadata,
+                "expect": file.expect,
             }
             for number, file in enumerate(files, 1)
         ],

@@ -13,7 +13,7 @@ from gallery.amounts import count_in_words
 from gallery.models import FINAL_STATES, UploadState, WaitsFor
 
 WAITING: Mapping[WaitsFor, str] = {
-    "restart": "waiting to be tried again: storage or database did not answer",
+    "restart": "waiting to be tried again: its last run could not begin",
     "prefect": "waiting for Prefect's server",
     "paused": "waiting: the work pool, its queue or the run is paused in Prefect",
     "worker": "waiting for a worker: none is responding",

@@ -146,6 +146,8 @@ class _StylesFile:
         section = f"styles.{name}"
         if not STYLE_NAME.fullmatch(name):
             self._refuse(section, None, "must be named in a-z, 0-9 and hyphens, at most 32 signs")
+        if name == "versions":
+            self._refuse(section, None, "must have another name: at this address the API has an image's versions")
         values = self._checked(section, table, _STYLE_RULES)
         for key in ("width", "height"):
             if key not in values:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from gallery.catalogue.counts import Counts
-from gallery.errors import IngestError, Reason, RejectedImage, StaleAttempt
+from gallery.errors import IngestError, Reason, RejectedImage, StaleAttempt, WouldReplace
 from gallery.models import GOOD_OUTCOMES, OUTCOMES, Attempt, EntryProblem, Outcome, RunState, Stage
 
 log = logging.getLogger(__name__)
@@ -22,6 +22,7 @@ class Fault:
     outcome: Literal["rejected", "failed"]
     reason: Reason
     message: str
+    conflict: str | None = None
 
 
 def fault_of(error: object) -> Fault:
@@ -31,6 +32,8 @@ def fault_of(error: object) -> Fault:
     if isinstance(error, StaleAttempt):
         # It is no fault of the image: a newer attempt has taken over the upload.
         raise error
+    if isinstance(error, WouldReplace):
+        return Fault("rejected", error.reason, str(error), error.sha256)
     if isinstance(error, IngestError):
         return Fault("rejected" if isinstance(error, RejectedImage) else "failed", error.reason, str(error))
     if isinstance(error, BaseException):
@@ -51,7 +54,9 @@ class Named(Protocol):
 def problem_of(stage: Stage, entry: Named, error: object) -> EntryProblem:
     """The problem of an entry whose `stage` has raised this error. Raises it, if it is a `StaleAttempt`."""
     fault = fault_of(error)
-    return EntryProblem(entry.number, entry.file_name, fault.outcome, stage, fault.reason, fault.message)
+    return EntryProblem(
+        entry.number, entry.file_name, fault.outcome, stage, fault.reason, fault.message, fault.conflict
+    )
 
 
 @dataclass(frozen=True, slots=True)

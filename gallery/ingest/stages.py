@@ -132,11 +132,11 @@ def settle_overtaken(workspace: Workspace, entries: Sequence[Entry]) -> set[int]
     if not entries:
         return set()
     with transaction(workspace.engine) as session:
-        return set(settle_known(session, workspace.attempt, workspace.recipe.recipe_id, entries))
+        return set(settle_known(session, workspace.attempt, workspace.terms, entries))
 
 
 def settle_unchanged(workspace: Workspace, arrived: Sequence[DownloadedImage]) -> list[DownloadedImage]:
-    """Give `unchanged` or `superseded` to what needs no processing; return the rest. One transaction a window.
+    """Settle what needs no processing (see `settle_known`); return the rest. One transaction a window.
 
     Raises `StaleAttempt`, `ClaimLost`, `TransientError`.
     """
@@ -145,7 +145,7 @@ def settle_unchanged(workspace: Workspace, arrived: Sequence[DownloadedImage]) -
         settled = settle_known(
             session,
             workspace.attempt,
-            workspace.recipe.recipe_id,
+            workspace.terms,
             [image.entry for image in arrived],
             {image.entry.number: image.sha256 for image in arrived},
             workspace.timings,

@@ -16,7 +16,6 @@ from sqlalchemy import Engine
 from gallery.catalogue import claims
 from gallery.catalogue.attempts import begin_attempt
 from gallery.catalogue.connect import connect, transaction
-from gallery.catalogue.plan import Terms
 from gallery.errors import TransientError
 from gallery.imaging.pool import DecoderPool
 from gallery.imaging.recipe import Limits, Recipe
@@ -24,7 +23,7 @@ from gallery.imaging.styles_file import load_limits, load_recipe
 from gallery.ingest.host import is_gone, this_host
 from gallery.ingest.lease import Lease
 from gallery.ingest.scratch import attempt_scratch, check_scratch_dir
-from gallery.models import Attempt, Entry
+from gallery.models import Attempt, Entry, Terms
 from gallery.retrying import retry
 from gallery.settings import Settings
 from gallery.storage.keys import EntryKeys, upload_prefix

@@ -9,14 +9,14 @@
 | both | `_check/...` | `check_key` |
 
 No gallery_id begins with an underscore, so the last two can never meet a gallery's objects. A write number is drawn
-once for each claim of an entry: whoever writes late meets no other content. Release 0.1.0 had none in its keys, which
-stay valid.
+once for each claim of an entry, each image that is rebuilt and each version that is restored: whoever writes late meets
+no other content. Release 0.1.0 had none in its keys, which stay valid.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from gallery.errors import RefusedRequest
@@ -130,6 +130,23 @@ class LibraryKey:
     def owner(self) -> Owner:
         """The upload it belongs to."""
         return self.gallery_id, self.upload_id
+
+
+def rewritten(key: ObjectKey, write_number: int) -> ObjectKey:
+    """The key in the library for a copy of this object of it, under another write number."""
+    return replace(_parsed(key), write_number=write_number).key
+
+
+def extension_of(key: ObjectKey) -> str:
+    """The extension of an object of the library, with its dot; may be empty."""
+    return _parsed(key).extension
+
+
+def _parsed(key: ObjectKey) -> LibraryKey:
+    parsed = LibraryKey.parse(key)
+    if parsed is None:
+        raise ValueError(f"{key!r} is no key of the library")
+    return parsed
 
 
 @dataclass(frozen=True, slots=True)

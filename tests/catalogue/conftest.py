@@ -40,6 +40,7 @@ from gallery.models import (
     ProcessedImage,
     Rendition,
     SaveReceipt,
+    Terms,
 )
 from gallery.settings import Settings
 from gallery.storage.keys import StagedKey, upload_prefix
@@ -49,6 +50,7 @@ from tests.journeys import wait_until
 
 UPLOADS, LIBRARY = "uploads-bucket", "library-bucket"
 RECIPE, JUDGES = "recipe-one", "limits-one"
+TERMS = Terms(RECIPE, JUDGES, 10**9)
 
 NewDatabase = Callable[[], Engine]
 
@@ -74,10 +76,11 @@ class Catalogue:
     uploads_bucket: str = UPLOADS
     library_bucket: str = LIBRARY
 
-    def open(self, gallery_id: str, *names: str) -> str:
+    def open(self, gallery_id: str, *names: str, expect: str | None = None) -> str:
         upload_id = f"u-{uuid4().hex[:12]}"
         files = [
-            uploads.DeclaredEntry(name, StagedKey(gallery_id, upload_id, name).key) for name in names or ("a.jpg",)
+            uploads.DeclaredEntry(name, StagedKey(gallery_id, upload_id, name).key, expect=expect)
+            for name in names or ("a.jpg",)
         ]
         with transaction(self.engine) as session:
             uploads.open_upload(
@@ -102,9 +105,9 @@ class Catalogue:
                 session, gallery_id=gallery_id, upload_id=upload_id, flow_run_id=uuid4(), force=force
             )
 
-    def begun(self, gallery_id: str, *names: str) -> Attempt:
+    def begun(self, gallery_id: str, *names: str, expect: str | None = None) -> Attempt:
         """The first attempt of a new upload of these files."""
-        upload_id = self.open(gallery_id, *names)
+        upload_id = self.open(gallery_id, *names, expect=expect)
         self.accept(upload_id)
         return self.begin(gallery_id, upload_id)
 
@@ -147,7 +150,7 @@ class Catalogue:
         entries = self.entries(attempt, content)
         with transaction(self.engine) as session:
             hold(session, attempt, *(entry.number for entry in entries))
-            return outcomes.settle_known(session, attempt, recipe, entries)
+            return outcomes.settle_known(session, attempt, Terms(recipe, JUDGES, 10**9), entries)
 
     def complain(self, attempt: Attempt, outcome: str = "failed", number: int = 1) -> None:
         with transaction(self.engine) as session:

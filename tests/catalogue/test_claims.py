@@ -14,13 +14,25 @@ from sqlalchemy import select
 from gallery.catalogue import attempts, claims, outbox, outcomes
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.counts import count_outcomes, list_kept
-from gallery.catalogue.plan import Plan, Terms, make_plan
+from gallery.catalogue.plan import Plan, make_plan
 from gallery.catalogue.tables import EntryRow, OwnerRow, UploadRow
 from gallery.errors import ClaimLost, ConflictError, ResultGone, StaleAttempt
 from gallery.models import Attempt, Entry, EntryProblem, ProcessedImage, Rendition, UploadState
 from gallery.storage.keys import EntryKeys
 from gallery.storage.s3 import StoredObject
-from tests.catalogue.conftest import JUDGES, LIBRARY, RECIPE, UPLOADS, Catalogue, commit, etag, lapse, problem, sha256
+from tests.catalogue.conftest import (
+    JUDGES,
+    LIBRARY,
+    RECIPE,
+    TERMS,
+    UPLOADS,
+    Catalogue,
+    commit,
+    etag,
+    lapse,
+    problem,
+    sha256,
+)
 
 NAMES = tuple(f"{number:02}.jpg" for number in range(1, 13))
 
@@ -28,7 +40,7 @@ NAMES = tuple(f"{number:02}.jpg" for number in range(1, 13))
 def planned(catalogue: Catalogue, attempt: Attempt) -> Plan:
     staged = {entry.staged_key: StoredObject(entry.staged_key, etag("A"), 100) for entry in catalogue.entries(attempt)}
     with transaction(catalogue.engine) as session:
-        return make_plan(session, attempt, Terms(RECIPE, JUDGES, 10**9), staged)
+        return make_plan(session, attempt, TERMS, staged)
 
 
 def claim(catalogue: Catalogue, attempt: Attempt, limit: int = 100) -> list[Entry]:
@@ -149,7 +161,7 @@ def test_who_has_lost_a_claim_settles_nothing(catalogue: Catalogue, gallery_id: 
     lapse(catalogue, late)
     claim(catalogue, attempt, 1)
     with pytest.raises(ClaimLost), transaction(catalogue.engine) as session:
-        outcomes.settle_known(session, late, RECIPE, claimed)
+        outcomes.settle_known(session, late, TERMS, claimed)
     assert catalogue.entry(attempt, 1).outcome is None
 
 

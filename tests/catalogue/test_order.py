@@ -18,7 +18,7 @@ from gallery.catalogue import attempts, claims, locks, outcomes, uploads
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.deletion import delete_gallery
 from gallery.catalogue.migrate import migrate
-from gallery.catalogue.plan import Terms, make_plan
+from gallery.catalogue.plan import make_plan
 from gallery.catalogue.tables import CallbackRow, ImageRow, UploadRow
 from gallery.errors import ConflictError, NotFoundError, StaleAttempt
 from gallery.models import Attempt, Outcome, UploadState
@@ -26,7 +26,7 @@ from gallery.storage.s3 import StoredObject
 from tests.catalogue.conftest import (
     JUDGES,
     LIBRARY,
-    RECIPE,
+    TERMS,
     UPLOADS,
     Catalogue,
     commit,
@@ -133,7 +133,7 @@ WRITES: dict[str, Write] = {
     "lock": lambda _, session, attempt: locks.lock_attempt(session, attempt),
     "finish_attempt": lambda _, session, attempt: attempts.finish_attempt(session, attempt, "completed", "done"),
     "settle_known": lambda books, session, attempt: outcomes.settle_known(
-        session, attempt, RECIPE, books.entries(attempt, "A"), planning=True
+        session, attempt, TERMS, books.entries(attempt, "A"), planning=True
     ),
     "record_problems": lambda _, session, attempt: outcomes.record_problems(
         session, attempt, JUDGES, [problem()], planning=True
@@ -143,7 +143,7 @@ WRITES: dict[str, Write] = {
     "make_plan": lambda books, session, attempt: make_plan(
         session,
         attempt,
-        Terms(RECIPE, JUDGES, 10**9),
+        TERMS,
         {entry.staged_key: StoredObject(entry.staged_key, etag("A"), 100) for entry in books.entries(attempt)},
     ),
     "commit_version": lambda books, session, attempt: commit(session, attempt, books.entries(attempt, "B")[0], "B"),

@@ -111,6 +111,7 @@ def test_a_styles_file_is_read(tmp_path: Path) -> None:
         ),
         ("[styles.a]\nwidth = 1\nheight = 1\nwitdh = 2\n", "line 4: styles.a.witdh is not known"),
         ('[styles."../x"]\nwidth = 1\nheight = 1\n', "line 1: styles.../x must be named"),
+        ("[styles.versions]\nwidth = 1\nheight = 1\n", "line 1: styles.versions must have another name"),
         (
             "[styles.a]\nwidth = 1\nheight = 1\nsharpening = 1.5\n",
             "line 4: styles.a.sharpening is 1.5: it must be a whole",

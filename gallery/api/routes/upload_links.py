@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Request
 
 from gallery.api.auth import Caller
+from gallery.api.declared import UNSUPPORTED
 from gallery.api.links import UploadLink, sign_link
 from gallery.api.schemas import MAX_FILES, GalleryId, LimitsAnswer, LinkAnswer, LinkRequest
 from gallery.api.services import services_of
@@ -41,5 +41,6 @@ def limits(request: Request) -> LimitsAnswer:
         max_file_bytes=settings.max_file_bytes,
         max_files=MAX_FILES,
         unsupported_kinds={kind: sorted(extensions) for kind, extensions in UNSUPPORTED_EXTENSIONS.items()},
-        unsupported_extensions=sorted(chain.from_iterable(UNSUPPORTED_EXTENSIONS.values())),
+        unsupported_extensions=sorted(UNSUPPORTED),
+        keep_replaced_days=settings.keep_replaced_days,
     )

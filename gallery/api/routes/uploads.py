@@ -7,14 +7,19 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Query, Request
 from sqlalchemy import Select, select
 
-from gallery import names
 from gallery.api.auth import KeyOrLink
+from gallery.api.cursor import read_number_cursor, write_number_cursor
+from gallery.api.declared import check_files
 from gallery.api.presigning import presigned_answer
 from gallery.api.schemas import (
     AcceptedAnswer,
+    Conflict,
+    Cursor,
+    EntriesAnswer,
+    EntryAnswer,
     GalleryId,
     PresignAnswer,
     PresignRequest,
@@ -23,9 +28,11 @@ from gallery.api.schemas import (
 )
 from gallery.api.services import services_of
 from gallery.catalogue import uploads
+from gallery.catalogue.entries import ListedEntry, list_entries
 from gallery.catalogue.status import read_status
 from gallery.catalogue.tables import EntryRow, UploadRow
-from gallery.errors import ConflictError, RefusedRequest
+from gallery.errors import ConflictError
+from gallery.models import Outcome
 from gallery.storage.keys import StagedKey, upload_prefix
 
 router = APIRouter(prefix="/v1", tags=["uploads"])
@@ -44,7 +51,7 @@ def presign(
     services = services_of(request)
     caller.check_gallery(gallery_id)
     upload_id = f"{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(8)}"
-    files = _declared(gallery_id, upload_id, body)
+    files = _declared(gallery_id, upload_id, body, services.settings.max_file_bytes)
     # Nothing stays open for longer than its files are kept.
     open_for = min(OPEN_FOR, timedelta(days=services.settings.staged_days))
     with services.transaction() as session:
@@ -105,6 +112,47 @@ def status(upload_id: UploadId, request: Request, caller: KeyOrLink) -> StatusAn
     return StatusAnswer(**found.document(), flow_run_url=services.flow_run_url(found.flow_run_id))
 
 
+@router.get("/uploads/{upload_id}/entries")
+def entries(
+    upload_id: UploadId,
+    request: Request,
+    caller: KeyOrLink,
+    outcome: Outcome | None = None,
+    reason: Annotated[str | None, Query(pattern=r"^[a-z_]{1,64}$")] = None,
+    cursor: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> EntriesAnswer:
+    """An upload's files and what became of each, in the order in which they were declared, page by page."""
+    services = services_of(request)
+    after = read_number_cursor(cursor) if cursor else 0
+    with services.transaction() as session:
+        caller.check_gallery(uploads.find_upload(session, upload_id).gallery_id)
+        found = list_entries(session, upload_id, outcome=outcome, reason=reason, after=after, limit=limit + 1)
+    shown = found[:limit]
+    return EntriesAnswer(
+        entries=[_entry(one) for one in shown],
+        next_cursor=write_number_cursor(shown[-1].number) if len(found) > limit else None,
+    )
+
+
+def _entry(found: ListedEntry) -> EntryAnswer:
+    conflict = None
+    if found.conflict_sha256 is not None and found.named_image_id is not None:
+        conflict = Conflict(image_id=found.named_image_id, sha256=found.conflict_sha256)
+    return EntryAnswer(
+        number=found.number,
+        file_name=found.file_name,
+        size=found.size,
+        outcome=found.outcome,
+        stage=found.stage,
+        reason=found.reason,
+        message=found.message,
+        image_id=found.image_id,
+        conflict=conflict,
+        metadata=found.metadata,
+    )
+
+
 def accepted_answer(row: UploadRow) -> AcceptedAnswer:
     """The 202 of complete and webhook."""
     return AcceptedAnswer(
@@ -114,27 +162,21 @@ def accepted_answer(row: UploadRow) -> AcceptedAnswer:
     )
 
 
-def check_no_duplicates(file_names: Iterable[str]) -> None:
-    """Raise `RefusedRequest` (`duplicate_file_name`) where two names are the same, or are in Unicode NFC."""
-    seen: dict[str, str] = {}
-    for name in file_names:
-        normal = names.check_file_name(name)
-        if normal in seen:
-            raise RefusedRequest(
-                "duplicate_file_name",
-                f"{seen[normal]!r} and {name!r} are the same file_name; each may stand once in an upload",
-            )
-        seen[normal] = name
-
-
-def _declared(gallery_id: str, upload_id: str, body: PresignRequest) -> list[uploads.DeclaredEntry]:
-    check_no_duplicates(file.file_name for file in body.files)
-    declared = []
-    for file in body.files:
-        name = names.check_file_name(file.file_name)
-        key = StagedKey(gallery_id, upload_id, name)
-        declared.append(uploads.DeclaredEntry(name, key.key, file.size, file.content_type, file.metadata))
-    return declared
+def _declared(
+    gallery_id: str, upload_id: str, body: PresignRequest, max_file_bytes: int
+) -> list[uploads.DeclaredEntry]:
+    given = [(file.file_name, file.size) for file in body.files]
+    return [
+        uploads.DeclaredEntry(
+            name,
+            StagedKey(gallery_id, upload_id, name).key,
+            file.size,
+            file.content_type,
+            file.metadata,
+            file.expect,
+        )
+        for name, file in zip(check_files(given, max_file_bytes=max_file_bytes), body.files, strict=True)
+    ]
 
 
 def _entries(upload_id: str) -> Select[EntryRow]:
@@ -143,6 +185,6 @@ def _entries(upload_id: str) -> Select[EntryRow]:
 
 def _files_of(rows: Iterable[EntryRow]) -> list[uploads.DeclaredEntry]:
     return [
-        uploads.DeclaredEntry(row.file_name, row.staged_key, row.declared_size, row.content_type, row.meta)
+        uploads.DeclaredEntry(row.file_name, row.staged_key, row.declared_size, row.content_type, row.meta, row.expect)
         for row in rows
     ]

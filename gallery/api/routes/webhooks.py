@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from gallery import names
 from gallery.api.auth import check_signature
-from gallery.api.routes.uploads import accepted_answer, check_no_duplicates
+from gallery.api.declared import check_file_names
+from gallery.api.routes.uploads import accepted_answer
 from gallery.api.schemas import AcceptedAnswer, WebhookBody
 from gallery.api.services import Services, services_of
 from gallery.catalogue import uploads
@@ -46,7 +47,6 @@ def _accept(services: Services, body: bytes) -> AcceptedAnswer:
         raise RefusedRequest("invalid_request", f"{where}: {first['msg']}") from error
     names.check_gallery_id(upload.gallery_id)
     names.check_upload_id(upload.upload_id)
-    check_no_duplicates(file.file_name for file in upload.files)
     declared = _declared(upload)
     with services.transaction() as session:
         row = uploads.accept_staged(
@@ -66,10 +66,10 @@ def _accept(services: Services, body: bytes) -> AcceptedAnswer:
 def _declared(upload: WebhookBody) -> list[uploads.DeclaredEntry]:
     seen: set[str] = set()
     declared = []
-    for file in upload.files:
+    for name, file in zip(check_file_names(file.file_name for file in upload.files), upload.files, strict=True):
         key = given_staged_key(file.key, upload.gallery_id, upload.upload_id)
         if key in seen:
             raise RefusedRequest("duplicate_key", f"key {file.key[:80]!r} stands twice")
         seen.add(key)
-        declared.append(uploads.DeclaredEntry(names.check_file_name(file.file_name), key))
+        declared.append(uploads.DeclaredEntry(name, key, expect=file.expect))
     return declared

@@ -1,0 +1,48 @@
+"""Makes a former version of an image current again: copies of its files first, then one transaction."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from gallery.api.schemas import ANY_TYPE
+from gallery.api.services import Services
+from gallery.catalogue.restoring import Restoration, commit_restoration, files_are_gone, plan_restoration
+from gallery.errors import StagedFileError
+from gallery.imaging.formats import content_type_of
+from gallery.models import ObjectKey
+from gallery.storage.keys import extension_of
+
+
+def restore_version(services: Services, gallery_id: str, image_id: UUID, version_id: UUID) -> None:
+    """Restore a version. What it copies and does not commit, the sweep removes.
+
+    Raises `NotFoundError`, `ConflictError` where its files are gone, `TransientError`.
+    """
+    with services.transaction() as session:
+        restoration = plan_restoration(session, gallery_id, image_id, version_id)
+    if restoration is None:
+        return
+    _copy(services, restoration)
+    with services.transaction() as session:
+        commit_restoration(
+            session,
+            gallery_id,
+            restoration,
+            library_bucket=services.storage.library_bucket,
+            keep_replaced=timedelta(days=services.settings.keep_replaced_days),
+        )
+
+
+def _copy(services: Services, restoration: Restoration) -> None:
+    storage = services.storage
+    types: dict[ObjectKey, str] = {one.key: one.content_type for one in restoration.renditions}
+    for key, copy in restoration.copies.items():
+        found = storage.head(storage.library_bucket, key)
+        if found is None:
+            raise files_are_gone(restoration.version.version_id)
+        content_type = types.get(key) or content_type_of(extension_of(key)) or ANY_TYPE
+        try:
+            storage.copy_original(key, found.etag, copy, content_type, bucket=storage.library_bucket)
+        except StagedFileError:
+            raise files_are_gone(restoration.version.version_id) from None
