@@ -22,7 +22,7 @@ from gallery.settings import load_processing_settings, load_serving_settings, lo
 
 if TYPE_CHECKING:
     from gallery.client.result import IngestResult
-    from gallery.client.types import Choice
+    from gallery.models import Choice
 
 app = typer.Typer(
     no_args_is_help=True,

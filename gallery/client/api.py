@@ -21,7 +21,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from gallery.client.errors import SendRefusedError, UnreachableError, error_of, one_line, s3_refusal
 from gallery.client.types import (
-    Choice,
     DeclaredFile,
     FileInQuestion,
     PresignedRequest,
@@ -32,6 +31,7 @@ from gallery.client.types import (
     ReportedStatus,
 )
 from gallery.errors import ConfigurationError, GalleryError
+from gallery.models import Choice
 
 # Seconds; presign answers for a whole gallery at once, and an S3 answers only after it has stored the file.
 TIMEOUT = httpx.Timeout(60, connect=10)

@@ -10,7 +10,7 @@ from gallery.client.comparing import ComparedPhotograph
 from gallery.client.conflicts import Choices
 from gallery.client.file_names import printable
 from gallery.client.progress import JobProgress
-from gallery.client.types import Choice
+from gallery.models import Choice
 
 KEYS: Mapping[str, Choice] = {"k": "keep_both", "r": "replace", "s": "skip"}
 LEGEND = "[k]eep both, [r]eplace, [s]kip; K, R, S: the same for all the rest; q: stop, nothing is sent"

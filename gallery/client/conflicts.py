@@ -6,16 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
-from pathlib import PurePosixPath
 
 from gallery.client.api import GalleryClient
 from gallery.client.comparing import ComparedPhotograph, FolderComparison, in_batches
 from gallery.client.folder import LocalFile
-from gallery.client.types import Choice, FileInQuestion
+from gallery.client.types import FileInQuestion
 from gallery.errors import RefusedRequest
-from gallery.names import MAX_FILE_NAME_BYTES, check_file_name
-
-LONGEST_SUFFIX = 16  # bytes; what is longer is no extension
+from gallery.models import Choice
+from gallery.names import check_file_name, numbered
 
 Choices = Mapping[str, Choice]
 """What to do with each file that would replace another photograph, by its name."""
@@ -111,17 +109,4 @@ def _candidates(folder_name: str, file_name: str) -> Iterator[str]:
     with suppress(RefusedRequest):  # too long, or the folder's name breaks a rule that its files keep
         yield check_file_name(f"{folder_name}/{file_name}")
     for number in count(2):
-        yield _numbered(file_name, number)
-
-
-def _numbered(file_name: str, number: int) -> str:
-    """The name with a number before its extension, cut so that it is not too long."""
-    path = PurePosixPath(file_name)
-    suffix = path.suffix if len(path.suffix.encode()) <= LONGEST_SUFFIX else ""
-    stem, ending = path.name.removesuffix(suffix), f" ({number}){suffix}"
-    folder = "" if path.parent == PurePosixPath() else f"{path.parent}/"
-    if len(f"{folder}{ending}".encode()) >= MAX_FILE_NAME_BYTES:
-        folder = ""
-    room = MAX_FILE_NAME_BYTES - len(f"{folder}{ending}".encode())
-    cut = stem.encode()[:room].decode(errors="ignore")
-    return f"{folder}{cut}{ending}"
+        yield numbered(file_name, number)

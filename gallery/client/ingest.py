@@ -14,9 +14,10 @@ from gallery.client.file_names import names_in_words
 from gallery.client.folder import FoundPhotographs, find_photographs
 from gallery.client.progress import JobProgress
 from gallery.client.result import IngestResult, not_sent, result_of
-from gallery.client.types import Choice, ReportedLimits
+from gallery.client.types import ReportedLimits
 from gallery.client.upload import follow, upload_files
 from gallery.errors import GalleryError, NotFoundError, RefusedRequest
+from gallery.models import Choice
 from gallery.names import check_gallery_id, check_upload_id
 
 

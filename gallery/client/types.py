@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field
 
 from gallery.amounts import count_in_words
-from gallery.models import FINAL_STATES, UploadState, WaitsFor
+from gallery.models import FINAL_STATES, Choice, UploadState, WaitsFor, Would
 
 WAITING: Mapping[WaitsFor, str] = {
     "restart": "waiting to be tried again: its last run could not begin",
@@ -20,11 +20,6 @@ WAITING: Mapping[WaitsFor, str] = {
     "place": "waiting for a place in the queue",
     "start": "about to start",
 }
-
-
-Would = Literal["add", "replace", "leave_unchanged", "unknown"]
-Choice = Literal["replace", "keep_both", "skip"]
-"""What to do with a file whose name belongs to another photograph."""
 
 
 @dataclass(frozen=True, slots=True)

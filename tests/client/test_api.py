@@ -16,8 +16,9 @@ import pytest
 
 from gallery.client.api import BACKOFF, GalleryClient
 from gallery.client.errors import RefusedFilesError, SendRefusedError, UnreachableError
-from gallery.client.types import Choice, DeclaredFile, FileInQuestion, PresignedRequest, ReportedFault, ReportedStatus
+from gallery.client.types import DeclaredFile, FileInQuestion, PresignedRequest, ReportedFault, ReportedStatus
 from gallery.errors import ConfigurationError, ConflictError, GalleryError, NotFoundError, RefusedRequest
+from gallery.models import Choice
 
 KEY = "a-key-that-is-long-enough"
 

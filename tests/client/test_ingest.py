@@ -13,8 +13,8 @@ from gallery.client.comparing import ComparedPhotograph
 from gallery.client.conflicts import Choices
 from gallery.client.ingest import compare_folder, ingest_folder
 from gallery.client.progress import NoProgress
-from gallery.client.types import Choice
 from gallery.errors import GalleryError, RefusedRequest
+from gallery.models import Choice
 from tests.client.conftest import Notes, write
 from tests.client.fake_api import FakeApi, digest
 

@@ -13,7 +13,8 @@ from gallery.client.comparing import ComparedPhotograph, FolderComparison
 from gallery.client.folder import LocalFile
 from gallery.client.result import IngestResult, not_sent
 from gallery.client.summary import print_summary, why_not_sent
-from gallery.client.types import ReportedComparison, ReportedProblem, Would
+from gallery.client.types import ReportedComparison, ReportedProblem
+from gallery.models import Would
 
 
 def result_with(counts: dict[str, int], *problems: ReportedProblem) -> IngestResult:
