@@ -87,17 +87,17 @@ def ingest(
     on_conflict: Annotated[
         OnConflict | None,
         typer.Option(
-            help="What to do with a file whose name belongs to another photograph of the gallery. Default: ask on a "
-            "terminal, else send nothing.",
+            help="What to do with files whose names belong to other photographs of the gallery. Default: ask on a "
+            "terminal, otherwise send nothing."
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only compare the folder with the gallery.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Upload what a folder has and the gallery has not, through the API, and follow its ingest.
+    """Upload the files of a folder that the gallery does not have, through the API, and follow their ingest.
 
     GALLERY_API_URL and GALLERY_API_KEY say where; without them, the local stack. Exit status 0 only where every
-    image was saved, replaced or unchanged, or skipped by choice; 3 where a choice is needed: nothing was sent then.
+    image was saved, replaced or unchanged, or skipped by choice; 3 where nothing was sent for want of a choice.
     """
     from gallery.client.api import GalleryClient
     from gallery.client.asking import ask_on_terminal
