@@ -126,6 +126,9 @@ def take_through_stages(workspace: Workspace, todo: int) -> None:
     """
     settings, attempt = workspace.settings, workspace.attempt
     progress = RunProgress(attempt.gallery_id, attempt.image_count, done=attempt.image_count - todo)
+    if attempt.number > attempt.first_of_run:
+        # Also where nothing is left to do: else the bar of the one before stands where that was killed.
+        progress.advance(0)
     # A window's results are passed on while the two after it begin.
     former_results = FormerResults(windows=2)
     sizes = window_sizes(settings.window)

@@ -219,7 +219,7 @@ class PoolState:
 
     `has_worker`: one asks for runs of that queue. It is true for a paused pool, whose workers Prefect does not tell:
     somebody meant it. A limit of 0, of the pool or of its queue, counts as paused. `is_busy` is true while a run of any
-    queue is claimed or running.
+    queue is claimed or running. `has_deployment`: there is one to start ingests of, which `gallery setup` makes.
     """
 
     is_paused: bool
@@ -227,6 +227,7 @@ class PoolState:
     has_place: bool
     is_busy: bool = False
     pool_type: str = ""
+    has_deployment: bool = True
 
 
 def pool_state() -> PoolState:
@@ -239,6 +240,10 @@ def pool_state() -> PoolState:
         queue = client.read_work_queue_by_name(INGEST_QUEUE, POOL)
         # A pool without a limit does not tell how many of its runs are at work.
         is_busy = bool(_pool_runs(client, StateType.PENDING, StateType.RUNNING, limit=1))
+        try:
+            has_deployment = bool(client.read_deployment_by_name(DEPLOYMENT))
+        except ObjectNotFound:
+            has_deployment = False
     used = [(item.active_slots or 0, item.concurrency_limit) for item in (pool, queue)]
     limits = [(active, limit) for active, limit in used if limit is not None]
     return PoolState(
@@ -248,6 +253,7 @@ def pool_state() -> PoolState:
         has_place=all(active < limit for active, limit in limits),
         is_busy=is_busy,
         pool_type=pool.type,
+        has_deployment=has_deployment,
     )
 
 

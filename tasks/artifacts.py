@@ -32,7 +32,7 @@ NOT_TAKEN = (httpx.HTTPError, PrefectHTTPStatusError)
 class RunProgress:
     """The share of a run's images that are through, as a bar on the run's page; `name` is the gallery's.
 
-    A run that finds nothing to do has none.
+    A run that finds nothing to do at its first attempt has none.
     """
 
     def __init__(self, name: str, total: int, done: int = 0) -> None:

@@ -382,7 +382,8 @@ class HealthAnswer(BaseModel):
 class ReadinessAnswer(BaseModel):
     """`ok`, `paused` (by ops), `degraded` (runs cannot be started just now; everything is accepted) or `unavailable`.
 
-    `missing`: `prefect` and `workers` where it is degraded, `database` and `storage` where it is unavailable.
+    `missing`: `prefect`, `workers` and `deployment` where it is degraded; `database` and `storage` where it is
+    unavailable.
     """
 
     status: str

@@ -11,9 +11,11 @@ from sqlalchemy.orm import Session
 
 from gallery.catalogue.tables import ConditionRow
 
-# Prefect's server answers; a worker of the pool responds; neither the pool nor the queue of ingests is paused; the
-# queue's limit leaves a place for one more run; a run of any queue is claimed or running.
-PREFECT, WORKERS, OPEN, PLACES, BUSY = "prefect", "workers", "open", "places", "busy"
+# Prefect's server answers; a worker of the pool responds; there is a deployment to start ingests of.
+PREFECT, WORKERS, DEPLOYMENT = "prefect", "workers", "deployment"
+# Neither the pool nor the queue of ingests is paused; the queue's limit leaves a place for one more run; a run of any
+# queue is claimed or running.
+OPEN, PLACES, BUSY = "open", "places", "busy"
 
 
 def note_condition(session: Session, name: str, *, is_well: bool) -> bool:

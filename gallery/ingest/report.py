@@ -137,7 +137,14 @@ def markdown_summary(report: RunReport, attempt: Attempt, *, problems_url: str |
         lines += [f"What was rejected or failed: {table}."]
     if report.state == "failed":
         lines += ["**Retry** on this run's page works on what failed, and on nothing else."]
-    if report.counts["rejected"]:
+    reasons = {problem.reason for problem in report.problems if problem.outcome == "rejected"}
+    if "would_replace" in reasons:
+        lines += [
+            "A file with reason `would_replace` is fine: the gallery has another image under its name. Its sender "
+            "decides on the upload page which one to keep, or an application by "
+            f"`/v1/uploads/{attempt.upload_id}/decide`."
+        ]
+    if reasons - {"would_replace", "left_out"}:
         lines += [
             "A rejected file is at fault itself: it has to be uploaded again, or its limit raised "
             "(`GALLERY_MAX_PIXELS`, `GALLERY_MAX_FILE_BYTES`) and the run retried."

@@ -124,7 +124,7 @@ def test_missing_workers_are_told_once_and_their_return_too(
         return runs.PoolState(is_paused=False, has_worker=answer, has_place=True)
 
     monkeypatch.setattr(runs, "pool_state", pool_state)
-    for name in ("WORKERS", "OPEN", "PLACES"):
+    for name in ("WORKERS", "DEPLOYMENT", "OPEN", "PLACES"):
         monkeypatch.setattr(watch, name, unwatched if name == "WORKERS" else f"{unwatched}-{name}")
     for _ in range(4):
         watch.watch_pool(engine)
@@ -137,10 +137,26 @@ def test_missing_workers_are_told_once_and_their_return_too(
     assert told == [f"alert.{unwatched}_gone", f"alert.{unwatched}_back"]
 
 
+def test_a_deployment_that_somebody_has_deleted_is_told_of(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, unwatched: str
+) -> None:
+    for name in ("WORKERS", "DEPLOYMENT", "OPEN", "PLACES", "BUSY"):
+        monkeypatch.setattr(watch, name, f"{unwatched}-{name}")
+    for has_deployment in (False, False, True):
+        state = runs.PoolState(is_paused=False, has_worker=True, has_place=True, has_deployment=has_deployment)
+        monkeypatch.setattr(runs, "pool_state", lambda state=state: state)
+        watch.watch_pool(engine)
+    with transaction(engine) as session:
+        alerts = select(CallbackRow.type, CallbackRow.body).where(CallbackRow.type.startswith(f"alert.{unwatched}"))
+        told = session.execute(alerts.order_by(CallbackRow.created_at)).all()
+    assert [kind for kind, _ in told] == [f"alert.{unwatched}-DEPLOYMENT_{what}" for what in ("gone", "back")]
+    assert "gallery setup" in told[0][1]["message"]
+
+
 def test_what_ops_have_chosen_is_noted_and_alerts_nobody(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, unwatched: str
 ) -> None:
-    names = {name: f"{unwatched}-{name}" for name in ("WORKERS", "OPEN", "PLACES")}
+    names = {name: f"{unwatched}-{name}" for name in ("WORKERS", "DEPLOYMENT", "OPEN", "PLACES")}
     for name, own in names.items():
         monkeypatch.setattr(watch, name, own)
     noted = []
@@ -161,6 +177,9 @@ def test_the_stacks_own_worker_is_there(journeys: Journeys, monkeypatch: pytest.
 
     with temporary_settings({PREFECT_API_URL: journeys.servers.info.prefect_api_url}):
         wait_until(lambda: runs.pool_state().has_worker or None, "the worker's first sign of life")
+        assert runs.pool_state().has_deployment
+        monkeypatch.setattr(runs, "DEPLOYMENT", "ingest-gallery/no-such-deployment")
+        assert not runs.pool_state().has_deployment
         monkeypatch.setattr(runs, "POOL", "no-such-pool")
         with pytest.raises(NotFoundError):
             runs.pool_state()

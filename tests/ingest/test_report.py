@@ -126,3 +126,18 @@ def test_the_summary_says_where_to_read_on_and_what_a_retry_does() -> None:
     good = markdown_summary(report_run(counts(saved=3), [], [], found_work=True), attempt, problems_url=None)
     assert "Retry" not in good
     assert "rejected" not in good
+
+
+def test_the_summary_says_who_decides_about_what_would_replace_another_image() -> None:
+    attempt = Attempt("u1", "summer-wedding", 2, 1, 3)
+    asked = report_run(
+        counts(saved=1, rejected=2),
+        [problem(1, "rejected", "would_replace"), problem(2, "rejected", "left_out")],
+        [],
+        found_work=True,
+    )
+    text = markdown_summary(asked, attempt, problems_url=None)
+    assert "/v1/uploads/u1/decide" in text
+    assert "at fault" not in text
+    both = report_run(counts(rejected=2), [problem(1, "rejected", "would_replace"), CUT], [], found_work=True)
+    assert "at fault" in markdown_summary(both, attempt, problems_url=None)

@@ -19,7 +19,7 @@ from gallery.api.background.worker import Worker
 from gallery.catalogue import attempts, uploads
 from gallery.catalogue.attempts import RunUnderWay
 from gallery.catalogue.callbacks import queue_alert
-from gallery.catalogue.conditions import BUSY, OPEN, PLACES, PREFECT, WORKERS, note_condition
+from gallery.catalogue.conditions import BUSY, DEPLOYMENT, OPEN, PLACES, PREFECT, WORKERS, note_condition
 from gallery.catalogue.connect import transaction
 from gallery.errors import NotFoundError, PrefectUnavailable, TransientError
 from gallery.models import UploadState
@@ -120,7 +120,8 @@ def retry_crashed_runs(engine: Engine) -> None:
 
 
 def watch_pool(engine: Engine) -> runs.PoolState:
-    """Note what keeps uploads waiting: no worker, which alerts ops; a pause and a full queue, which they chose.
+    """Note what keeps uploads waiting: no worker or no deployment, which alert ops; a pause or a full queue, which they
+    chose.
 
     Returns the pool's state. Raises `PrefectUnavailable`.
     """
@@ -134,6 +135,12 @@ def watch_pool(engine: Engine) -> runs.PoolState:
         else f"no worker of pool {runs.POOL} gives a sign of life: uploads wait"
     )
     _note(engine, WORKERS, is_well=pool.has_worker, message=message)
+    message = (
+        f"deployment {runs.DEPLOYMENT} is there again"
+        if pool.has_deployment
+        else f"Prefect has no deployment {runs.DEPLOYMENT}: uploads wait; run `gallery setup`"
+    )
+    _note(engine, DEPLOYMENT, is_well=pool.has_deployment, message=message)
     with transaction(engine) as session:
         note_condition(session, OPEN, is_well=not pool.is_paused)
         note_condition(session, PLACES, is_well=pool.has_place)

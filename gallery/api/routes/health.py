@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from gallery.api.metrics import Metrics
 from gallery.api.schemas import HealthAnswer, ReadinessAnswer
 from gallery.api.services import services_of
-from gallery.catalogue.conditions import OPEN, WORKERS, list_unwell
+from gallery.catalogue.conditions import DEPLOYMENT, OPEN, WORKERS, list_unwell
 from gallery.errors import GalleryError
 
 router = APIRouter(tags=["health"])
@@ -26,7 +26,8 @@ async def healthz() -> HealthAnswer:
 def readyz(request: Request) -> Response:
     """Database and storage answer; 503 that names the one that does not, within seconds also where it hangs.
 
-    200 and `degraded` without Prefect or its workers, 200 and `paused` while ops have paused the pool or its queue.
+    200 and `degraded` without Prefect, its workers or the deployment; 200 and `paused` while ops have paused the pool
+    or its queue.
     """
     services = services_of(request)
     failures = services.readiness.failures()
@@ -38,7 +39,7 @@ def readyz(request: Request) -> Response:
     with services.transaction() as session:
         unwell = list_unwell(session)
     # Uploads are accepted all the same, and started when it is back.
-    missing = [*failures, *(["workers"] if WORKERS in unwell else [])]
+    missing = [*failures, *(name for name in (WORKERS, DEPLOYMENT) if name in unwell)]
     if missing:
         return _answer("degraded", missing, 200)
     return _answer("paused" if OPEN in unwell else "ok", missing, 200)
