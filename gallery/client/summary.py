@@ -18,7 +18,7 @@ WORDS = {
     "replaced": "replaced an earlier version",
     "unchanged": "unchanged, nothing to do",
     "superseded": "superseded by a later upload",
-    "rejected": "rejected: the file is at fault",
+    "rejected": "rejected, for the reasons below",
     "failed": "failed: a retry may succeed",
     "pending": "not worked on",
 }
