@@ -70,7 +70,7 @@ def rebuild_renditions(gallery_id: OneGallery = None, style: OneStyle = None) ->
     try:
         with (
             upkeep_run(settings, FLOW_NAME, artifact_key=f"rebuild-{where}", gallery_id=gallery_id) as run,
-            open_rebuild(settings, gallery_id=gallery_id, style=style, flow_run_id=run_id) as rebuild,
+            open_rebuild(settings, run.attempt, gallery_id=gallery_id, style=style) as rebuild,
         ):
             due = retry(settings, partial(steps.count, rebuild)).due
             runs.name_run(run_id, this_run.name, runs.run_name(name, due))

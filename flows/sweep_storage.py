@@ -58,7 +58,7 @@ def sweep_storage(
         return Completed(name="Skipped", message=f"Nothing to do: {other}")
     try:
         with upkeep_run(settings, FLOW_NAME, artifact_key=FLOW_NAME) as run:
-            findings = sweep(settings, dry_run=dry_run, grace_days=grace_days)
+            findings = sweep(settings, dry_run=dry_run, grace_days=grace_days, upkeep=run.attempt)
             if findings.total.count or not findings.is_whole:
                 get_run_logger().log(logging.INFO if findings.is_whole else logging.WARNING, "%s", findings.message)
             run.report = findings

@@ -12,6 +12,7 @@ GalleryError
 ├── PrefectUnavailable     Prefect's API does not answer
 ├── ClaimLost              another process of the same attempt has taken over this entry
 ├── ResultGone             the files of a cached result are about to be deleted, or gone
+├── StaleUpkeep            a rebuild or sweep has been ended by others, or a newer attempt of it has begun
 └── IngestError            something about one entry; has a stable `reason`
     ├── RejectedImage      the file is at fault: permanent for these limits and this version
     │   └── WouldReplace   saving it would replace what its sender does not expect there
@@ -141,6 +142,10 @@ class ClaimLost(GalleryError):
 
 class ResultGone(GalleryError):
     """Raised when the files that a cached result names are due for deletion, or deleted: process has to run again."""
+
+
+class StaleUpkeep(GalleryError):
+    """Raised when others have ended this attempt of a rebuild or sweep, or a newer one has begun; it must stop."""
 
 
 class IngestError(GalleryError):

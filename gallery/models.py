@@ -41,6 +41,8 @@ FINAL_STATES: frozenset[UploadState] = frozenset(
 WaitsFor = Literal["restart", "prefect", "paused", "worker", "place", "start"]
 """What an accepted upload waits for."""
 Audience = Literal["application", "ops"]
+Would = Literal["add", "replace", "leave_unchanged", "unknown"]
+"""What sending a file would do."""
 Choice = Literal["replace", "keep_both", "skip"]
 """What a person decides about a file that would replace another image of its name."""
 Trigger = Literal["api", "webhook", "s3_event", "ui", "cli", "schedule"]

@@ -15,6 +15,7 @@ GALLERY_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 UPLOAD_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 STYLE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 MAX_FILE_NAME_BYTES = 255
+LONGEST_EXTENSION = 16  # bytes; what follows a dot and is longer is no extension
 
 
 def check_gallery_id(gallery_id: str) -> str:
@@ -39,12 +40,17 @@ def check_upload_id(upload_id: str) -> str:
 
 
 def numbered(file_name: str, number: int) -> str:
-    """`card1/IMG_0001.JPG` as `card1/IMG_0001 (2).JPG`, its stem cut where the name would be too long."""
+    """`card1/IMG_0001.JPG` as `card1/IMG_0001 (2).JPG`, its stem cut where the name would be too long.
+
+    Where the folder alone leaves no room for that, the name goes without it.
+    """
     folder, slash, base = file_name.rpartition("/")
     stem, dot, extension = base.rpartition(".")
-    if not stem:
+    if not stem or len(extension.encode()) > LONGEST_EXTENSION:
         stem, dot, extension = base, "", ""
     tail = f" ({number}){dot}{extension}"
+    if len(f"{folder}{slash}{tail}".encode()) >= MAX_FILE_NAME_BYTES:
+        folder = slash = ""
     room = MAX_FILE_NAME_BYTES - len(f"{folder}{slash}{tail}".encode())
     # Never in the middle of a character, nor of what an accent belongs to.
     while len(stem.encode()) > room or (stem and unicodedata.combining(stem[-1])):

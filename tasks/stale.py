@@ -13,7 +13,7 @@ from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled
 
-from gallery.errors import StaleAttempt, TransientError
+from gallery.errors import StaleAttempt, StaleUpkeep, TransientError
 from gallery.ingest import stages
 from gallery.settings import Settings
 
@@ -29,12 +29,18 @@ def end_stale_run(settings: Settings, flow_run_id: UUID, error: StaleAttempt) ->
     state, with status 0, so that its worker proposes none either. In a process that is not the run's own, raises
     `error`.
     """
-    get_run_logger().warning("%s", error)
     successor: UUID | None = flow_run_id
     with suppress(TransientError):
         successor = stages.current_run(settings, error.upload_id)
     if successor not in (None, flow_run_id):
+        get_run_logger().warning("%s", error)
         return Cancelled(message=f"Overtaken by run {successor} of the same upload")
+    return leave_to_the_newer(flow_run_id, error)
+
+
+def leave_to_the_newer(flow_run_id: UUID, error: StaleAttempt | StaleUpkeep) -> NoReturn:
+    """End this process without a state, or raise `error` where it is not this run's own."""
+    get_run_logger().warning("%s", error)
     if os.environ.get("PREFECT__FLOW_RUN_ID") == str(flow_run_id):
         exit_without_a_state()
     raise error

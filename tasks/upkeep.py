@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
@@ -14,11 +14,13 @@ from sqlalchemy.orm import Session
 
 from gallery import runs
 from gallery.catalogue.connect import connect, transaction
-from gallery.catalogue.maintenance import begin_maintenance, end_maintenance
+from gallery.catalogue.maintenance import UpkeepAttempt, begin_maintenance, end_maintenance, finish_maintenance
+from gallery.errors import StaleUpkeep
 from gallery.models import RunState, UploadState
 from gallery.retrying import retry
 from gallery.settings import Settings
 from tasks.artifacts import publish_summary
+from tasks.stale import leave_to_the_newer
 from tasks.states import final_state
 
 
@@ -45,8 +47,8 @@ class UpkeepReport(Protocol):
 class UpkeepRun:
     """A run of upkeep. Its flow sets `report` before it leaves the context."""
 
-    def __init__(self, flow_run_id: UUID) -> None:
-        self.flow_run_id = flow_run_id
+    def __init__(self, attempt: UpkeepAttempt) -> None:
+        self.attempt = attempt
         self.report: UpkeepReport
 
     @property
@@ -61,14 +63,16 @@ def upkeep_run(
 ) -> Iterator[UpkeepRun]:
     """Write that this flow run has begun; in the end, how it ended, and publish its artifacts.
 
-    An error passes through: the flow's hooks write its end. Raises `TransientError` where the database does not
-    answer.
+    An error passes through: the flow's hooks write its end. Where a newer attempt of the run has begun meanwhile, this
+    process ends here without a state. Raises `TransientError` where the database does not answer.
     """
-    run = UpkeepRun(UUID(this_run.id))
-    retry(settings, partial(_begin_run, settings, run.flow_run_id, flow_name, gallery_id))
-    yield run
-    report = run.report
-    retry(settings, partial(end_upkeep, settings, run.flow_run_id, report.state, report.message, report.counts()))
+    run = UpkeepRun(retry(settings, partial(_begin_run, settings, UUID(this_run.id), flow_name, gallery_id)))
+    try:
+        yield run
+        report = run.report
+        retry(settings, partial(_finish_run, settings, run.attempt, report))
+    except StaleUpkeep as error:
+        leave_to_the_newer(run.attempt.flow_run_id, error)
     # What is done is written; the server, should it be away just now, is to hear of it.
     runs.wait_until_reachable()
     publish_summary(
@@ -80,9 +84,9 @@ def upkeep_run(
     )
 
 
-def _begin_run(settings: Settings, flow_run_id: UUID, flow_name: str, gallery_id: str | None) -> None:
+def _begin_run(settings: Settings, flow_run_id: UUID, flow_name: str, gallery_id: str | None) -> UpkeepAttempt:
     with _session(settings) as session:
-        begin_maintenance(
+        return begin_maintenance(
             session,
             flow_run_id=flow_run_id,
             flow_name=flow_name,
@@ -91,16 +95,15 @@ def _begin_run(settings: Settings, flow_run_id: UUID, flow_name: str, gallery_id
         )
 
 
-def end_upkeep(
-    settings: Settings,
-    flow_run_id: UUID,
-    state: UploadState,
-    message: str,
-    counts: Mapping[str, int] | None = None,
-) -> None:
-    """Write how a run ended; does nothing where an end is written. Raises `TransientError`."""
+def _finish_run(settings: Settings, attempt: UpkeepAttempt, report: UpkeepReport) -> None:
     with _session(settings) as session:
-        end_maintenance(session, flow_run_id, state, message, counts)
+        finish_maintenance(session, attempt, report.state, report.message, report.counts())
+
+
+def end_upkeep(settings: Settings, flow_run_id: UUID, state: UploadState, message: str) -> None:
+    """Write how a run ended that could not do so itself. Raises `TransientError`."""
+    with _session(settings) as session:
+        end_maintenance(session, flow_run_id, state, message)
 
 
 @contextmanager

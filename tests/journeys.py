@@ -22,8 +22,11 @@ from sqlalchemy import Engine, select, update
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import EntryRow, ImageRow, OutboxRow, RenditionRow, UploadRow, VersionRow
 from gallery.client.api import GalleryClient
+from gallery.client.conflicts import FileToSend
+from gallery.client.folder import find_photographs
 from gallery.client.progress import NoProgress
-from gallery.client.upload import IngestResult, ingest_folder
+from gallery.client.types import ReportedStatus
+from gallery.client.upload import upload_files
 from gallery.storage.s3 import Storage
 from tests.conftest import Servers
 
@@ -92,13 +95,16 @@ class Journeys:
         self.prefect.close()
         self.api.close()
 
-    def send(self, gallery_id: str, files: Mapping[str, bytes] | Path) -> IngestResult:
-        """Send a gallery through the API and wait for its run."""
+    def send(self, gallery_id: str, files: Mapping[str, bytes] | Path) -> ReportedStatus:
+        """Send a gallery through the API, whatever it has already, and wait for its run."""
         if not isinstance(files, Path):
             self._folders += 1
             files = write_folder(self._tmp_path / f"folder-{self._folders}", files)
         with GalleryClient(self.servers.info.api_url, self.servers.info.api_key) as client:
-            return ingest_folder(client, files, gallery_id, NoProgress(), timeout=WAIT_SECONDS)
+            to_send = [FileToSend(file) for file in find_photographs(files).files]
+            status, _ = upload_files(client, gallery_id, to_send, NoProgress(), WAIT_SECONDS)
+        assert status is not None
+        return status
 
     def accept(self, gallery_id: str, files: Mapping[str, bytes]) -> str:
         """Stage files and complete their upload, without waiting for its run; returns the upload's id."""

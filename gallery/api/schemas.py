@@ -14,10 +14,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from gallery import names
 from gallery.api.links import DEFAULT_LIFE, LONGEST_LIFE
-from gallery.catalogue.compare import Would
 from gallery.errors import NotFoundError, RefusedRequest
 from gallery.imaging.formats import UnsupportedKind
-from gallery.models import Choice, Outcome, Stage, UploadState, WaitsFor
+from gallery.models import Choice, Outcome, Stage, UploadState, WaitsFor, Would
 
 MAX_FILES = 10_000  # a gallery of 1,361 seven times over; bounds one request's work and answer
 MAX_METADATA_BYTES = 4096  # as JSON; it is given back with every status, page of images and callback

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, any_, bindparam, or_, select
@@ -13,8 +13,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from gallery.catalogue.tables import EntryRow, ImageRow, UploadRow, VersionRow
+from gallery.models import Would
 
-Would = Literal["add", "replace", "leave_unchanged", "unknown"]
 SAME_SHOWN = 5
 
 

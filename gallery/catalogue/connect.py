@@ -54,8 +54,18 @@ def transaction(engine: Engine) -> Iterator[Session]:
 
     Raises `TransientError` (`database_unavailable`) for what may pass by itself.
     """
-    with translated(), Session(engine, expire_on_commit=False) as session, session.begin():
-        yield session
+    with translated(), Session(engine, expire_on_commit=False) as session:
+        try:
+            yield session
+            session.commit()
+        except Exception:
+            session.rollback()
+            raise
+        except BaseException:
+            # A signal, that of a cancelled run: it may have come in the middle of a statement, and such a connection is
+            # of no use to the next who takes it out of the pool.
+            session.invalidate()
+            raise
 
 
 @contextmanager

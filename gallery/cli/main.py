@@ -6,20 +6,23 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from gallery.cli import history
 from gallery.cli.target import the_api, the_project, the_stack, use_stack
-from gallery.errors import GalleryError
+from gallery.errors import ConfigurationError, GalleryError
 from gallery.settings import load_processing_settings, load_serving_settings, load_settings
 
 if TYPE_CHECKING:
-    from gallery.client.upload import IngestResult
+    from gallery.client.result import IngestResult
+    from gallery.models import Choice
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,6 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Takes whole photo galleries from S3 through download, process, save and cleanup.",
 )
+OnConflict = Literal["ask", "replace", "keep-both", "skip"]
+CHOICES: Mapping[str, Choice] = {"replace": "replace", "keep-both": "keep_both", "skip": "skip"}
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 DEMO_IMAGES = 24
 
@@ -79,19 +84,45 @@ def status(as_json: AsJson = False) -> None:
 def ingest(
     folder: Annotated[Path, typer.Argument(help="The folder of photographs.")],
     gallery: Annotated[str, typer.Option(help="The gallery's id, a slug like summer-wedding.")],
+    on_conflict: Annotated[
+        OnConflict | None,
+        typer.Option(
+            help="What to do with files whose names belong to other photographs of the gallery. Default: ask on a "
+            "terminal, otherwise send nothing."
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only compare the folder with the gallery.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Upload a folder through the API and follow its ingest.
+    """Upload the files of a folder that the gallery does not have, through the API, and follow their ingest.
 
     GALLERY_API_URL and GALLERY_API_KEY say where; without them, the local stack. Exit status 0 only where every
-    image was saved, replaced or unchanged.
+    image was saved, replaced or unchanged, or skipped by choice; 3 where nothing was sent for want of a choice.
     """
     from gallery.client.api import GalleryClient
+    from gallery.client.asking import ask_on_terminal
+    from gallery.client.ingest import compare_folder, ingest_folder
     from gallery.client.progress import progress_on
-    from gallery.client.upload import ingest_folder
+    from gallery.client.summary import why_not_sent
 
+    can_ask = sys.stdin.isatty() and sys.stderr.isatty() and not as_json
+    if on_conflict == "ask" and not can_ask:
+        raise ConfigurationError("--on-conflict ask needs a terminal, without --json: pass keep-both, skip or replace")
+    # Before the progress bars put something else in its place.
+    terminal = sys.stderr
     with GalleryClient(*the_api()) as client, progress_on(quiet=as_json) as progress:
-        _print_result(ingest_folder(client, folder, gallery, progress), as_json=as_json)
+        ask = partial(ask_on_terminal, progress=progress, answers=sys.stdin, out=terminal) if can_ask else None
+        choice = ask if on_conflict in (None, "ask") else CHOICES[on_conflict]
+        if dry_run:
+            result = compare_folder(client, folder, gallery, progress)
+        else:
+            result = ingest_folder(client, folder, gallery, progress, on_conflict=choice)
+    _print_result(result, as_json=as_json)
+    if dry_run:
+        return
+    if result.comparison is not None:
+        _say(f"gallery: {why_not_sent(result.comparison)}")
+    raise typer.Exit(result.exit_status)
 
 
 @app.command()
@@ -101,11 +132,13 @@ def retry(upload: Annotated[str, typer.Argument(help="The upload's id.")], as_js
     The same as Retry in the Prefect UI. Exit status as of `gallery ingest`.
     """
     from gallery.client.api import GalleryClient
+    from gallery.client.ingest import retry_upload
     from gallery.client.progress import progress_on
-    from gallery.client.upload import retry_upload
 
     with GalleryClient(*the_api()) as client, progress_on(quiet=as_json) as progress:
-        _print_result(retry_upload(client, upload, progress), as_json=as_json)
+        result = retry_upload(client, upload, progress)
+    _print_result(result, as_json=as_json)
+    raise typer.Exit(result.exit_status)
 
 
 def _print_result(result: IngestResult, *, as_json: bool) -> None:
@@ -115,7 +148,6 @@ def _print_result(result: IngestResult, *, as_json: bool) -> None:
         print(json.dumps(result.to_json()))
     else:
         print_summary(result, Console())
-    raise typer.Exit(result.exit_status)
 
 
 @app.command()

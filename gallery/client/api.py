@@ -11,7 +11,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -20,8 +20,18 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from gallery.client.errors import SendRefusedError, UnreachableError, error_of, one_line, s3_refusal
-from gallery.client.types import DeclaredFile, PresignedRequest, PresignedUpload, ReportedStatus
+from gallery.client.types import (
+    DeclaredFile,
+    FileInQuestion,
+    PresignedRequest,
+    PresignedUpload,
+    ReportedComparison,
+    ReportedDecision,
+    ReportedLimits,
+    ReportedStatus,
+)
 from gallery.errors import ConfigurationError, GalleryError
+from gallery.models import Choice
 
 # Seconds; presign answers for a whole gallery at once, and an S3 answers only after it has stored the file.
 TIMEOUT = httpx.Timeout(60, connect=10)
@@ -39,10 +49,21 @@ NO_PROXY: Mapping[str, None] = {"all://localhost": None, "all://127.0.0.1": None
 Answer = TypeVar("Answer")
 
 
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    files: tuple[ReportedComparison, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    files: tuple[ReportedDecision, ...]
+
+
 class GalleryClient:
     """The HTTP API at `api_url`, as the holder of `api_key`. Safe to share between threads.
 
-    Every method raises `NotFoundError`, `ConflictError`, `RefusedRequest`, `ConfigurationError` (the key)
+    Every method raises `NotFoundError`, `ConflictError`, `RefusedRequest` (`RefusedFilesError`, a kind of it, names
+    the files of the request that are at fault), `ConfigurationError` (the key)
     or plain `GalleryError` with one line for a person, and `UnreachableError` where nothing answers.
     `pause` is called with the seconds to wait between attempts.
     """
@@ -69,13 +90,29 @@ class GalleryClient:
         """Close all connections."""
         self._http.close()
 
+    def limits(self) -> ReportedLimits:
+        """Which files the API refuses, and how many it takes in one request."""
+        return self._call(ReportedLimits, "GET", "/v1/limits")
+
+    def compare(self, gallery_id: str, files: Iterable[FileInQuestion]) -> tuple[ReportedComparison, ...]:
+        """What sending these files would do, in their order; at most `limits().max_files` of them.
+
+        Changes nothing. Raises `NotFoundError` where the API is of a release that cannot compare.
+        """
+        questions = list(files)
+        body = {"files": [_without_none(file) for file in questions]}
+        answers = self._call(_Compared, "POST", f"/v1/galleries/{gallery_id}/compare", json=body).files
+        if [answer.file_name for answer in answers] != [question.file_name for question in questions]:
+            raise GalleryError(f"the gallery API at {self.api_url} did not answer for each file that was compared")
+        return answers
+
     def presign(self, gallery_id: str, files: Iterable[DeclaredFile], idempotency_key: str) -> PresignedUpload:
         """Open an upload; the same `idempotency_key` again gives the same upload."""
         return self._call(
             PresignedUpload,
             "POST",
             f"/v1/galleries/{gallery_id}/uploads",
-            json={"files": [asdict(file) for file in files]},
+            json={"files": [_without_none(file) for file in files]},
             headers={"Idempotency-Key": idempotency_key},
         )
 
@@ -90,6 +127,18 @@ class GalleryClient:
     def retry(self, upload_id: str) -> None:
         """Run an ended upload again; raises `ConflictError` while it is under way."""
         self._call(dict[str, Any], "POST", f"/v1/uploads/{upload_id}/retry")
+
+    def decide(
+        self, upload_id: str, choices: Mapping[str, Choice], *, rest: Choice | None = None
+    ) -> tuple[ReportedDecision, ...]:
+        """Settle entries that were rejected as `would_replace`, by name; `rest` is for those that are not named.
+
+        The upload runs again for them, from what was sent. Raises `ConflictError` while it is under way, and where an
+        entry waits for no decision.
+        """
+        files = [{"file_name": name, "choice": choice} for name, choice in choices.items()]
+        body = {**({"files": files} if files else {}), **({"choice": rest} if rest else {})}
+        return self._call(_Decided, "POST", f"/v1/uploads/{upload_id}/decide", json=body).files
 
     def status(self, upload_id: str) -> ReportedStatus:
         """How far the upload is."""
@@ -206,6 +255,11 @@ class GalleryClient:
             # Jitter, so that parallel senders do not come back all at once.
             self._pause(max(pause, longer) * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
         raise AssertionError("unreachable: the last round returns or raises")
+
+
+def _without_none(file: DeclaredFile | FileInQuestion) -> dict[str, Any]:
+    """A file as JSON; what is `None` is left out: an API of an older release refuses fields that it does not know."""
+    return {name: value for name, value in asdict(file).items() if value is not None}
 
 
 def _worth_repeating(response: httpx.Response) -> bool:

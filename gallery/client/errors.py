@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 import httpx
+from pydantic import TypeAdapter, ValidationError
 
+from gallery.client.types import ReportedFault
 from gallery.errors import ConfigurationError, ConflictError, GalleryError, NotFoundError, RefusedRequest
 
 
@@ -21,6 +23,14 @@ class SendRefusedError(GalleryError):
         self.status = status
 
 
+class RefusedFilesError(RefusedRequest):
+    """Raised when the API refuses files of a request one by one: `faults` has all of them, `code` is the first's."""
+
+    def __init__(self, code: str, message: str, faults: tuple[ReportedFault, ...]) -> None:
+        super().__init__(code, message)
+        self.faults = faults
+
+
 def error_of(response: httpx.Response, where: str) -> GalleryError:
     """The error that an answer stands for; reads RFC 9457 problem details."""
     code, message = _problem(response)
@@ -31,7 +41,8 @@ def error_of(response: httpx.Response, where: str) -> GalleryError:
     if response.status_code == 409:
         return ConflictError(message)
     if response.status_code in (400, 413, 415, 422):
-        return RefusedRequest(code, message)
+        faults = _faults(response)
+        return RefusedFilesError(code, message, faults) if faults else RefusedRequest(code, message)
     return GalleryError(f"{where} answered {response.status_code}: {message}")
 
 
@@ -50,6 +61,14 @@ def _problem(response: httpx.Response) -> tuple[str, str]:
     kind = re.split(r"[/:#]", str(body.get("type", "")))[-1]
     code = str(body.get("code") or (kind if kind not in ("", "blank") else "refused"))
     return code, one_line(str(detail or body.get("title") or fallback))
+
+
+def _faults(response: httpx.Response) -> tuple[ReportedFault, ...]:
+    """The faulty files that a refusal lists; none where it is about something else."""
+    try:
+        return tuple(TypeAdapter(list[ReportedFault]).validate_python(response.json()["errors"]))
+    except (ValueError, KeyError, TypeError, ValidationError):
+        return ()
 
 
 def s3_refusal(response: httpx.Response) -> str:

@@ -1,8 +1,7 @@
-"""Finds what to send in a photographer's folder, and says what it leaves out.
+"""Finds the files of a photographer's folder, and says what it leaves out.
 
-Everything that is a regular file is sent, also what is no image: the server looks at the bytes and
-decides, so that a photographer hears of every file. Left out are only hidden files and the litter that
-operating systems leave in folders.
+Hidden files, the litter of operating systems and links that lead elsewhere are skipped, with a note. Every other file
+counts: one whose name breaks a rule is left out with a problem that names it, and holds up no other file.
 """
 
 from __future__ import annotations
@@ -10,9 +9,12 @@ from __future__ import annotations
 import mimetypes
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gallery.client.file_names import names_in_words
+from gallery.client.left_out import problem_with, refused_by, unreadable_file
+from gallery.client.types import ReportedLimits, ReportedProblem
 from gallery.errors import GalleryError, RefusedRequest
 from gallery.imaging.formats import content_type_of
 from gallery.names import check_file_name
@@ -29,7 +31,6 @@ LITTER = frozenset(
         "@eaDir",
     }
 )
-NAMES_IN_A_NOTE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,52 +45,60 @@ class LocalFile:
 
 @dataclass(frozen=True, slots=True)
 class FoundPhotographs:
-    """All files of a folder, by `file_name`, and one line for each kind of thing that was left out."""
+    """The files of a folder, by `file_name`; those that are left out, each with its problem; and notes.
+
+    A note is one line for each kind of thing that was skipped.
+    """
 
     files: tuple[LocalFile, ...]
+    left_out: tuple[ReportedProblem, ...]
     notes: tuple[str, ...]
 
-    @property
-    def total_bytes(self) -> int:
-        """Bytes of all files together."""
-        return sum(file.size for file in self.files)
+    def within(self, limits: ReportedLimits) -> FoundPhotographs:
+        """The same without the files that the API refuses by these limits: they are left out as well."""
+        problems = {file: refused_by(limits, file.file_name, file.size) for file in self.files}
+        kept = tuple(file for file, problem in problems.items() if problem is None)
+        refused = tuple(problem for problem in problems.values() if problem is not None)
+        return replace(self, files=kept, left_out=(*self.left_out, *refused))
 
 
 def find_photographs(folder: Path) -> FoundPhotographs:
-    """Find every file under `folder` that belongs to the gallery.
+    """Find every file under `folder`.
 
-    Raises `GalleryError` where the folder cannot be read or has nothing to send, and `RefusedRequest` for
-    a name that breaks a rule or for two names that are the same in Unicode NFC.
+    Left out are files whose name breaks a rule (`invalid_file_name`), and of files with one name in Unicode NFC all but
+    the first (`duplicate_file_name`). Raises `GalleryError` where the folder cannot be read or has no files.
     """
     if not folder.is_dir():
         raise GalleryError(f"{folder} is {'not a folder' if folder.exists() else 'not there'}")
     skipped: dict[str, list[str]] = {}
     found: dict[str, LocalFile] = {}
+    left_out: list[ReportedProblem] = []
     for path in _walk(folder, skipped):
-        file = _local_file(folder, path)
-        if (other := found.get(file.file_name)) is not None:
-            # Both look alike on a screen; escapes show what differs.
-            raise RefusedRequest(
-                "duplicate_file_name",
-                f"two files have the same name once Unicode is normalised: {_escaped(folder, other.path)} "
-                f"and {_escaped(folder, path)}: rename one",
-            )
-        found[file.file_name] = file
+        name = path.relative_to(folder).as_posix()
+        try:
+            file = _local_file(name, path)
+            if (other := found.setdefault(file.file_name, file)) is not file:
+                raise RefusedRequest("duplicate_file_name", _same_name(folder, other.path, path))
+        except RefusedRequest as refused:
+            left_out.append(problem_with(_in_utf8(name), refused.code, f"{refused}; rename the file"))
+        except OSError as error:
+            left_out.append(unreadable_file(_in_utf8(name), error))
     notes = tuple(_note(why, names) for why, names in sorted(skipped.items()))
-    if not found:
+    if not found and not left_out:
         raise GalleryError("; ".join((f"{folder} has no files to send", *notes)))
-    return FoundPhotographs(tuple(found[name] for name in sorted(found)), notes)
+    return FoundPhotographs(tuple(found[name] for name in sorted(found)), tuple(left_out), notes)
 
 
 def _walk(folder: Path, skipped: dict[str, list[str]]) -> Iterator[Path]:
     root = folder.resolve()
 
-    def unreadable(error: OSError) -> None:
+    def fail(error: OSError) -> None:
         raise GalleryError(f"cannot read {error.filename}: {error.strerror}")
 
-    for parent, folders, files in os.walk(folder, onerror=unreadable):
+    for parent, folders, files in os.walk(folder, onerror=fail):
         here = Path(parent)
-        for name in sorted(folders):
+        folders.sort()  # in place: it is also the order in which they are entered
+        for name in list(folders):
             if why := _why_not_enter(here / name):
                 skipped.setdefault(why, []).append((here / name).relative_to(folder).as_posix() + "/")
                 folders.remove(name)
@@ -120,22 +129,23 @@ def _why_not_send(path: Path, root: Path) -> str | None:
     return None if path.is_file() else "not a regular file"
 
 
-def _local_file(folder: Path, path: Path) -> LocalFile:
-    file_name = check_file_name(path.relative_to(folder).as_posix())
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise GalleryError(f"cannot read {path}: {error.strerror}") from error
+def _local_file(name: str, path: Path) -> LocalFile:
+    file_name = check_file_name(name)
     # Python's own table has HEIC and its like only from 3.13 on, or where the machine has a mime.types file.
     guessed = content_type_of(path.suffix) or mimetypes.guess_type(file_name, strict=False)[0]
-    return LocalFile(file_name, path, size, guessed or "application/octet-stream")
+    return LocalFile(file_name, path, path.stat().st_size, guessed or "application/octet-stream")
 
 
-def _escaped(folder: Path, path: Path) -> str:
-    return ascii(path.relative_to(folder).as_posix())
+def _same_name(folder: Path, *paths: Path) -> str:
+    # Both look alike on a screen; escapes show what differs.
+    one, other = (ascii(path.relative_to(folder).as_posix()) for path in paths)
+    return f"two files have the same name once Unicode is normalised, {one} and {other}; the first one counts"
+
+
+def _in_utf8(name: str) -> str:
+    """A name as text that can be written: bytes that are not UTF-8 become escapes."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _note(why: str, names: list[str]) -> str:
-    shown = ", ".join(ascii(name) if not name.isprintable() else name for name in names[:NAMES_IN_A_NOTE])
-    more = f" and {len(names) - NAMES_IN_A_NOTE} more" if len(names) > NAMES_IN_A_NOTE else ""
-    return f"skipped, {why}: {shown}{more}"
+    return f"skipped, {why}: {names_in_words(names)}"

@@ -6,6 +6,8 @@ A job is a row of steps; a step counts up to its total. stdout is left to result
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import Literal, Protocol, Self, TextIO
 
@@ -31,6 +33,9 @@ class JobProgress(Protocol):
     def note(self, message: str) -> None:
         """Something a person should know: one line."""
 
+    def paused(self) -> AbstractContextManager[None]:
+        """While a person is asked something: nothing else is written, and finished steps are forgotten."""
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
@@ -49,6 +54,9 @@ class NoProgress:
 
     def note(self, message: str) -> None:
         pass
+
+    def paused(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def __enter__(self) -> Self:
         return self
@@ -113,6 +121,17 @@ class BarProgress:
 
     def note(self, message: str) -> None:
         self._bars.console.print(Text(message))
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        self._bars.stop()
+        for task in self._bars.task_ids:
+            self._bars.remove_task(task)
+        self._step = None
+        try:
+            yield
+        finally:
+            self._bars.start()
 
     def __enter__(self) -> Self:
         self._bars.start()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
+from uuid import UUID
 
 from pydantic import Field
 
 from gallery.amounts import count_in_words
-from gallery.models import FINAL_STATES, UploadState, WaitsFor
+from gallery.models import FINAL_STATES, Choice, UploadState, WaitsFor, Would
 
 WAITING: Mapping[WaitsFor, str] = {
     "restart": "waiting to be tried again: its last run could not begin",
@@ -22,12 +23,64 @@ WAITING: Mapping[WaitsFor, str] = {
 
 
 @dataclass(frozen=True, slots=True)
+class ReportedLimits:
+    """Which files the API refuses: above `max_file_bytes`, or with one of these extensions (lower case, no dot).
+
+    One request takes at most `max_files` files.
+    """
+
+    max_file_bytes: int
+    max_files: int
+    unsupported_extensions: frozenset[str]
+    unsupported_kinds: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FileInQuestion:
+    """A file to compare with the gallery; `size` in bytes, `sha256` in lower-case hex."""
+
+    file_name: str
+    size: int
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedComparison:
+    """What sending one file would do.
+
+    `sha256` and `image_id` are those of the current version with this name. `same_content_as` names other images with
+    exactly this content, at most 5. `hash_wanted`: ask again with the file's SHA-256, for a better answer.
+    """
+
+    file_name: str
+    would: Would
+    sha256: str | None = None
+    image_id: UUID | None = None
+    same_content_as: tuple[str, ...] = ()
+    recipe: Literal["current", "former"] | None = None
+    hash_wanted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class DeclaredFile:
-    """A file that an upload announces; `size` in bytes."""
+    """A file that an upload announces; `size` in bytes.
+
+    `expect`: "absent", or the SHA-256 of the only version that it may replace; `None`: it replaces any.
+    """
 
     file_name: str
     size: int
     content_type: str
+    expect: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedFault:
+    """What the API refuses about the file at `index` of a request (from 0)."""
+
+    index: int
+    code: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +116,15 @@ class ReportedProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportedDecision:
+    """What was decided about an entry, and the name it is kept under, where that is another."""
+
+    file_name: str
+    choice: Choice
+    new_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReportedWaiting:
     """What an accepted upload waits for, and how many uploads are before it."""
 
@@ -77,7 +139,10 @@ class ReportedWaiting:
 
 @dataclass(frozen=True, slots=True)
 class ReportedStatus:
-    """How far an upload is. `counts` has a number per outcome and `pending`; `problems` the first 100."""
+    """How far an upload is. `counts` has a number per outcome and `pending`; `problems` the first 100.
+
+    `to_decide`: entries that were rejected because they would replace what was not expected.
+    """
 
     upload_id: str
     gallery_id: str
@@ -88,6 +153,7 @@ class ReportedStatus:
     flow_run_id: str | None = None
     flow_run_url: str | None = None
     waiting: ReportedWaiting | None = None
+    to_decide: int = 0
 
     @property
     def is_final(self) -> bool:

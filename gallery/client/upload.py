@@ -1,140 +1,60 @@
-"""Sends a folder through the API, as a browser would, and follows what becomes of it."""
+"""Sends files through the API, as a browser would, and follows what becomes of them."""
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from threading import Lock
-from typing import Any
 
 from gallery.client.api import GalleryClient
+from gallery.client.conflicts import FileToSend
 from gallery.client.errors import SendRefusedError, UnreachableError
-from gallery.client.folder import FoundPhotographs, LocalFile, find_photographs
+from gallery.client.folder import LocalFile
+from gallery.client.left_out import without_faulty
 from gallery.client.progress import JobProgress
 from gallery.client.types import DeclaredFile, PresignedRequest, PresignedUpload, ReportedProblem, ReportedStatus
 from gallery.errors import GalleryError
-from gallery.models import GOOD_OUTCOMES, OUTCOMES, UploadState
-from gallery.names import check_gallery_id, check_upload_id
+from gallery.models import OUTCOMES
 
 # As many as a browser's upload page keeps open.
 SENDERS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class IngestResult:
-    """What became of one upload.
-
-    `duration_seconds` is the wall time from the first call (presign) to the status with the final state:
-    sending, waiting in the queue and processing together; looking through the folder is not in it.
-    `counts` has every outcome, and `pending` where a run ended early; `problems` are the first 100.
-    """
-
-    gallery_id: str
-    upload_id: str
-    flow_run_id: str | None
-    flow_run_url: str | None
-    state: UploadState
-    image_count: int
-    counts: Mapping[str, int]
-    duration_seconds: float
-    problems: tuple[ReportedProblem, ...]
-
-    @property
-    def images_per_second(self) -> float:
-        """All entries of the upload, whatever became of them, by `duration_seconds`."""
-        return self.image_count / self.duration_seconds if self.duration_seconds > 0 else 0.0
-
-    @property
-    def ok(self) -> bool:
-        """True only where every image is saved, replaced or unchanged."""
-        return self.image_count > 0 and self.good_count == self.image_count
-
-    @property
-    def good_count(self) -> int:
-        """How many images the gallery now shows with the content that was sent."""
-        return sum(self.counts.get(outcome, 0) for outcome in GOOD_OUTCOMES)
-
-    @property
-    def exit_status(self) -> int:
-        """Exit status of a command that ingests: 0 only where `ok`."""
-        return 0 if self.ok else 1
-
-    def to_json(self) -> dict[str, Any]:
-        """The stable object that `--json` prints."""
-        return {
-            "gallery_id": self.gallery_id,
-            "upload_id": self.upload_id,
-            "flow_run_id": self.flow_run_id,
-            "flow_run_url": self.flow_run_url,
-            "state": self.state,
-            "image_count": self.image_count,
-            "counts": dict(self.counts),
-            "duration_seconds": round(self.duration_seconds, 3),
-            "images_per_second": round(self.images_per_second, 3),
-            "problems": [asdict(problem) for problem in self.problems],
-        }
-
-
-def ingest_folder(
+def upload_files(
     client: GalleryClient,
-    folder: Path,
     gallery_id: str,
+    files: Sequence[FileToSend],
     progress: JobProgress,
-    *,
     timeout: float | None = None,
-) -> IngestResult:
-    """Upload every file of `folder` to `gallery_id`, start its run and wait for the end of it.
+) -> tuple[ReportedStatus | None, tuple[ReportedProblem, ...]]:
+    """Upload files to `gallery_id`, start their run and wait for the end of it.
 
+    Returns the last status, and a problem for each file that the API refuses; no status where none is left to send.
     A file that cannot be sent holds up no other: it is noted, and the run reports it as `failed`.
-    `timeout`: seconds to wait for the run. Raises `GalleryError` where nothing could be sent or the API
-    refuses; see `find_photographs` and `GalleryClient`.
+    `timeout`: seconds to wait for the run. Raises `GalleryError` where nothing could be sent; see `GalleryClient`.
     """
-    check_gallery_id(gallery_id)
-    found = find_photographs(folder)
-    for note in found.notes:
-        progress.note(note)
-    began = time.monotonic()
-    declared = [DeclaredFile(file.file_name, file.size, file.content_type) for file in found.files]
-    presigned = client.presign(gallery_id, declared, idempotency_key=str(uuid.uuid4()))
-    _send_all(client, presigned, found, progress)
+
+    def presign(some: Sequence[FileToSend]) -> PresignedUpload:
+        declared = [DeclaredFile(one.file.file_name, one.file.size, one.file.content_type, one.expect) for one in some]
+        return client.presign(gallery_id, declared, idempotency_key=str(uuid.uuid4()))
+
+    if not files:
+        return None, ()
+    presigned, refused = without_faulty(files, presign)
+    if presigned is None:
+        return None, refused
+    names_refused = {problem.file_name for problem in refused}
+    sent = [one.file for one in files if one.file_name not in names_refused]
+    _send_all(client, presigned, sent, progress)
     client.complete(presigned.upload_id)
-    status = _follow(client, presigned.upload_id, len(declared), progress, timeout)
-    return _result(status, time.monotonic() - began)
+    return follow(client, presigned.upload_id, len(sent), progress, timeout), refused
 
 
-def retry_upload(client: GalleryClient, upload_id: str, progress: JobProgress) -> IngestResult:
-    """Run an ended upload again, which works only on what is not done, and wait for its end."""
-    check_upload_id(upload_id)
-    began = time.monotonic()
-    client.retry(upload_id)
-    status = _follow(client, upload_id, client.status(upload_id).image_count, progress, None)
-    return _result(status, time.monotonic() - began)
-
-
-def _result(status: ReportedStatus, seconds: float) -> IngestResult:
-    counts: dict[str, int] = {outcome: status.counts.get(outcome, 0) for outcome in OUTCOMES}
-    if pending := status.counts.get("pending", 0):
-        counts["pending"] = pending
-    return IngestResult(
-        gallery_id=status.gallery_id,
-        upload_id=status.upload_id,
-        flow_run_id=status.flow_run_id,
-        flow_run_url=status.flow_run_url,
-        state=status.state,
-        image_count=status.image_count,
-        counts=counts,
-        duration_seconds=seconds,
-        problems=status.problems,
-    )
-
-
-def _follow(
-    client: GalleryClient, upload_id: str, images: int, progress: JobProgress, timeout: float | None
+def follow(
+    client: GalleryClient, upload_id: str, images: int, progress: JobProgress, timeout: float | None = None
 ) -> ReportedStatus:
+    """Wait for the end of an upload's run, and tell how far it is."""
     progress.step("ingesting", images, "images")
 
     def tell(status: ReportedStatus) -> None:
@@ -175,14 +95,14 @@ def _by_name(files: Iterable[PresignedRequest]) -> dict[str, PresignedRequest]:
 
 
 def _send_all(
-    client: GalleryClient, presigned: PresignedUpload, found: FoundPhotographs, progress: JobProgress
+    client: GalleryClient, presigned: PresignedUpload, files: Sequence[LocalFile], progress: JobProgress
 ) -> None:
     signatures = _Signatures(client, presigned)
-    progress.step("sending", found.total_bytes, "bytes")
+    progress.step("sending", sum(file.size for file in files), "bytes")
     sent = done_bytes = 0
     refusal: GalleryError | None = None
     with ThreadPoolExecutor(SENDERS, thread_name_prefix="send") as senders:
-        sending = {senders.submit(_send, client, signatures, file): file for file in found.files}
+        sending = {senders.submit(_send, client, signatures, file): file for file in files}
         try:
             for future in as_completed(sending):
                 file = sending[future]
@@ -192,7 +112,7 @@ def _send_all(
                     refusal = refusal_of_file
                     progress.note(f"not sent: {refusal}")
                 done_bytes += file.size
-                progress.advance(done_bytes, f"{sent:,} of {len(found.files):,} files")
+                progress.advance(done_bytes, f"{sent:,} of {len(files):,} files")
         except BaseException:
             # Also for Ctrl-C: else leaving the pool would send all the rest first.
             senders.shutdown(wait=False, cancel_futures=True)

@@ -13,9 +13,10 @@ from sqlalchemy import create_engine, make_url, select
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import ImageRow, VersionRow
 from gallery.client.api import GalleryClient
+from gallery.client.ingest import ingest_folder
 from gallery.client.progress import progress_on
+from gallery.client.result import IngestResult
 from gallery.client.summary import print_summary
-from gallery.client.upload import IngestResult, ingest_folder
 from gallery.demo.photographs import broken_position, make_gallery, photograph_name, rotated_position
 from gallery.local.info import StackInfo
 from gallery.local.set_up import set_up_stack
@@ -70,7 +71,7 @@ def _make_gallery(folder: Path, images: int, *, quiet: bool) -> Path:
 def _ingest(info: StackInfo, folder: Path, *, quiet: bool) -> IngestResult:
     gallery_id = f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     with GalleryClient(info.api_url, info.api_key) as client, progress_on(quiet=quiet) as progress:
-        return ingest_folder(client, folder, gallery_id, progress)
+        return ingest_folder(client, folder, gallery_id, progress, on_conflict="replace")
 
 
 def _as_expected(result: IngestResult, expected: set[str]) -> bool:

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import UUID
 
 from gallery.errors import ConfigurationError, TransientError
 from gallery.imaging.faults import is_disk_fault
@@ -38,29 +39,33 @@ def on_scratch() -> Iterator[None]:
 @contextmanager
 def attempt_scratch(scratch_dir: Path, attempt: Attempt) -> Iterator[Path]:
     """A private, empty folder for an attempt while the block runs. Raises `TransientError`."""
-    upload_scratch = scratch_dir / attempt.upload_id
-    # The upload's folder as a whole: what a killed attempt left on this machine goes, too.
-    try:
-        with scratch_folder(upload_scratch / str(attempt.number), stale=upload_scratch) as scratch:
-            yield scratch
-    finally:
-        with suppress(OSError):  # a newer attempt on this machine has its folder there
-            upload_scratch.rmdir()
+    with scratch_folder(scratch_dir / attempt.upload_id, attempt.number) as folder:
+        yield folder
 
 
 @contextmanager
-def scratch_folder(folder: Path, *, stale: Path | None = None) -> Iterator[Path]:
-    """Make a private, empty folder, and remove it in the end; `stale` (default: itself) is removed before.
+def rebuild_scratch(scratch_dir: Path, flow_run_id: UUID, attempt: int) -> Iterator[Path]:
+    """As `attempt_scratch`, for an attempt of a rebuild."""
+    with scratch_folder(scratch_dir / REBUILD_SCRATCH / str(flow_run_id), attempt) as folder:
+        yield folder
 
-    Raises `TransientError`.
+
+@contextmanager
+def scratch_folder(parent: Path, attempt: int) -> Iterator[Path]:
+    """Make a private, empty folder for an attempt, and remove it in the end. Raises `TransientError`.
+
+    `parent` has those of all attempts: what a killed one left on this machine goes before.
     """
-    shutil.rmtree(stale or folder, ignore_errors=True)
+    shutil.rmtree(parent, ignore_errors=True)
+    folder = parent / str(attempt)
     with on_scratch():
         folder.mkdir(mode=0o700, parents=True)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # a newer attempt on this machine has its folder there
+            parent.rmdir()
 
 
 def check_scratch_dir(folder: Path) -> None:

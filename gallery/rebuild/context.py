@@ -7,16 +7,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from uuid import UUID
 
 from sqlalchemy import Engine
 
 from gallery.catalogue.connect import transaction
+from gallery.catalogue.maintenance import UpkeepAttempt
 from gallery.catalogue.outdated import Selection, check_gallery
 from gallery.errors import NotFoundError
 from gallery.imaging.pool import DecoderPool
 from gallery.imaging.recipe import Recipe, Style
-from gallery.ingest.scratch import REBUILD_SCRATCH, scratch_folder
+from gallery.ingest.scratch import rebuild_scratch
 from gallery.ingest.workspace import (
     RenderResources,
     RunContext,
@@ -29,9 +29,17 @@ from gallery.settings import Settings
 class Rebuild(RunContext):
     """Everything that the images of one rebuild share. Safe to use from many threads."""
 
-    def __init__(self, resources: RenderResources, decoders: DecoderPool, scratch: Path, selection: Selection) -> None:
+    def __init__(
+        self,
+        resources: RenderResources,
+        decoders: DecoderPool,
+        scratch: Path,
+        selection: Selection,
+        upkeep: UpkeepAttempt,
+    ) -> None:
         super().__init__(resources, decoders, scratch)
         self.selection = selection
+        self.upkeep = upkeep
 
 
 def processors(settings: Settings) -> int:
@@ -41,7 +49,7 @@ def processors(settings: Settings) -> int:
 
 @contextmanager
 def open_rebuild(
-    settings: Settings, *, gallery_id: str | None, style: str | None, flow_run_id: UUID
+    settings: Settings, upkeep: UpkeepAttempt, *, gallery_id: str | None, style: str | None
 ) -> Iterator[Rebuild]:
     """Make ready for a rebuild of one gallery or all (`None`), of one style or all, and take everything down again.
 
@@ -54,13 +62,11 @@ def open_rebuild(
         wanted = recipe if style is None else replace(recipe, styles=_only(recipe, style))
         if gallery_id is not None:
             retry(settings, partial(_check_gallery, resources.engine, gallery_id))
-        # What a killed attempt of this run left on this machine goes.
-        folder = settings.scratch_dir / REBUILD_SCRATCH / str(flow_run_id)
-        scratch = stack.enter_context(scratch_folder(folder))
+        scratch = stack.enter_context(rebuild_scratch(settings.scratch_dir, upkeep.flow_run_id, upkeep.number))
         decoders = stack.enter_context(
             DecoderPool(processors(settings), wanted, resources.limits, memory_budget=settings.memory_budget // 2)
         )
-        yield Rebuild(resources, decoders, scratch, selection)
+        yield Rebuild(resources, decoders, scratch, selection, upkeep)
 
 
 def _check_gallery(engine: Engine, gallery_id: str) -> None:

@@ -51,8 +51,9 @@ def count(rebuild: Rebuild) -> OutdatedCount:
 
 
 def next_window(rebuild: Rebuild, after: OutdatedVersion | None) -> list[OutdatedVersion]:
-    """The next images to rebuild, `settings.window` at most. Raises `TransientError`."""
+    """The next images to rebuild, `settings.window` at most. Raises `TransientError`, `StaleUpkeep`."""
     with transaction(rebuild.engine) as session:
+        rebuild.upkeep.hold(session)
         return list_outdated(session, rebuild.selection, after=after, limit=rebuild.settings.window)
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.locks import lock_snapshot
+from gallery.catalogue.maintenance import UpkeepAttempt
 from gallery.catalogue.outbox import mark_done
 from gallery.catalogue.snapshots import UploadSnapshot
 from gallery.errors import IngestError
@@ -45,6 +46,13 @@ class SweepContext:
     findings: Findings
     grace: timedelta
     now: datetime
+    upkeep: UpkeepAttempt | None = None
+    """The run that this is an attempt of; `None` for a sweep by the command line."""
+
+    def hold(self, session: Session) -> None:
+        """Make sure that nobody else goes on with this sweep. Raises `StaleUpkeep`."""
+        if self.upkeep is not None:
+            self.upkeep.hold(session)
 
     def is_older(self, moment: datetime | None, age: timedelta) -> bool:
         """Whether something is older than `age`, and than the grace; what has no time is not."""
@@ -67,6 +75,7 @@ class SweepContext:
             batch = candidates[start : start + BATCH]
             with self.reporting(batch):
                 with transaction(self.engine) as session:
+                    self.hold(session)
                     allowed = may_go(session, lock_snapshot(session, upload_id), [item.deletion for item in batch])
                     self.storage.delete(allowed)
                     mark_done(session, allowed)
@@ -76,6 +85,8 @@ class SweepContext:
         """Delete objects that belong to no upload; in a dry run, only count them."""
         with self.reporting(candidates):
             if not self.findings.dry_run:
+                with transaction(self.engine) as session:
+                    self.hold(session)
                 self.storage.delete([candidate.deletion for candidate in candidates])
             self._count(candidates)
 

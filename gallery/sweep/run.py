@@ -6,6 +6,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 from gallery.catalogue.connect import connect
+from gallery.catalogue.maintenance import UpkeepAttempt
 from gallery.errors import RefusedRequest
 from gallery.settings import Settings
 from gallery.storage.s3 import Storage
@@ -16,14 +17,22 @@ from gallery.sweep.outbox import sweep_outbox
 from gallery.sweep.scratch import sweep_scratch
 
 
-def sweep(settings: Settings, *, dry_run: bool, grace_days: int | None = None, now: datetime | None = None) -> Findings:
+def sweep(
+    settings: Settings,
+    *,
+    dry_run: bool,
+    grace_days: int | None = None,
+    now: datetime | None = None,
+    upkeep: UpkeepAttempt | None = None,
+) -> Findings:
     """Delete what nothing needs any more, or in a dry run only find it.
 
     Never a key that a current version refers to, never anything of an upload with an open run, nothing that was
     written within the grace: `settings.sweep_grace_days`, or `grace_days` where that is longer. What storage or
     database did not let it do is in the findings, after everything else was done.
 
-    Raises `RefusedRequest` for a shorter grace, `ConfigurationError`.
+    `upkeep` is the attempt of the flow run that this is. Raises `RefusedRequest` for a shorter grace,
+    `ConfigurationError`, and `StaleUpkeep` where that attempt has been overtaken.
     """
     grace = settings.sweep_grace_days if grace_days is None else grace_days
     if grace < settings.sweep_grace_days:
@@ -35,7 +44,8 @@ def sweep(settings: Settings, *, dry_run: bool, grace_days: int | None = None, n
     engine = connect(settings, application="gallery-sweep", connections=1)
     try:
         with closing(Storage(settings)) as storage:
-            context = SweepContext(settings, engine, storage, findings, timedelta(days=grace), now or datetime.now(UTC))
+            moment = now or datetime.now(UTC)
+            context = SweepContext(settings, engine, storage, findings, timedelta(days=grace), moment, upkeep)
             # First what is known to be due, so that the listings need not look at it.
             for part in (sweep_outbox, sweep_library, sweep_staged, sweep_scratch):
                 with context.reporting():

@@ -56,8 +56,9 @@ def _remove_old(context: SweepContext, folder: Path) -> None:
         return
     size = _size(folder)
     try:
-        # The folder's own time moves with every file that comes and goes in it.
-        if not context.is_older(datetime.fromtimestamp(folder.stat().st_mtime, UTC), timedelta(0)):
+        # A folder's own time moves with every file that comes and goes in it; a rebuild has one an attempt in its own.
+        newest = max(one.stat().st_mtime for one in (folder, *filter(_is_folder, _entries(folder))))
+        if not context.is_older(datetime.fromtimestamp(newest, UTC), timedelta(0)):
             return
         if not context.findings.dry_run:
             shutil.rmtree(folder)  # follows no link

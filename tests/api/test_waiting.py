@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from gallery.client.api import GalleryClient
+from gallery.client.ingest import ingest_folder
 from gallery.client.progress import LineProgress
-from gallery.client.upload import ingest_folder
 from gallery.runs import INGEST_QUEUE
 from tests.api.conftest import Api
 from tests.journeys import WAIT_SECONDS, Journeys, photo, wait_until, write_folder

@@ -68,6 +68,13 @@ def test_ingest_of_what_is_no_gallery_is_one_line(servers: Servers, tmp_path: Pa
     assert "a-wrong-key" not in line
 
 
+def test_a_question_needs_a_terminal(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "photos", {"a.jpg": b"x"})
+    line = error_of(gallery("ingest", folder, "--gallery", "g", "--on-conflict", "ask", home=tmp_path / "home"))
+    assert line.startswith("--on-conflict ask needs a terminal")
+    assert "keep-both, skip or replace" in line
+
+
 @pytest.mark.usefixtures("warm_runs")
 def test_ingest_prints_one_object_and_its_status_tells_whether_all_is_well(
     servers: Servers, gallery_id: str, tmp_path: Path
@@ -88,6 +95,7 @@ def test_ingest_prints_one_object_and_its_status_tells_whether_all_is_well(
         "duration_seconds",
         "images_per_second",
         "problems",
+        "skipped",
     }
     assert (result["state"], result["image_count"]) == ("completed_with_rejects", 3)
     assert (result["counts"]["saved"], result["counts"]["rejected"]) == (2, 1)

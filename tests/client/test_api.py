@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from gallery.client.api import BACKOFF, GalleryClient
-from gallery.client.errors import SendRefusedError, UnreachableError
-from gallery.client.types import DeclaredFile, PresignedRequest, ReportedStatus
+from gallery.client.errors import RefusedFilesError, SendRefusedError, UnreachableError
+from gallery.client.types import DeclaredFile, FileInQuestion, PresignedRequest, ReportedFault, ReportedStatus
 from gallery.errors import ConfigurationError, ConflictError, GalleryError, NotFoundError, RefusedRequest
+from gallery.models import Choice
 
 KEY = "a-key-that-is-long-enough"
 
@@ -126,13 +127,89 @@ def test_presign_declares_the_files_under_the_key_and_the_idempotency_key(
         201,
         {"upload_id": "u1", "files": [{**post, "fields": fields}], "expires_at": "2026-01-01T00:00:00Z"},
     )
-    upload = client.presign("g", [DeclaredFile("a.jpg", 3, "image/jpeg")], "once")
+    files = [DeclaredFile("a.jpg", 3, "image/jpeg"), DeclaredFile("b.jpg", 4, "image/jpeg", "absent")]
+    upload = client.presign("g", files, "once")
     assert (upload.upload_id, upload.files[0].fields) == ("u1", fields)
     (request,) = server.requests
     assert (request.method, request.path) == ("POST", "/v1/galleries/g/uploads")
     assert request.headers["Authorization"] == f"Bearer {KEY}"
     assert request.headers["Idempotency-Key"] == "once"
-    assert json.loads(request.body) == {"files": [{"file_name": "a.jpg", "size": 3, "content_type": "image/jpeg"}]}
+    assert json.loads(request.body)["files"] == [
+        {"file_name": "a.jpg", "size": 3, "content_type": "image/jpeg"},
+        {"file_name": "b.jpg", "size": 4, "content_type": "image/jpeg", "expect": "absent"},
+    ]
+
+
+def test_limits_are_those_of_the_api(server: Server, client: GalleryClient) -> None:
+    server.answer(200, {"max_file_bytes": 9, "max_files": 5, "unsupported_extensions": ["txt"], "more": 1})
+    limits = client.limits()
+    assert (limits.max_file_bytes, limits.max_files, limits.unsupported_extensions) == (9, 5, frozenset({"txt"}))
+
+
+def test_compare_asks_about_names_sizes_and_hashes(server: Server, client: GalleryClient) -> None:
+    image = "0191d2f0-0000-7000-8000-000000000001"
+    add = {"file_name": "a.jpg", "would": "add", "sha256": None, "image_id": None, "recipe": None}
+    there = {"file_name": "b.jpg", "would": "leave_unchanged", "sha256": "ab", "image_id": image, "recipe": "former"}
+    answers = [
+        {**add, "same_content_as": [], "hash_wanted": True},
+        {**there, "same_content_as": ["c.jpg"], "hash_wanted": False},
+    ]
+    server.answer(200, {"files": answers})
+    one, other = client.compare("g", [FileInQuestion("a.jpg", 3), FileInQuestion("b.jpg", 4, "ab")])
+    assert (one.would, one.hash_wanted, one.image_id) == ("add", True, None)
+    assert (other.would, other.sha256, str(other.image_id), other.recipe) == ("leave_unchanged", "ab", image, "former")
+    assert other.same_content_as == ("c.jpg",)
+    (request,) = server.requests
+    assert (request.method, request.path) == ("POST", "/v1/galleries/g/compare")
+    assert json.loads(request.body)["files"] == [
+        {"file_name": "a.jpg", "size": 3},
+        {"file_name": "b.jpg", "size": 4, "sha256": "ab"},
+    ]
+    with pytest.raises(GalleryError, match="did not answer for each file"):
+        client.compare("g", [FileInQuestion("b.jpg", 4), FileInQuestion("a.jpg", 3)])
+
+
+@pytest.mark.parametrize(
+    ("choices", "rest", "body"),
+    [
+        ({"a.jpg": "keep_both"}, None, {"files": [{"file_name": "a.jpg", "choice": "keep_both"}]}),
+        ({}, "skip", {"choice": "skip"}),
+    ],
+    ids=["of one file", "of all"],
+)
+def test_decisions_are_sent_and_the_new_names_told(
+    server: Server, client: GalleryClient, choices: dict[str, Choice], rest: Choice | None, body: object
+) -> None:
+    decided = {"file_name": "a.jpg", "choice": "keep_both", "new_name": "a (2).jpg"}
+    server.answer(202, {"upload_id": "u1", "state": "accepted", "status_url": "/v1/uploads/u1", "files": [decided]})
+    (decision,) = client.decide("u1", choices, rest=rest)
+    assert (decision.file_name, decision.choice, decision.new_name) == ("a.jpg", "keep_both", "a (2).jpg")
+    (request,) = server.requests
+    assert (request.method, request.path) == ("POST", "/v1/uploads/u1/decide")
+    assert json.loads(request.body) == body
+
+
+def test_a_refusal_of_files_carries_every_one_of_them(server: Server, client: GalleryClient) -> None:
+    errors = [
+        {"index": 0, "file_name": "a.jpg", "code": "file_too_large", "message": "too large"},
+        {"index": 7, "file_name": "b.txt", "code": "unsupported_type", "message": "no photograph"},
+    ]
+    server.answer(422, {"detail": "two files are refused", "code": "file_too_large", "errors": errors})
+    with pytest.raises(RefusedFilesError, match="two files are refused") as refused:
+        client.presign("g", [DeclaredFile("a.jpg", 3, "image/jpeg")], "once")
+    assert refused.value.code == "file_too_large"
+    assert refused.value.faults == (
+        ReportedFault(0, "file_too_large", "too large"),
+        ReportedFault(7, "unsupported_type", "no photograph"),
+    )
+
+
+@pytest.mark.parametrize("errors", [[], [{"loc": ["body", "files"], "msg": "Field required"}], "none", None])
+def test_a_refusal_of_something_else_names_no_files(server: Server, client: GalleryClient, errors: object) -> None:
+    server.answer(422, {"detail": "no", "code": "invalid_request", "errors": errors})
+    with pytest.raises(RefusedRequest, match="no") as refused:
+        client.sign("u1")
+    assert not isinstance(refused.value, RefusedFilesError)
 
 
 def test_send_posts_every_policy_field_before_the_file_and_its_exact_bytes(

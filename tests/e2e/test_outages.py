@@ -19,7 +19,7 @@ from sqlalchemy import Engine, func, select
 
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.tables import ImageRow, UploadRow, VersionRow
-from gallery.client.upload import IngestResult
+from gallery.client.types import ReportedStatus
 from gallery.errors import GalleryError
 from gallery.local.definition import PartName
 from gallery.runs import INGEST_QUEUE
@@ -50,10 +50,10 @@ class Sender:
     def __init__(self, journeys: Journeys, gallery_id: str, kill: Callable[[], None]) -> None:
         self.journeys, self.gallery_id = journeys, gallery_id
         self._kill, self._killed, self._lock = kill, threading.Event(), threading.Lock()
-        self._result: list[IngestResult | GalleryError] = []
+        self._result: list[ReportedStatus | GalleryError] = []
         self._thread = threading.Thread(target=self._send, daemon=True)
 
-    def begin(self) -> Callable[[], IngestResult]:
+    def begin(self) -> Callable[[], ReportedStatus]:
         """Return once `kill` has been called: with a way to wait for what becomes of the upload."""
         fault = self.journeys.servers.s3.fault("PUT", rf"/{self.gallery_id}/[^/]+/5/[0-9]+/thumb", before=self._once)
         with fault:
@@ -74,7 +74,7 @@ class Sender:
             # Of the silent run nobody waits for the client, whose patience ends before Prefect's.
             self._result.append(error)
 
-    def _wait(self) -> IngestResult:
+    def _wait(self) -> ReportedStatus:
         self._thread.join(WAIT_SECONDS + 30)
         assert self._result, "the client neither came to an end nor gave up"
         result = self._result[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,23 +15,26 @@ from gallery.ingest.scratch import check_scratch_dir, on_scratch, scratch_folder
 
 
 def test_a_scratch_folder_is_private_empty_and_gone_in_the_end(tmp_path: Path) -> None:
-    folder = tmp_path / "upload" / "2"
-    (folder / "left").mkdir(parents=True)
-    with scratch_folder(folder) as scratch:
-        assert (scratch, scratch.stat().st_mode & 0o777) == (folder, 0o700)
+    (tmp_path / "upload" / "2" / "left").mkdir(parents=True)
+    with scratch_folder(tmp_path / "upload", 2) as scratch:
+        assert (scratch, scratch.stat().st_mode & 0o777) == (tmp_path / "upload" / "2", 0o700)
         assert list(scratch.iterdir()) == []
         (scratch / "file").touch()
-    assert not folder.exists()
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_stale_goes_before(tmp_path: Path) -> None:
-    (tmp_path / "upload" / "1").mkdir(parents=True)
-    with scratch_folder(tmp_path / "upload" / "2", stale=tmp_path / "upload"):
+def test_what_is_stale_goes_before_and_what_is_newer_stays(tmp_path: Path) -> None:
+    with scratch_folder(tmp_path / "upload", 1), scratch_folder(tmp_path / "upload", 2):
         assert [path.name for path in (tmp_path / "upload").iterdir()] == ["2"]
+    with ExitStack() as newer:
+        with scratch_folder(tmp_path / "upload", 1):
+            newer.enter_context(scratch_folder(tmp_path / "upload", 2))
+        assert [path.name for path in (tmp_path / "upload").iterdir()] == ["2"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_it_goes_when_the_run_fails(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), scratch_folder(tmp_path / "x") as scratch:
+    with pytest.raises(ZeroDivisionError), scratch_folder(tmp_path / "x", 1) as scratch:
         (scratch / "file").touch()
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
@@ -69,5 +73,5 @@ def test_what_is_no_fault_of_the_disk_stays_what_it_is(error: OSError) -> None:
 
 def test_a_folder_that_cannot_be_made_may_be_tried_again(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(TransientError, match="the scratch folder of "), scratch_folder(tmp_path / "file" / "1"):
+    with pytest.raises(TransientError, match="the scratch folder of "), scratch_folder(tmp_path / "file", 1):
         pass

@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from gallery.client.api import GalleryClient
+from gallery.client.ingest import ingest_folder
 from gallery.client.progress import NoProgress
-from gallery.client.upload import ingest_folder
 from gallery.local.set_up import set_up_stack
 from gallery.local.stack import LocalStack
 from gallery.settings import Settings

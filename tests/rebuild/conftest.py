@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from PIL import Image
@@ -17,6 +17,7 @@ from sqlalchemy import Engine, select
 
 from gallery.catalogue import deletion, outbox, uploads
 from gallery.catalogue.connect import transaction
+from gallery.catalogue.maintenance import UpkeepAttempt, begin_maintenance
 from gallery.catalogue.migrate import migrate
 from gallery.catalogue.outdated import OutdatedVersion
 from gallery.catalogue.tables import ImageRow, OutboxRow, RenditionRow, VersionRow
@@ -96,7 +97,14 @@ class Library:
         return upload_id
 
     def open(self, gallery_id: str | None, style: str | None = None) -> AbstractContextManager[Rebuild]:
-        return open_rebuild(self.settings, gallery_id=gallery_id, style=style, flow_run_id=uuid4())
+        return open_rebuild(self.settings, self.begin(uuid4()), gallery_id=gallery_id, style=style)
+
+    def begin(self, flow_run_id: UUID) -> UpkeepAttempt:
+        """The next attempt of a run of the rebuild."""
+        with transaction(self.engine) as session:
+            return begin_maintenance(
+                session, flow_run_id=flow_run_id, flow_name="rebuild-renditions", gallery_id=None, requested_at=None
+            )
 
     def rebuild(self, gallery_id: str | None, style: str | None = None) -> list[OutdatedVersion]:
         """Rebuild all there is, as the flow does; returns what was rebuilt, in order."""

@@ -12,7 +12,7 @@ from gallery.catalogue.attempts import begin_attempt
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.locks import lock_snapshot, lock_version
 from gallery.catalogue.outdated import OutdatedVersion
-from gallery.errors import NotFoundError, RejectedImage, StagedFileError, TransientError
+from gallery.errors import NotFoundError, RejectedImage, StagedFileError, StaleUpkeep, TransientError
 from gallery.models import Deletion
 from gallery.rebuild import steps
 from gallery.rebuild.context import Rebuild, processors
@@ -87,6 +87,19 @@ def test_a_rebuild_that_was_stopped_goes_on_where_it_ended(library: Library, gal
     changed.send(gallery_id, {"a.jpg": A, "b.jpg": B}, upload_id=first.upload_id)
     assert library.due(gallery_id) == []
     assert library.stored(gallery_id) == library.needed(gallery_id)
+
+
+def test_a_rebuild_whose_retry_has_begun_stops_at_its_next_window(library: Library, gallery_id: str) -> None:
+    library.send(gallery_id, {"a.jpg": A, "b.jpg": B})
+    changed = library.with_styles(large=100).with_settings(window=1)
+    with changed.open(gallery_id) as frozen:
+        (first,) = steps.next_window(frozen, None)
+        changed.begin(frozen.upkeep.flow_run_id)
+        # What it has begun harms nobody.
+        steps.rebuild_image(frozen, first)
+        with pytest.raises(StaleUpkeep):
+            steps.next_window(frozen, first)
+    assert [one.file_name for one in changed.rebuild(gallery_id)] == ["b.jpg"]
 
 
 @pytest.mark.parametrize("moment", ["before its download", "while it is rendered"])

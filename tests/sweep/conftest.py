@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from pydantic import SecretStr
@@ -14,6 +14,7 @@ from sqlalchemy import insert
 
 from gallery.catalogue import attempts
 from gallery.catalogue.connect import transaction
+from gallery.catalogue.maintenance import UpkeepAttempt, begin_maintenance
 from gallery.catalogue.migrate import migrate
 from gallery.catalogue.tables import OutboxRow
 from gallery.models import Attempt, ObjectKey, UploadState
@@ -37,9 +38,23 @@ class Yard:
     storage: Storage
     file: Path
 
-    def sweep(self, *, days: float = 4, dry_run: bool = False, grace_days: int | None = None) -> Findings:
+    def sweep(
+        self,
+        *,
+        days: float = 4,
+        dry_run: bool = False,
+        grace_days: int | None = None,
+        upkeep: UpkeepAttempt | None = None,
+    ) -> Findings:
         later = datetime.now(UTC) + timedelta(days=days)
-        return sweep(self.settings, dry_run=dry_run, grace_days=grace_days, now=later)
+        return sweep(self.settings, dry_run=dry_run, grace_days=grace_days, now=later, upkeep=upkeep)
+
+    def begin(self, flow_run_id: UUID) -> UpkeepAttempt:
+        """The next attempt of a run of the sweep."""
+        with transaction(self.catalogue.engine) as session:
+            return begin_maintenance(
+                session, flow_run_id=flow_run_id, flow_name="sweep-storage", gallery_id=None, requested_at=None
+            )
 
     def end(self, attempt: Attempt, state: UploadState = "completed") -> None:
         with transaction(self.catalogue.engine) as session:

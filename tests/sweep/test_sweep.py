@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -16,7 +18,7 @@ from gallery.catalogue.connect import transaction
 from gallery.catalogue.locks import lock_snapshot
 from gallery.catalogue.snapshots import UploadSnapshot
 from gallery.catalogue.tables import OutboxRow
-from gallery.errors import ConfigurationError, RefusedRequest, TransientError
+from gallery.errors import ConfigurationError, RefusedRequest, StaleUpkeep, TransientError
 from gallery.ingest.scratch import REBUILD_SCRATCH
 from gallery.settings import load_settings
 from gallery.storage.keys import RESULTS_PREFIX
@@ -50,6 +52,28 @@ def test_what_no_version_refers_to_goes_and_what_one_refers_to_stays(yard: Yard,
     assert yard.library() == current
     assert done.message == "deleted 4 objects, 0.0 MB: 4 unreferenced"
     assert yard.sweep().message == f"nothing to delete, {len(current)} objects looked at"
+
+
+def test_a_sweep_whose_retry_has_begun_deletes_nothing_more(yard: Yard, gallery_id: str) -> None:
+    leftover = left(yard.ended(gallery_id))
+    yard.put(leftover)
+    run = uuid4()
+    frozen, retried = yard.begin(run), yard.begin(run)
+    with pytest.raises(StaleUpkeep):
+        yard.sweep(upkeep=frozen)
+    assert yard.library() == {leftover}
+    assert gone(yard.sweep(upkeep=retried)) == {"unreferenced": 1}
+
+
+def test_the_folder_of_a_rebuild_under_way_is_as_old_as_what_it_wrote_last(yard: Yard) -> None:
+    folder = yard.settings.scratch_dir / REBUILD_SCRATCH / str(uuid4())
+    (folder / "1").mkdir(parents=True)
+    long_ago = time.time() - 86_400
+    os.utime(folder, (long_ago, long_ago))
+    assert gone(yard.sweep(days=2.5)) == {}
+    os.utime(folder / "1", (long_ago, long_ago))
+    os.utime(folder, (long_ago, long_ago))
+    assert gone(yard.sweep(days=2.5)) == {"scratch": 1}
 
 
 def test_nothing_within_the_grace_goes(yard: Yard, gallery_id: str) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from gallery.errors import StaleAttempt, TransientError
+from gallery.errors import StaleAttempt, StaleUpkeep, TransientError
 from gallery.settings import Settings
 from tasks import stale
 from tests.test_settings import GOOD
@@ -67,3 +67,12 @@ def test_a_process_that_is_not_the_runs_own_is_never_ended(given: pytest.MonkeyP
     given.delenv("PREFECT__FLOW_RUN_ID")
     with pytest.raises(StaleAttempt):
         stale.end_stale_run(Settings.from_environment(GOOD), RUN, ERROR)
+
+
+def test_a_stale_rebuild_or_sweep_leaves_the_run_to_the_newer_attempt(given: pytest.MonkeyPatch) -> None:
+    error = StaleUpkeep("overtaken")
+    with pytest.raises(Exited):
+        stale.leave_to_the_newer(RUN, error)
+    given.delenv("PREFECT__FLOW_RUN_ID")
+    with pytest.raises(StaleUpkeep):
+        stale.leave_to_the_newer(RUN, error)
