@@ -77,6 +77,7 @@ def ingest_gallery(
             flow_run_id=run_id,
             force=force,
             scheduled_at=this_run.scheduled_start_time,
+            is_first_of_api=runs.STARTED_BY_API in this_run.tags and this_run.run_count == 1,
         ) as workspace:
             attempt = workspace.attempt
             runs.name_run(run_id, this_run.name, runs.run_name(attempt.gallery_id, attempt.image_count))

@@ -58,6 +58,8 @@ PAGE = 200
 ANSWER_SECONDS = 10
 HEALTH_SECONDS = 1
 # How long Prefect may take to hear of an end that the catalogue has already.
+# The tag of runs that nobody has started in Prefect; the history tells them apart by it.
+STARTED_BY_API = "started-by-api"
 LAG_SECONDS = 5
 # How long a run waits for a server that is being restarted.
 OUTAGE_SECONDS = 600
@@ -436,6 +438,7 @@ def _follow(
         parameters={**run.parameters, "upload_id": upload_id},
         state=Scheduled(scheduled_time=_server_time(client) + delay),
         name=run.name,
+        tags=[tag for tag in run.tags if tag == STARTED_BY_API],
         idempotency_key=f"after-{run.id}-{run.state_id}",
     )
     if run.state is not None and run.state.is_final():
@@ -526,5 +529,6 @@ class RunStarter:
             deployment_id,
             parameters={"gallery_id": request.gallery_id, "upload_id": request.upload_id},
             name=run_name(request.gallery_id, request.image_count),
+            tags=[STARTED_BY_API],
             idempotency_key=key,
         )

@@ -32,6 +32,7 @@ def begin_attempt(
     flow_run_id: UUID | None,
     force: bool = False,
     scheduled_at: datetime | None = None,
+    is_first_of_api: bool = False,
     host: str = "",
     process_id: int = 0,
     is_gone: IsGone | None = None,
@@ -39,9 +40,9 @@ def begin_attempt(
     """Begin the next attempt of an upload (`None`: the one that this run has worked on before, else the latest accepted
     one of the gallery).
 
-    From the commit on, every older attempt's writes are refused. `scheduled_at` is when Prefect was asked for the
-    run, for the history; `host` and `process_id` are those of the process that begins it, `is_gone` tells which others
-    have ended.
+    From the commit on, every older attempt's writes are refused. For the history: `scheduled_at` is when Prefect was
+    asked for the run, and `is_first_of_api` whether the API has created it and nobody has retried it. `host` and
+    `process_id` are those of the process that begins it, `is_gone` tells which others have ended.
 
     Raises `NotFoundError` for an unknown gallery or upload, `ConflictError` for an upload that was never completed.
     """
@@ -53,7 +54,7 @@ def begin_attempt(
     if row.accepted_seq is None:
         raise ConflictError(f"upload {row.upload_id} is {row.state}: it was never completed, so nothing is ingested")
     _close_lost(session, row, is_gone)
-    following = _following(row, flow_run_id, scheduled_at)
+    following = _following(session, row, flow_run_id, scheduled_at, is_first_of_api=is_first_of_api)
     session.add(following)
     leave_end(row, "running")
     row.attempt = following.attempt
@@ -105,14 +106,24 @@ def take_back(session: Session, row: UploadRow) -> None:
     leave_end(row, "accepted")
 
 
-def _following(row: UploadRow, flow_run_id: UUID | None, scheduled_at: datetime | None) -> AttemptRow:
+def _following(
+    session: Session,
+    row: UploadRow,
+    flow_run_id: UUID | None,
+    scheduled_at: datetime | None,
+    *,
+    is_first_of_api: bool,
+) -> AttemptRow:
     """The next attempt's row: the upload's own start, a retry through the API, or something done in Prefect."""
     # Of a run that is retried, Prefect goes on naming the time that it was first scheduled for.
     trigger, requested_by, requested_at = "ui", None, scheduled_at if row.flow_run_id != flow_run_id else None
     if row.retry_requested_at is not None:
         trigger, requested_by, requested_at = "api", row.retry_requested_by, row.retry_requested_at
-    elif row.attempt == 0 and row.flow_run_id in (None, flow_run_id):
+    elif row.attempt == 0 and (is_first_of_api or row.flow_run_id in (None, flow_run_id)):
         trigger, requested_by, requested_at = row.trigger, row.requested_by, row.accepted_at
+    elif is_first_of_api and (former := session.get(AttemptRow, (row.upload_id, row.attempt))) is not None:
+        # It has taken the place of a run that did not go on, or was thought not to.
+        trigger, requested_by, requested_at = former.trigger, former.requested_by, former.requested_at
     return AttemptRow(
         upload_id=row.upload_id,
         attempt=row.attempt + 1,

@@ -106,10 +106,11 @@ def open_workspace(
     flow_run_id: UUID | None,
     force: bool = False,
     scheduled_at: datetime | None = None,
+    is_first_of_api: bool = False,
 ) -> Iterator[Workspace]:
     """Begin the upload's next attempt with all it needs, and take everything down again, whatever happens.
 
-    `scheduled_at` is when Prefect was asked for the run.
+    `scheduled_at` is when Prefect was asked for the run; `is_first_of_api` as of `begin_attempt`.
 
     Raises `ConfigurationError` before anything starts, `NotFoundError` or `ConflictError` for an upload that
     cannot be ingested, `TransientError` where the database does not answer.
@@ -124,6 +125,7 @@ def open_workspace(
             flow_run_id=flow_run_id,
             force=force,
             scheduled_at=scheduled_at,
+            is_first_of_api=is_first_of_api,
         )
         # Where a commit's answer was lost, the attempt that was begun then is simply not the newest.
         attempt = retry(settings, begin)
@@ -143,6 +145,7 @@ def _begin_attempt(
     flow_run_id: UUID | None,
     force: bool,
     scheduled_at: datetime | None,
+    is_first_of_api: bool,
 ) -> Attempt:
     with transaction(engine) as session:
         return begin_attempt(
@@ -152,6 +155,7 @@ def _begin_attempt(
             flow_run_id=flow_run_id,
             force=force,
             scheduled_at=scheduled_at,
+            is_first_of_api=is_first_of_api,
             host=this_host(),
             process_id=os.getpid(),
             is_gone=is_gone,

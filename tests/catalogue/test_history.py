@@ -278,6 +278,28 @@ def test_a_run_that_the_ui_starts_for_an_upload_that_has_its_own_is_the_uis(
     assert (row["trigger"], row["requested_by"], row["requested_at"]) == ("ui", None, None)
 
 
+def test_a_run_that_takes_the_place_of_another_is_of_who_started_that(catalogue: Catalogue, gallery_id: str) -> None:
+    def begin(*, is_first_of_api: bool) -> None:
+        with transaction(catalogue.engine) as session:
+            attempts.begin_attempt(
+                session,
+                gallery_id=gallery_id,
+                upload_id=upload_id,
+                flow_run_id=uuid4(),
+                is_first_of_api=is_first_of_api,
+            )
+
+    upload_id = catalogue.open(gallery_id)
+    catalogue.accept(upload_id)
+    with transaction(catalogue.engine) as session:
+        uploads.started(session, uploads.StartRequest(upload_id, gallery_id, 1), uuid4())
+    # Replaced, and started all the same; then the one in its place, and a person.
+    for is_first_of_api in (True, True, False):
+        begin(is_first_of_api=is_first_of_api)
+    rows = history_of(catalogue, "run_history", upload_id, "attempt")
+    assert [(row["trigger"], row["requested_by"]) for row in rows] == [("api", "tests"), ("api", "tests"), ("ui", None)]
+
+
 def test_maintenance_runs_are_runs_without_images(catalogue: Catalogue) -> None:
     run_id = uuid4()
     with transaction(catalogue.engine) as session:

@@ -148,5 +148,7 @@ def test_a_run_that_its_worker_claimed_and_never_started_is_taken_up_by_another(
         assert second_api.wait_for(upload.upload_id, "completed")["counts"]["saved"] == len(FILES)
     assert (journeys.current(gallery_id), journeys.library(gallery_id)) == before
     assert set(before[0]) == set(FILES)
+    # Nobody has started any of it in Prefect.
+    assert {run["trigger"] for run in journeys.history("run_history", upload.upload_id, "attempt")} == {"api"}
     assert before[1] == frozenset().union(*(version.keys for version in before[0].values()))
     assert journeys.due(gallery_id) == []
