@@ -73,6 +73,16 @@ def test_the_page_may_talk_to_its_server_and_to_s3_only(settings: Settings, serv
     assert "https://s3.example.org:9000 blob:" in page_headers(elsewhere)["Content-Security-Policy"]
 
 
+def test_ten_thousand_files_can_be_compared_and_decided_about(second_api: SecondApi, gallery_id: str) -> None:
+    names = [f"{'folder/' * 30}{number}.jpg" for number in range(10_000)]
+    files = [{"file_name": name, "size": 1, "sha256": "0" * 64} for name in names]
+    compared = second_api.http.post(f"/v1/galleries/{gallery_id}/compare", json={"files": files}, timeout=60)
+    assert (compared.status_code, len(compared.json()["files"])) == (200, 10_000)
+    decisions = [{"file_name": name, "choice": "keep_both"} for name in names]
+    decided = second_api.http.post("/v1/uploads/unknown-one/decide", json={"files": decisions}, timeout=60)
+    assert decided.status_code == 404
+
+
 def test_listed_origins_may_call_and_no_others(second_api: SecondApi) -> None:
     def preflight(origin: str) -> httpx.Response:
         headers = {

@@ -13,8 +13,8 @@
  */
 
 import { el, findAll } from "../dom.js";
-import { fillFrame, pictureOf, smallest } from "../pictures.js";
-import { makePairList, partsOf, PIXELS } from "./pair_list.js";
+import { fillFrame, pictureOf, PIXELS, smallest } from "../pictures.js";
+import { makePairList, partsOf } from "./pair_list.js";
 
 /** @type {[choice: Choice, words: string][]} */
 const WORDS = [

@@ -6,7 +6,6 @@ import { el } from "../dom.js";
 import { LongList } from "../long_list.js";
 import { makeFrame } from "../pictures.js";
 
-export const PIXELS = 240; // of a picture's longer side, for sharp screens
 // Pixels, as page.css has them.
 const HEIGHT = 128;
 const HEIGHT_ON_PHONES = 196;

@@ -12,9 +12,9 @@
 import { ApiError } from "../api.js";
 import { announce, byId, el } from "../dom.js";
 import { allEntries } from "../entries.js";
-import { fillFrame, smallest } from "../pictures.js";
+import { fillFrame, PIXELS, smallest } from "../pictures.js";
 import { count } from "../words.js";
-import { makePairList, partsOf, PIXELS } from "./pair_list.js";
+import { makePairList, partsOf } from "./pair_list.js";
 
 const GONE = "The earlier version is no longer kept";
 
@@ -132,6 +132,8 @@ class ReplacedList {
       this.#change(item, { isDone: isGone, note: isGone ? GONE : "The server does not answer. Try again." });
     } finally {
       this.#change(item, { isBusy: false });
+      // The button that had the focus is gone.
+      if (item.isDone) this.list.scroller.focus({ preventScroll: true });
       announce(`${item.name}: ${item.note}.`);
     }
   }

@@ -113,6 +113,7 @@ function followToEnd(watched) {
       announce(verdict(status, notSent).join(". "));
       const onDecided = () => {
         end.abort();
+        byId("watch-heading").focus();
         followToEnd(watched);
       };
       // What waits for a decision is shown again by the next link as well.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Mapping
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, Route, expect
 
 from tests.conftest import Servers, runs_have
@@ -34,12 +36,21 @@ def sees_both(visitor: Visitor, name: str) -> None:
     expect(row_of(visitor, name).locator('.picture[data-state="shown"]')).to_have_count(2, timeout=TIMEOUT)
 
 
+def turned(content: bytes) -> bytes:
+    """The same photograph of a camera that was held upright, as EXIF says."""
+    picture, turned = Image.open(io.BytesIO(content)), io.BytesIO()
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save(turned, "JPEG", exif=exif)
+    return turned.getvalue()
+
+
 def test_nothing_is_replaced_unasked_and_nothing_is_sent_twice(
     visitor: Visitor, servers: Servers, journeys: Journeys, gallery_id: str
 ) -> None:
     wedding = {f"card{card}/IMG_{number}.JPG": photo(10 * card + number) for card in (1, 2) for number in (1, 2)}
     card1 = {"IMG_1.JPG": wedding["card1/IMG_1.JPG"], "IMG_2.JPG": wedding["card1/IMG_2.JPG"]}
-    second_camera = {name: photo(100 + seed) for seed, name in enumerate(wedding)}
+    second_camera = {name: turned(photo(100 + seed)) for seed, name in enumerate(wedding)}
     finish = visitor.page.get_by_role("button", name="Finish", exact=True)
     more = visitor.page.get_by_role("button", name="Send more photographs")
     visitor.open()
@@ -63,6 +74,8 @@ def test_nothing_is_replaced_unasked_and_nothing_is_sent_twice(
     visitor.drop(visitor.folder(second_camera, "again/Wedding"))
     visitor.sees("4 photographs have names that are already in use")
     sees_both(visitor, "Wedding/card1/IMG_1.JPG")
+    preview = row_of(visitor, "Wedding/card1/IMG_1.JPG").locator("img").last
+    assert preview.evaluate("picture => picture.naturalWidth < picture.naturalHeight"), "as its camera was held"
     visitor.sees("Yours is added as IMG_1 (2).JPG")
     visitor.send(4)
     visitor.sees_heading("All 4 photographs are in the gallery")
