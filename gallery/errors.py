@@ -78,7 +78,7 @@ class FileFault:
     """Why a file of a request is refused; `index` is its place in the request's list, from 0."""
 
     index: int
-    file_name: str
+    file_name: str | None
     code: str
     message: str
 

@@ -52,10 +52,13 @@ def numbered(file_name: str, number: int) -> str:
     if len(f"{folder}{slash}{tail}".encode()) >= MAX_FILE_NAME_BYTES:
         folder = slash = ""
     room = MAX_FILE_NAME_BYTES - len(f"{folder}{slash}{tail}".encode())
-    # Never in the middle of a character, nor of what an accent belongs to.
-    while len(stem.encode()) > room or (stem and unicodedata.combining(stem[-1])):
-        stem = stem[:-1]
-    return f"{folder}{slash}{stem}{tail}"
+    cut = stem
+    while len(cut.encode()) > room:
+        cut = cut[:-1]
+    # Never between a letter and the accents that belong to it.
+    while len(cut) < len(stem) and cut and unicodedata.combining(stem[len(cut)]):
+        cut = cut[:-1]
+    return f"{folder}{slash}{cut}{tail}"
 
 
 def check_file_name(file_name: str) -> str:

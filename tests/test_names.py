@@ -95,13 +95,15 @@ def test_bad_gallery_ids(gallery_id: str) -> None:
         (".jpg", ".jpg (2)"),
         ("a.tar.gz", "a.tar (2).gz"),
         ("a (2).jpg", "a (2) (2).jpg"),
+        ("x\u0302.jpg", "x\u0302 (2).jpg"),
+        ("y" * 245 + "x\u0302" * 2 + ".jpg", "y" * 245 + " (2).jpg"),
         ("x" * 251 + ".jpg", "x" * 247 + " (2).jpg"),
         ("ä" * 125 + ".jpg", "ä" * 123 + " (2).jpg"),
         ("a." + "x" * 253, "a." + "x" * 249 + " (2)"),
         ("x" * 248 + "/a.jpg", "a (2).jpg"),
         ("x" * 253 + "/a", "a (2)"),
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_a_second_name_is_numbered_before_its_extension(name: str, second: str) -> None:
     assert numbered(name, 2) == second

@@ -2,56 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, cast
+
+from pydantic import ValidationError
 
 from gallery import names
 from gallery.errors import FileFault, RefusedFiles, RefusedRequest
 from gallery.imaging.formats import UNSUPPORTED_EXTENSIONS
 
 UNSUPPORTED = frozenset().union(*UNSUPPORTED_EXTENSIONS.values())
+Limits = Callable[[Any], Iterator[tuple[str, str]]]
+"""Codes and messages of what is against a file, besides its name."""
 
 
-def check_file_names(file_names: Iterable[str]) -> list[str]:
-    """Return the names in Unicode NFC. Raises `RefusedFiles` with all that break a rule or stand twice."""
-    found, faults = _check(file_names)
-    if faults:
-        raise RefusedFiles(faults)
-    return found
+class NamedFile(Protocol):
+    """A file of a request's list, by its name."""
+
+    file_name: str
 
 
-def check_files(files: Iterable[tuple[str, int]], *, max_file_bytes: int) -> list[str]:
-    """As `check_file_names`, for (name, size in bytes); refused are also files that no upload takes."""
-    given = list(files)
-    found, faults = _check(name for name, _ in given)
-    faulty = {fault.index for fault in faults}
-    for index, (name, size) in enumerate(given):
-        if index not in faulty:
-            faults += [FileFault(index, name, code, message) for code, message in _limits(name, size, max_file_bytes)]
-    if faults:
-        raise RefusedFiles(sorted(faults, key=lambda fault: fault.index))
-    return found
+File = TypeVar("File", bound=NamedFile)
 
 
-def _check(file_names: Iterable[str]) -> tuple[list[str], list[FileFault]]:
-    first_as: dict[str, str] = {}
-    faults = []
-    for index, name in enumerate(file_names):
+@dataclass(frozen=True, slots=True)
+class InvalidFile:
+    """Stands in a body's list for a file that has not passed validation, so that the others are looked at, too."""
+
+    file_name: str | None
+    message: str
+
+
+def kept_if_invalid(value: Any, validate: Callable[[Any], Any]) -> Any:
+    """A validator for the items of a list of files: one that is not valid becomes an `InvalidFile`."""
+    try:
+        return validate(value)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        name = value.get("file_name") if isinstance(value, dict) else None
+        return InvalidFile(
+            name if isinstance(name, str) else None, f"{where}: {first['msg']}" if where else first["msg"]
+        )
+
+
+def check_files(files: Sequence[File], against: Limits | None = None) -> list[tuple[str, File]]:
+    """Return the files with their names in Unicode NFC.
+
+    Raises `RefusedFiles` with all that are not valid, whose names break a rule or stand twice, or that are refused by
+    `against`.
+    """
+    good: dict[str, File] = {}
+    faults: list[FileFault] = []
+    for index, file in enumerate(files):
+        if isinstance(cast(object, file), InvalidFile):
+            invalid = cast(InvalidFile, file)
+            faults.append(FileFault(index, invalid.file_name, "invalid_request", invalid.message))
+            continue
+        name = file.file_name
         try:
             normal = names.check_file_name(name)
         except RefusedRequest as refusal:
             faults.append(FileFault(index, name, refusal.code, str(refusal)))
             continue
-        if normal in first_as:
-            message = f"{first_as[normal]!r} and {name!r} are the same file_name; each may stand once in an upload"
+        if normal in good:
+            message = (
+                f"{good[normal].file_name!r} and {name!r} are the same file_name; each may stand once in an upload"
+            )
             faults.append(FileFault(index, name, "duplicate_file_name", message))
+        elif found := next(against(file) if against else iter(()), None):
+            faults.append(FileFault(index, name, *found))
         else:
-            first_as[normal] = name
-    return list(first_as), faults
+            good[normal] = file
+    if faults:
+        raise RefusedFiles(faults)
+    return list(good.items())
 
 
-def _limits(name: str, size: int, max_file_bytes: int) -> Iterator[tuple[str, str]]:
-    extension = name.rpartition(".")[2].lower() if "." in name else ""
-    if extension in UNSUPPORTED:
-        yield "unsupported_type", f"{name!r}: files of the kind .{extension} are not taken; see /v1/limits"
-    elif size > max_file_bytes:
-        yield "file_too_large", f"{name!r} has {size:,} bytes; at most {max_file_bytes:,} are taken"
+def limits_of(max_file_bytes: int) -> Limits:
+    """What no upload takes: kinds of files that are not supported, and files of more than so many bytes."""
+
+    def against(file: Any) -> Iterator[tuple[str, str]]:
+        name, size = file.file_name, file.size
+        extension = name.rpartition(".")[2].lower() if "." in name else ""
+        if extension in UNSUPPORTED:
+            yield "unsupported_type", f"{name!r}: files of the kind .{extension} are not taken; see /v1/limits"
+        elif size > max_file_bytes:
+            yield "file_too_large", f"{name!r} has {size:,} bytes; at most {max_file_bytes:,} are taken"
+
+    return against

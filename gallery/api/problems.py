@@ -28,7 +28,6 @@ from gallery.errors import (
 )
 
 log = logging.getLogger("gallery.api")
-INVALID = "invalid_request"
 TITLES = {
     400: "Bad request",
     401: "Not authenticated",
@@ -105,19 +104,8 @@ def _shown(part: int | str) -> int | str:
 
 
 def _refused(fault: FileFault) -> dict[str, Any]:
-    name = str(_shown(fault.file_name))
+    name = None if fault.file_name is None else _shown(fault.file_name)
     return {"index": fault.index, "file_name": name, "code": fault.code, "message": fault.message}
-
-
-def _invalid(item: Mapping[str, Any], body: Any) -> dict[str, Any]:
-    """What is wrong with a body, in the words of its check; with the file, where it is one of a list."""
-    at = [_shown(part) for part in item["loc"]]
-    found = {"at": at, "message": item["msg"]}
-    if at[:2] == ["body", "files"] and len(at) > 2 and isinstance(at[2], int):
-        file = body["files"][at[2]]
-        name = file.get("file_name") if isinstance(file, dict) else None
-        found |= {"index": at[2], "code": INVALID, "file_name": _shown(name) if isinstance(name, str) else None}
-    return found
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -128,10 +116,10 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [_invalid(item, error.body) for item in error.errors()]
+        errors = [{"at": [_shown(part) for part in item["loc"]], "message": item["msg"]} for item in error.errors()]
         where = ".".join(str(part) for part in errors[0]["at"]) if errors else ""
         detail = f"{where}: {errors[0]['message']}" if errors else "the request is not valid"
-        return problem(422, INVALID, detail, errors=errors)
+        return problem(422, "invalid_request", detail, errors=errors[:20])
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WrapValidator
 
 from gallery import names
+from gallery.api.declared import kept_if_invalid
 from gallery.api.links import DEFAULT_LIFE, LONGEST_LIFE
 from gallery.errors import NotFoundError, RefusedRequest
 from gallery.imaging.formats import UnsupportedKind
@@ -94,6 +95,10 @@ UploadId = Annotated[
 Cursor = Annotated[str | None, Query(max_length=2048, description="`next_cursor` of the page before")]
 
 
+# Of a list of files: each one that is not valid is told of, beside those that are refused for other reasons.
+KEPT = WrapValidator(kept_if_invalid)
+
+
 class Problem(BaseModel):
     """Problem details, RFC 9457. `code` is stable, `detail` is for people."""
 
@@ -123,7 +128,7 @@ class FileToPresign(_Body):
 
 
 class PresignRequest(_Body):
-    files: list[FileToPresign] = Field(min_length=1, max_length=MAX_FILES)
+    files: list[Annotated[FileToPresign, KEPT]] = Field(min_length=1, max_length=MAX_FILES)
     metadata: Metadata = Field(default_factory=dict)
 
 
@@ -134,7 +139,7 @@ class FileToCompare(_Body):
 
 
 class CompareRequest(_Body):
-    files: list[FileToCompare] = Field(min_length=1, max_length=MAX_FILES)
+    files: list[Annotated[FileToCompare, KEPT]] = Field(min_length=1, max_length=MAX_FILES)
 
 
 class ComparedFile(BaseModel):
@@ -166,7 +171,7 @@ class FileToDecide(_Body):
 class DecideRequest(_Body):
     """What to do with files that would replace another image; `choice` is for all that are not in `files`."""
 
-    files: list[FileToDecide] = Field(default_factory=list, max_length=MAX_FILES)
+    files: list[Annotated[FileToDecide, KEPT]] = Field(default_factory=list, max_length=MAX_FILES)
     choice: Choice | None = None
 
 
@@ -212,7 +217,7 @@ class StagedFile(_Body):
 class WebhookBody(_Body):
     gallery_id: str
     upload_id: str
-    files: list[StagedFile] = Field(min_length=1, max_length=MAX_FILES)
+    files: list[Annotated[StagedFile, KEPT]] = Field(min_length=1, max_length=MAX_FILES)
     metadata: Metadata = Field(default_factory=dict)
 
 

@@ -157,13 +157,16 @@ def test_whatever_a_sender_takes_a_file_for_is_no_reason_to_refuse_it(api: Api, 
 
 def test_all_files_that_are_refused_are_named_at_once(api: Api, settings: Settings, gallery_id: str) -> None:
     most = settings.max_file_bytes
-    declared = [
+    declared: list[dict[str, Any] | None] = [
         {"file_name": "good.jpg", "size": most},
         {"file_name": "../bad.jpg", "size": 1},
         {"file_name": "clip.MOV", "size": 1},
         {"file_name": "good.jpg", "size": 1},
         {"file_name": "large.jpg", "size": most + 1},
         {"file_name": "large.CR3", "size": most + 1},
+        {"file_name": "odd.jpg", "size": 1, "expect": "zz"},
+        {"file_name": 7, "size": 1},
+        None,
     ]
     answer = api.presign(gallery_id, {"files": declared})
     assert "../bad.jpg" in refusal(answer, 422, "invalid_file_name")
@@ -174,6 +177,9 @@ def test_all_files_that_are_refused_are_named_at_once(api: Api, settings: Settin
         (3, "good.jpg", "duplicate_file_name"),
         (4, "large.jpg", "file_too_large"),
         (5, "large.CR3", "unsupported_type"),
+        (6, "odd.jpg", "invalid_request"),
+        (7, None, "invalid_request"),
+        (8, None, "invalid_request"),
     ]
     assert all(one["message"] for one in errors)
     faulty = {one["index"] for one in errors}

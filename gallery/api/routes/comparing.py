@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from gallery import runs
 from gallery.api.auth import KeyOrLink
 from gallery.api.background.restarts import run_again
-from gallery.api.declared import check_file_names
+from gallery.api.declared import check_files
 from gallery.api.routes.uploads import accepted_answer
 from gallery.api.schemas import (
     CompareAnswer,
@@ -35,8 +35,7 @@ def compare_files(gallery_id: GalleryId, body: CompareRequest, request: Request,
     """What sending these files would do to the gallery. A gallery that is not known yet has no images."""
     services = services_of(request)
     caller.check_gallery(gallery_id)
-    found = check_file_names(file.file_name for file in body.files)
-    files = [OfferedFile(name, file.size, file.sha256) for name, file in zip(found, body.files, strict=True)]
+    files = [OfferedFile(name, file.size, file.sha256) for name, file in check_files(body.files)]
     with services.transaction() as session:
         compared = compare(session, gallery_id, files, services.recipe_id)
     return CompareAnswer(files=[_compared(one) for one in compared])
@@ -53,12 +52,11 @@ def decide_files(upload_id: UploadId, body: DecideRequest, request: Request, cal
     services = services_of(request)
     if not body.files and body.choice is None:
         raise RefusedRequest("invalid_request", "say what to decide: files, or a choice for all that wait")
-    given = check_file_names(file.file_name for file in body.files)
+    choices = {name: file.choice for name, file in check_files(body.files)}
     replaced = None
     with services.transaction() as session:
         row = lock_upload(session, upload_id)
         caller.check_gallery(row.gallery_id)
-        choices = {name: file.choice for name, file in zip(given, body.files, strict=True)}
         decided = decide(session, row, choices, body.choice)
         if decided.to_do:
             replaced = run_again(session, row, caller.name)

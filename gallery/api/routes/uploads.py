@@ -12,7 +12,7 @@ from sqlalchemy import Select, select
 
 from gallery.api.auth import KeyOrLink
 from gallery.api.cursor import read_number_cursor, write_number_cursor
-from gallery.api.declared import check_files
+from gallery.api.declared import check_files, limits_of
 from gallery.api.presigning import presigned_answer
 from gallery.api.schemas import (
     AcceptedAnswer,
@@ -165,7 +165,6 @@ def accepted_answer(row: UploadRow) -> AcceptedAnswer:
 def _declared(
     gallery_id: str, upload_id: str, body: PresignRequest, max_file_bytes: int
 ) -> list[uploads.DeclaredEntry]:
-    given = [(file.file_name, file.size) for file in body.files]
     return [
         uploads.DeclaredEntry(
             name,
@@ -175,7 +174,7 @@ def _declared(
             file.metadata,
             file.expect,
         )
-        for name, file in zip(check_files(given, max_file_bytes=max_file_bytes), body.files, strict=True)
+        for name, file in check_files(body.files, limits_of(max_file_bytes))
     ]
 
 

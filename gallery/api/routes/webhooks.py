@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
 from gallery import names
 from gallery.api.auth import check_signature
-from gallery.api.declared import check_file_names
+from gallery.api.declared import check_files
 from gallery.api.routes.uploads import accepted_answer
-from gallery.api.schemas import AcceptedAnswer, WebhookBody
+from gallery.api.schemas import AcceptedAnswer, StagedFile, WebhookBody
 from gallery.api.services import Services, services_of
 from gallery.catalogue import uploads
 from gallery.errors import RefusedRequest
@@ -64,12 +66,19 @@ def _accept(services: Services, body: bytes) -> AcceptedAnswer:
 
 
 def _declared(upload: WebhookBody) -> list[uploads.DeclaredEntry]:
-    seen: set[str] = set()
-    declared = []
-    for name, file in zip(check_file_names(file.file_name for file in upload.files), upload.files, strict=True):
-        key = given_staged_key(file.key, upload.gallery_id, upload.upload_id)
-        if key in seen:
-            raise RefusedRequest("duplicate_key", f"key {file.key[:80]!r} stands twice")
-        seen.add(key)
-        declared.append(uploads.DeclaredEntry(name, key, expect=file.expect))
-    return declared
+    keys: set[str] = set()
+
+    def against(file: StagedFile) -> Iterator[tuple[str, str]]:
+        try:
+            key = given_staged_key(file.key, upload.gallery_id, upload.upload_id)
+        except RefusedRequest as refusal:
+            yield refusal.code, str(refusal)
+            return
+        if key in keys:
+            yield "duplicate_key", f"key {file.key[:80]!r} stands twice"
+        keys.add(key)
+
+    return [
+        uploads.DeclaredEntry(name, given_staged_key(file.key, upload.gallery_id, upload.upload_id), expect=file.expect)
+        for name, file in check_files(upload.files, against)
+    ]
