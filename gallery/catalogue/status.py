@@ -67,6 +67,7 @@ def read_status(session: Session, upload_id: str) -> UploadStatus:
     row = session.get(UploadRow, upload_id)
     if row is None:
         raise NotFoundError(f"upload {upload_id} is not known")
+    counts = count_outcomes(session, upload_id)
     problems = list_problems(session, upload_id, PROBLEMS_SHOWN)
     given = session.execute(
         select(EntryRow.number, EntryRow.meta).where(
@@ -80,8 +81,8 @@ def read_status(session: Session, upload_id: str) -> UploadStatus:
         read_waiting(session, row),
         row.flow_run_id,
         row.image_count,
-        count_outcomes(session, upload_id),
-        count_undecided(session, upload_id),
+        counts,
+        count_undecided(session, upload_id) if counts["rejected"] else 0,
         problems,
         {row[0]: row[1] for row in given},
         row.meta,

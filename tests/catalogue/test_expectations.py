@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -247,6 +248,64 @@ def test_a_deletion_outranks_decisions_before_it(catalogue: Catalogue, gallery_i
     with transaction(catalogue.engine) as session:
         delete_gallery(session, gallery_id, uploads_bucket=UPLOADS, library_bucket=LIBRARY, requested_by="tests")
     assert catalogue.save(retried(catalogue, attempt), "B").outcome == "superseded"
+
+
+class Person:
+    """Somebody who compares, and sends what the comparison allows: replacing what it has shown, by choice."""
+
+    def __init__(self, catalogue: Catalogue, gallery_id: str, content: str) -> None:
+        self._catalogue, self._gallery_id, self._content = catalogue, gallery_id, content
+        self.seen: str | None = None
+        self.became = ""
+
+    def steps(self) -> list[Callable[[], None]]:
+        return [self._compare, self._presign, self._complete, self._run]
+
+    def _compare(self) -> None:
+        (found,) = compared(self._catalogue, self._gallery_id, ("a.jpg", 100, sha256(self._content)))
+        self.seen = found.sha256
+
+    def _presign(self) -> None:
+        self._upload_id = self._catalogue.open(self._gallery_id, expect=self.seen or "absent")
+
+    def _complete(self) -> None:
+        self._catalogue.accept(self._upload_id)
+
+    def _run(self) -> None:
+        attempt = self._catalogue.begin(self._gallery_id, self._upload_id)
+        try:
+            self.became = self._catalogue.save(attempt, self._content).outcome
+        except WouldReplace as error:
+            self.became = f"refused for {error.sha256}"
+
+
+@pytest.mark.parametrize("before", [None, "A"], ids=["an empty gallery", "a gallery that has one"])
+def test_of_two_people_in_whatever_order_none_replaces_what_was_not_shown(
+    catalogue: Catalogue, gallery_id: str, before: str | None
+) -> None:
+    # Who begins is the first; the others' orders are the same with the names changed.
+    for number, turns in enumerate((0, *rest) for rest in combinations(range(1, 8), 3)):
+        gallery = f"{gallery_id}-{number}"
+        if before is not None:
+            catalogue.save(catalogue.begun(gallery), before)
+        people = [Person(catalogue, gallery, content) for content in ("B", "C")]
+        steps = [iter(person.steps()) for person in people]
+        runs = []
+        for turn in range(8):
+            who = 0 if turn in turns else 1
+            next(steps[who])()
+            if people[who].became and who not in runs:
+                runs.append(who)
+        first, second = (people[who] for who in runs)
+        taken = "saved" if before is None else "replaced"
+        assert first.became == taken, turns
+        winner = sha256("B" if runs[0] == 0 else "C")
+        if second.seen == winner:
+            # It was shown the other's, and has chosen to replace that.
+            assert second.became == "replaced", turns
+        else:
+            assert second.became == f"refused for {winner}", turns
+            assert shown(catalogue, gallery) == winner, turns
 
 
 def compared(catalogue: Catalogue, gallery_id: str, *files: tuple[Any, ...]) -> list[Comparison]:
