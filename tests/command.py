@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.conftest import PROJECT, clean_environment
 
 
-def gallery(*arguments: str | Path, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command with nothing of the surroundings but `environment`."""
+def gallery(
+    *arguments: str | Path, home: Path, start: Sequence[str] = (), **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command with nothing of the surroundings but `environment`; `start` is what starts it, if not we."""
     return subprocess.run(
-        [sys.executable, "-m", "gallery.cli", *map(str, arguments)],
+        [*start, sys.executable, "-m", "gallery.cli", *map(str, arguments)],
         cwd=PROJECT,
         env=clean_environment(GALLERY_HOME=str(home), PYTHONPATH=str(PROJECT), **environment),
         capture_output=True,

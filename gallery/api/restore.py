@@ -8,14 +8,14 @@ from uuid import UUID
 from gallery.api.schemas import ANY_TYPE
 from gallery.api.services import Services
 from gallery.catalogue.restoring import Restoration, commit_restoration, files_are_gone, plan_restoration
-from gallery.errors import StagedFileError
+from gallery.errors import ConflictError, NotFoundError, StagedFileError
 from gallery.imaging.formats import content_type_of
-from gallery.models import ObjectKey
+from gallery.models import Deletion, ObjectKey
 from gallery.storage.keys import extension_of
 
 
 def restore_version(services: Services, gallery_id: str, image_id: UUID, version_id: UUID) -> None:
-    """Restore a version. What it copies and does not commit, the sweep removes.
+    """Restore a version. What a killed process has copied and not committed, the sweep removes.
 
     Raises `NotFoundError`, `ConflictError` where its files are gone, `TransientError`.
     """
@@ -23,15 +23,27 @@ def restore_version(services: Services, gallery_id: str, image_id: UUID, version
         restoration = plan_restoration(session, gallery_id, image_id, version_id)
     if restoration is None:
         return
-    _copy(services, restoration)
-    with services.transaction() as session:
-        commit_restoration(
-            session,
-            gallery_id,
-            restoration,
-            library_bucket=services.storage.library_bucket,
-            keep_replaced=timedelta(days=services.settings.keep_replaced_days),
-        )
+    try:
+        _copy(services, restoration)
+        with services.transaction() as session:
+            is_done = commit_restoration(
+                session,
+                gallery_id,
+                restoration,
+                library_bucket=services.storage.library_bucket,
+                keep_replaced=timedelta(days=services.settings.keep_replaced_days),
+            )
+    except (ConflictError, NotFoundError):
+        _give_up(services, restoration)
+        raise
+    if not is_done:
+        # Another one has restored it meanwhile.
+        _give_up(services, restoration)
+
+
+def _give_up(services: Services, restoration: Restoration) -> None:
+    library = services.storage.library_bucket
+    services.storage.delete(Deletion(None, library, key) for key in restoration.copies.values())
 
 
 def _copy(services: Services, restoration: Restoration) -> None:

@@ -88,6 +88,9 @@ def make_plan(session: Session, attempt: Attempt, terms: Terms, staged: Mapping[
 def _is_done(row: EntryRow, attempt: Attempt, terms: Terms) -> bool:
     if row.outcome is None or row.outcome == "failed":
         return False
+    if row.reason == "left_out":
+        # A person has decided so: neither other limits nor "Redo everything" ask again.
+        return True
     if not attempt.keeps(row.attempt):
         return False
     # A rejection stands only for the limits and the processing version that made it.

@@ -99,11 +99,11 @@ def commit_restoration(
     *,
     library_bucket: str,
     keep_replaced: timedelta,
-) -> None:
+) -> bool:
     """Make a version of the copied files the current one, later in the order than all uploads accepted so far.
 
-    The one that it takes the place of is kept for `keep_replaced` in turn. Nothing changes where the image shows this
-    content by now. Raises `NotFoundError` where the image has been deleted meanwhile.
+    The one that it takes the place of is kept for `keep_replaced` in turn. False, and nothing changes, where the image
+    shows this content by now. Raises `NotFoundError` where the image has been deleted meanwhile.
     """
     former, copies = restoration.version, restoration.copies
     share_order(session, gallery_id)
@@ -112,13 +112,14 @@ def commit_restoration(
     if current is None:
         raise NotFoundError(f"gallery {gallery_id} has no image {former.image_id}")
     if _is_same(current, former):
-        return
+        return False
     source = SavedSource(former.upload_id, former.entry_number, former.etag, former.size, copies[former.original_key])
     kept = [_moved(rendition, copies[rendition.key]) for rendition in restoration.renditions]
     gone = make_current(session, image, current, source, _facts(former), kept=kept)
     image.last_seq = session.scalar(select(ACCEPTED_SEQ.next_value())) or 0
     superfluous = [(library_bucket, key, None) for key in gone]
     put_in_outbox(session, current.upload_id, current.entry_number, superfluous, keep_replaced)
+    return True
 
 
 def _is_same(version: VersionRow, other: VersionRow) -> bool:

@@ -105,7 +105,8 @@ def ingest(
     from gallery.client.progress import progress_on
     from gallery.client.summary import why_not_sent
 
-    can_ask = sys.stdin.isatty() and sys.stderr.isatty() and not as_json
+    # Python has `None` for a stream that was closed before it began.
+    can_ask = not as_json and all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
     if on_conflict == "ask" and not can_ask:
         raise ConfigurationError("--on-conflict ask needs a terminal, without --json: pass keep-both, skip or replace")
     # Before the progress bars put something else in its place.

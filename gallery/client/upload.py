@@ -64,7 +64,11 @@ def follow(
             detail = "; ".join(filter(None, (detail, status.waiting.in_words())))
         progress.advance(sum(counts.values()), detail or status.state)
 
-    return client.wait(upload_id, tell, timeout)
+    try:
+        return client.wait(upload_id, tell, timeout)
+    except KeyboardInterrupt:
+        progress.note(f"upload {upload_id} goes on without this command: see {client.api_url}/v1/uploads/{upload_id}")
+        raise
 
 
 class _Signatures:

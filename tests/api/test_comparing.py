@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -231,18 +232,25 @@ def test_a_replaced_image_comes_back(api: Api, second_api: SecondApi, journeys: 
     # The same call again.
     assert restore(old).status_code == 200
     assert len(versions()) == 4
+    with ThreadPoolExecutor(3) as threads:
+        answers = list(threads.map(restore, [newest] * 3))
+    assert {answer.status_code for answer in answers} == {200}
+    # Whoever came second has left nothing behind.
+    assert shown(api, gallery_id) == {"a.jpg": sha256(C)}
+    assert sum("/original" in key for key in journeys.library(gallery_id)) == len(versions()) == 5
+    assert restore(old).status_code == 200
     # What was current is kept in turn, and its files are copies that no deletion of the old ones takes away.
     assert restore(newest).status_code == 200
     assert shown(api, gallery_id) == {"a.jpg": sha256(C)}
     keys = journeys.library(gallery_id)
-    assert sum("/original" in key for key in keys) == 5
+    assert sum("/original" in key for key in keys) == 7
 
     # Earlier in the order than the restoration, whatever run of it comes now.
     with transaction(journeys.engine) as session:
         for row in session.query(OutboxRow).filter(OutboxRow.key.startswith(f"{gallery_id}/")):
             row.done_at = datetime.now(UTC)
     refusal(restore(old), 409, "conflict")
-    assert [one["kept_until"] for one in versions()] == [None] * 5
+    assert [one["kept_until"] for one in versions()] == [None] * 7
     refusal(second_api.http.post(f"{address}/versions/{image['image_id']}/restore"), 404, "not_found")
     elsewhere = f"/v1/galleries/{gallery_id}-b/images/{image['image_id']}"
     refusal(second_api.http.get(f"{elsewhere}/versions"), 404, "not_found")

@@ -221,6 +221,16 @@ def test_what_is_left_out_stays_refused_and_is_no_longer_asked_about(catalogue: 
     assert decided(catalogue, attempt, {"a.jpg": "skip"}).decisions == (Decision("a.jpg", "skip", None),)
 
 
+def test_what_is_left_out_is_not_taken_up_again(catalogue: Catalogue, gallery_id: str) -> None:
+    attempt = refused(catalogue, gallery_id)
+    decided(catalogue, attempt, {"a.jpg": "skip"})
+    with transaction(catalogue.engine) as session:
+        await_retry(lock_upload(session, attempt.upload_id), "tests")
+    forced = catalogue.begin(gallery_id, attempt.upload_id, force=True)
+    assert plan(catalogue, forced, "B") == 0
+    assert catalogue.entry(forced).reason == "left_out"
+
+
 def test_what_waits_for_no_decision_cannot_be_decided(catalogue: Catalogue, gallery_id: str) -> None:
     attempt = refused(catalogue, gallery_id)
     with pytest.raises(NotFoundError, match=r"no file 'z\.jpg'"):

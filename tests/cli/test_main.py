@@ -75,6 +75,14 @@ def test_a_question_needs_a_terminal(tmp_path: Path) -> None:
     assert "keep-both, skip or replace" in line
 
 
+@pytest.mark.parametrize("options", [(), ("--json",), ("--dry-run",)], ids=["plain", "json", "dry run"])
+def test_a_closed_input_is_no_terminal(tmp_path: Path, options: tuple[str, ...]) -> None:
+    folder = write_folder(tmp_path / "photos", {"a.jpg": b"x"})
+    closed = ("sh", "-c", 'exec "$@" <&-', "sh")
+    done = gallery("ingest", folder, "--gallery", "g", *options, home=tmp_path / "home", start=closed)
+    assert "gallery up" in error_of(done)
+
+
 @pytest.mark.usefixtures("warm_runs")
 def test_ingest_prints_one_object_and_its_status_tells_whether_all_is_well(
     servers: Servers, gallery_id: str, tmp_path: Path

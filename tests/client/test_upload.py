@@ -119,3 +119,18 @@ def test_an_upload_that_waits_says_what_for_whenever_that_changes(
         "ingesting: 0 %, about to start",
         "ingesting: 100 %, 1 saved",
     ]
+
+
+def test_whoever_stops_watching_is_told_that_the_upload_goes_on(
+    api: FakeApi, client: GalleryClient, tmp_path: Path
+) -> None:
+    class Impatient(Notes):
+        def advance(self, done: int, detail: str = "") -> None:
+            if api.completed:
+                raise KeyboardInterrupt
+
+    write(tmp_path, "a.jpg")
+    notes = Impatient()
+    with pytest.raises(KeyboardInterrupt):
+        upload(client, tmp_path, notes)
+    assert notes.lines[-1].endswith(f"goes on without this command: see {client.api_url}/v1/uploads/u1")
