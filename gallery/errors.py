@@ -8,6 +8,7 @@ GalleryError
 ├── ForbiddenError         a caller that may not do this, or a message its supposed sender did not send: HTTP 403
 ├── NotFoundError          an upload, gallery or image is not known: HTTP 404
 ├── ConflictError          the request contradicts what is stored: HTTP 409
+│   └── ChangedMeanwhile   what the caller has seen is no longer so
 ├── TooManyRequests        a caller that asks too often: HTTP 429
 ├── PrefectUnavailable     Prefect's API does not answer
 ├── ClaimLost              another process of the same attempt has taken over this entry
@@ -118,6 +119,12 @@ class ConflictError(GalleryError):
     """Raised when a request contradicts what is stored under the same id or key."""
 
     code = "conflict"
+
+
+class ChangedMeanwhile(ConflictError):
+    """Raised when what a caller has seen, and decides upon, is no longer so."""
+
+    code = "changed_meanwhile"
 
 
 class TooManyRequests(GalleryError):

@@ -14,10 +14,13 @@ from gallery.models import Deletion, ObjectKey
 from gallery.storage.keys import extension_of
 
 
-def restore_version(services: Services, gallery_id: str, image_id: UUID, version_id: UUID) -> None:
+def restore_version(
+    services: Services, gallery_id: str, image_id: UUID, version_id: UUID, *, expect: str | None
+) -> None:
     """Restore a version. What a killed process has copied and not committed, the sweep removes.
 
-    Raises `NotFoundError`, `ConflictError` where its files are gone, `TransientError`.
+    Raises `NotFoundError`, `ConflictError` where its files are gone, `ChangedMeanwhile` where the image shows
+    another version than `expect` (by SHA-256), `TransientError`.
     """
     with services.transaction() as session:
         restoration = plan_restoration(session, gallery_id, image_id, version_id)
@@ -30,6 +33,7 @@ def restore_version(services: Services, gallery_id: str, image_id: UUID, version
                 session,
                 gallery_id,
                 restoration,
+                expect=expect,
                 library_bucket=services.storage.library_bucket,
                 keep_replaced=timedelta(days=services.settings.keep_replaced_days),
             )

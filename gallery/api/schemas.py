@@ -368,6 +368,12 @@ class VersionAnswer(BaseModel):
     renditions: dict[str, RenditionAnswer]
 
 
+class RestoreRequest(_Body):
+    """`expect`: the SHA-256 of the version that the caller has seen as the current one, and wants replaced."""
+
+    expect: Sha256 | None = None
+
+
 class VersionsAnswer(BaseModel):
     """All versions of an image, the newest first."""
 

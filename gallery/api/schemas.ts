@@ -195,6 +195,10 @@ export interface VersionAnswer {
   renditions: Record<string, RenditionAnswer>;
 }
 
+export interface RestoreRequest {
+  expect?: string | null;
+}
+
 export interface VersionsAnswer {
   versions: VersionAnswer[];
 }

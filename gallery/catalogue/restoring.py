@@ -14,7 +14,7 @@ from gallery.catalogue.locks import lock_image, share_order
 from gallery.catalogue.outbox import put_in_outbox
 from gallery.catalogue.tables import ACCEPTED_SEQ, WRITE_NUMBERS, ImageRow, OutboxRow, RenditionRow, VersionRow
 from gallery.catalogue.versions import SavedSource, current_version, make_current, renditions_of
-from gallery.errors import ConflictError, NotFoundError
+from gallery.errors import ChangedMeanwhile, ConflictError, NotFoundError
 from gallery.models import ObjectKey, ProcessedImage
 from gallery.storage.keys import rewritten
 
@@ -97,13 +97,16 @@ def commit_restoration(
     gallery_id: str,
     restoration: Restoration,
     *,
+    expect: str | None,
     library_bucket: str,
     keep_replaced: timedelta,
 ) -> bool:
     """Make a version of the copied files the current one, later in the order than all uploads accepted so far.
 
     The one that it takes the place of is kept for `keep_replaced` in turn. False, and nothing changes, where the image
-    shows this content by now. Raises `NotFoundError` where the image has been deleted meanwhile.
+    shows this content by now. `expect`: the SHA-256 of the version that may be replaced, `None` for any.
+
+    Raises `NotFoundError` where the image has been deleted meanwhile, `ChangedMeanwhile`.
     """
     former, copies = restoration.version, restoration.copies
     share_order(session, gallery_id)
@@ -113,6 +116,8 @@ def commit_restoration(
         raise NotFoundError(f"gallery {gallery_id} has no image {former.image_id}")
     if _is_same(current, former):
         return False
+    if expect not in (None, current.sha256):
+        raise ChangedMeanwhile(f"image {former.image_id} shows another version by now: look at it, then decide again")
     source = SavedSource(former.upload_id, former.entry_number, former.etag, former.size, copies[former.original_key])
     kept = [_moved(rendition, copies[rendition.key]) for rendition in restoration.renditions]
     gone = make_current(session, image, current, source, _facts(former), kept=kept)

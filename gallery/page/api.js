@@ -1,7 +1,7 @@
 /* The gallery API, as this page uses it. What may pass by itself (a lost line, an overload, a restart) is tried again. */
 
 /**
- * @import { AcceptedAnswer, CompareAnswer, DecidedAnswer, DecideRequest, EntriesAnswer, FaultyFile, FileToCompare, FileToPresign, ImageAnswer, ImagesAnswer, LimitsAnswer, PresignAnswer, StatusAnswer, VersionsAnswer } from "../api/schemas.ts"
+ * @import { AcceptedAnswer, CompareAnswer, DecideRequest, DecidedAnswer, EntriesAnswer, FaultyFile, FileToCompare, FileToPresign, ImageAnswer, ImagesAnswer, LimitsAnswer, PresignAnswer, RestoreRequest, StatusAnswer, VersionsAnswer } from "../api/schemas.ts"
  * @import { Session } from "./session.js"
  */
 
@@ -103,9 +103,9 @@ export class GalleryApi {
     return this.#call("GET", `${this.#gallery}/images/${imageId}/versions`);
   }
 
-  /** @type {(imageId: string, versionId: string) => Promise<ImageAnswer>} */
-  restore(imageId, versionId) {
-    return this.#call("POST", `${this.#gallery}/images/${imageId}/versions/${versionId}/restore`);
+  /** @type {(imageId: string, versionId: string, body: RestoreRequest) => Promise<ImageAnswer>} */
+  restore(imageId, versionId, body) {
+    return this.#call("POST", `${this.#gallery}/images/${imageId}/versions/${versionId}/restore`, body);
   }
 
   get #gallery() {

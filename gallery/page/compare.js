@@ -9,6 +9,7 @@ twice. */
  * has this name; `unknown`: an upload under way has a file of this name.
  * @typedef {{ file: Sendable, finding: Finding, answer: ComparedFile }} Compared
  * @typedef {Sendable & { path: string, expect?: FileToPresign["expect"] }} Planned `path`: the name as it was dropped
+ * @typedef {{ choices: Choices, sendElsewhere: boolean }} Given
  * @typedef {{ send: Planned[], there: number, skipped: number, waiting: number }} Plan
  */
 
@@ -77,19 +78,22 @@ export class Choices {
 }
 
 /**
- * Whether a person decides about it: another photograph has its name, and it is to be sent.
- * @type {(compared: Compared, sendElsewhere: boolean) => boolean}
+ * What a person decides about: files whose name another photograph has, or an upload under way.
+ * @type {(compared: Compared[], given: Given) => Compared[]}
  */
-export function isConflict({ finding, answer }, sendElsewhere) {
-  return finding === "conflict" || (finding === "elsewhere" && answer.would === "replace" && sendElsewhere);
+export function asked(compared, given) {
+  const replaced = replacedNames(compared, given);
+  return compared.filter((one) => one.finding === "unknown" || isConflict(one, given, replaced));
 }
 
 /**
  * What is sent, under which names. `numbered`: the free names for those of which both are kept. A file whose name an
  * upload under way has waits until that is known, or until both are kept or it is skipped by choice.
- * @type {(compared: Compared[], given: { choices: Choices, sendElsewhere: boolean, numbered: Map<string, string> }) => Plan}
+ * @type {(compared: Compared[], given: Given & { numbered: Map<string, string> }) => Plan}
  */
-export function plan(compared, { choices, sendElsewhere, numbered }) {
+export function plan(compared, given) {
+  const { choices, numbered } = given;
+  const replaced = replacedNames(compared, given);
   /** @type {Plan} */
   const planned = { send: [], there: 0, skipped: 0, waiting: 0 };
   /** @type {(file: Sendable, expect: string) => void} */
@@ -97,8 +101,8 @@ export function plan(compared, { choices, sendElsewhere, numbered }) {
   for (const one of compared) {
     const { file, finding, answer } = one;
     const isUnknown = finding === "unknown";
-    if (!isUnknown && !isConflict(one, sendElsewhere)) {
-      if (finding === "there" || (finding === "elsewhere" && !sendElsewhere)) planned.there += 1;
+    if (!isUnknown && !isConflict(one, given, replaced)) {
+      if (finding === "there" || (finding === "elsewhere" && !isSentElsewhere(one, given, replaced))) planned.there += 1;
       else send(file, "absent");
       continue;
     }
@@ -110,6 +114,38 @@ export function plan(compared, { choices, sendElsewhere, numbered }) {
     else planned.waiting += 1;
   }
   return planned;
+}
+
+/** @type {(compared: Compared, given: Given, replaced: Set<string>) => boolean} */
+function isConflict(one, given, replaced) {
+  return one.finding === "conflict" || (one.answer.would === "replace" && isSentElsewhere(one, given, replaced));
+}
+
+/**
+ * Whether a file is sent although the gallery has its content: by choice, or since it would have it no longer once all
+ * of `replaced` are.
+ * @type {(compared: Compared, given: Given, replaced: Set<string>) => boolean}
+ */
+function isSentElsewhere({ finding, answer }, { sendElsewhere }, replaced) {
+  return finding === "elsewhere" && (sendElsewhere || answer.same_content_as.every((name) => replaced.has(name)));
+}
+
+/**
+ * The names whose photographs are replaced, by what has been chosen. One may bring up another: a file that is sent only
+ * since its content would be gone.
+ * @type {(compared: Compared[], given: Given) => Set<string>}
+ */
+function replacedNames(compared, given) {
+  /** @type {Set<string>} */
+  const replaced = new Set();
+  for (;;) {
+    const before = replaced.size;
+    for (const one of compared) {
+      const { name } = one.file;
+      if (!replaced.has(name) && given.choices.of(name) === "replace" && isConflict(one, given, replaced)) replaced.add(name);
+    }
+    if (replaced.size === before) return replaced;
+  }
 }
 
 /**

@@ -48,7 +48,7 @@ export function explain(problem) {
 export const OUTCOMES = [
   ["saved", "new in the gallery"],
   ["replaced", "replaced an earlier version"],
-  ["unchanged", "were in the gallery already"],
+  ["unchanged", "in the gallery already"],
   ["superseded", "a later upload was faster"],
   ["rejected", "cannot be used"],
   ["failed", "failed, can be tried again"],

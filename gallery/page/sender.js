@@ -177,6 +177,8 @@ export class Sender extends EventTarget {
       if (this.#requests.get(entry.name) === request) await this.#sign();
       return this.#again(entry, backoff(entry.signatures));
     }
+    // Its presigned request is for the size that it had when it was chosen.
+    if (code === "EntityTooLarge" || code === "EntityTooSmall") return this.#stuck(entry, "changed");
     const mayPass = status === 408 || status === 429 || status >= 500 || code === "RequestTimeout";
     if (mayPass && entry.tries < TRIES) return this.#again(entry, backoff(entry.tries));
     return this.#stuck(entry, mayPass ? "storage" : "refused");

@@ -9,13 +9,14 @@
 import { count, number } from "./words.js";
 
 /** @type {(status: Pick<StatusAnswer, "state" | "counts" | "image_count" | "to_decide" | "problems">, notSent: NotSent) => Verdict} */
-export function verdict({ state, counts, image_count: sent, to_decide: toDecide = 0, problems }, { there }) {
+export function verdict({ state, counts, image_count: sent, to_decide: toDecide = 0, problems }, { there, leftOut }) {
   const total = sent + there;
   const good = counts.saved + counts.replaced + counts.unchanged + counts.superseded + there;
-  const all = `All ${count(total, "photograph")} are in the gallery`;
+  const all = `${leftOut.length ? "" : "All "}${count(total, "photograph")} are in the gallery`;
   const some = `${number(good)} of ${count(total, "photograph")} ${good === 1 || total === 1 ? "is" : "are"} in the gallery`;
   switch (state) {
     case "completed":
+      if (leftOut.length) return [total === 1 ? "1 photograph is in the gallery" : all, leftOutInWords(leftOut.length)];
       return [total === 1 ? "The photograph is in the gallery" : all, "That was all. You may close this tab."];
     case "completed_with_rejects":
       return [some, othersInWords(counts.rejected, toDecide, problems.filter((one) => one.reason === "left_out").length)];
@@ -28,6 +29,11 @@ export function verdict({ state, counts, image_count: sent, to_decide: toDecide 
     default:
       return ["Something went wrong here", `${some}. Your photographs were received and are kept. Tell whoever runs the gallery: they can have it tried again.`];
   }
+}
+
+/** @param {number} files */
+function leftOutInWords(files) {
+  return `${count(files, "file")} ${files === 1 ? "was" : "were"} left out; the reason is given below. You may close this tab.`;
 }
 
 /** @type {(rejected: number, toDecide: number, leftOut: number) => string} */
@@ -43,8 +49,9 @@ function othersInWords(rejected, toDecide, leftOut) {
  * @param {NotSent} notSent
  * @returns {Verdict}
  */
-export function nothingSent({ there, skipped }) {
-  const text = "Nothing had to be sent. You may close this tab.";
+export function nothingSent({ there, skipped, leftOut }) {
+  const text = leftOut.length ? `Nothing had to be sent. ${leftOutInWords(leftOut.length)}` : "Nothing had to be sent. You may close this tab.";
+  if (there && leftOut.length) return [`${count(there, "photograph")} ${there === 1 ? "is" : "are"} in the gallery already`, text];
   if (!there) return ["Nothing was sent", `${count(skipped, "photograph")} ${skipped === 1 ? "was" : "were"} skipped, as you chose. You may close this tab.`];
   return [there === 1 ? "The photograph is in the gallery already" : `All ${count(there, "photograph")} are in the gallery already`, text];
 }

@@ -222,7 +222,15 @@ def test_a_replaced_image_comes_back(api: Api, second_api: SecondApi, journeys: 
     newest = versions()[0]
     assert newest["sha256"] == sha256(C)
 
-    answer = restore(old)
+    # Whoever has seen B as the current one does not mean C.
+    refusal(
+        second_api.http.post(path := f"{address}/versions/{old['version_id']}/restore", json={"expect": sha256(B)}),
+        409,
+        "changed_meanwhile",
+    )
+    assert shown(api, gallery_id) == {"a.jpg": sha256(C)}
+    assert sum("/original" in key for key in journeys.library(gallery_id)) == 3
+    answer = second_api.http.post(path, json={"expect": sha256(C)})
     assert answer.status_code == 200, answer.text
     assert answer.json()["image_id"] == image["image_id"]
     assert httpx.get(answer.json()["renditions"]["thumb"]["url"]).is_success

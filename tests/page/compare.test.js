@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Choices, found, numberedName, numberedNames, plan } from "../../gallery/page/compare.js";
+import { asked, Choices, found, numberedName, numberedNames, plan } from "../../gallery/page/compare.js";
 import { brokenRule } from "../../gallery/page/names.js";
 
 /** @type {(name: string) => Sendable} */
@@ -60,6 +60,32 @@ test("what is there under another name is sent only if all of those are to be, a
   const files = [compared("a.jpg", "add", { same_content_as: ["x.jpg"] }), compared("b.jpg", "replace", { sha256: "cafe", same_content_as: ["a.jpg"] })];
   assert.deepEqual(planned(files), { send: [], there: 2, skipped: 0, waiting: 0 });
   assert.deepEqual(planned(files, { sendElsewhere: true }), { send: ["a.jpg as a.jpg: absent", "b.jpg as b (2).jpg: absent"], there: 0, skipped: 0, waiting: 0 });
+});
+
+test("what is there only under names that are replaced is sent after all", () => {
+  const moved = compared("b.jpg", "add", { same_content_as: ["a.jpg"] });
+  const files = [conflict("a.jpg", "cafe"), moved];
+  assert.deepEqual(planned(files), { send: ["a.jpg as a (2).jpg: absent"], there: 1, skipped: 0, waiting: 0 });
+  assert.deepEqual(planned(files, { choices: all("replace") }), { send: ["a.jpg as a.jpg: cafe", "b.jpg as b.jpg: absent"], there: 0, skipped: 0, waiting: 0 });
+  // It has a second home.
+  const kept = [conflict("a.jpg", "cafe"), compared("b.jpg", "add", { same_content_as: ["a.jpg", "z.jpg"] })];
+  assert.equal(plan(kept, { choices: all("replace"), sendElsewhere: false, numbered: NUMBERED }).there, 1);
+});
+
+test("a file that is sent only since its content would be gone is asked about, too, and may bring up another", () => {
+  const choices = new Choices();
+  const files = [
+    conflict("a.jpg", "aaaa"),
+    compared("b.jpg", "replace", { sha256: "bbbb", same_content_as: ["a.jpg"] }),
+    compared("c.jpg", "add", { same_content_as: ["b.jpg"] }),
+  ];
+  const names = () => asked(files, { choices, sendElsewhere: false }).map((one) => one.file.name);
+  assert.deepEqual(names(), ["a.jpg"]);
+  choices.set("a.jpg", "replace");
+  assert.deepEqual(names(), ["a.jpg", "b.jpg"]);
+  assert.deepEqual(planned(files, { choices }), { send: ["a.jpg as a.jpg: aaaa", "b.jpg as b (2).jpg: absent"], there: 1, skipped: 0, waiting: 0 });
+  choices.set("b.jpg", "replace");
+  assert.deepEqual(planned(files, { choices }), { send: ["a.jpg as a.jpg: aaaa", "b.jpg as b.jpg: bbbb", "c.jpg as c.jpg: absent"], there: 0, skipped: 0, waiting: 0 });
 });
 
 test("a name of an upload under way waits until it is known, unless both are kept or it is skipped by choice", () => {

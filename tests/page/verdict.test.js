@@ -32,3 +32,13 @@ test("where nothing had to be sent, the end says why", () => {
   assert.equal(nothingSent({ ...ALL_SENT, there: 1 })[0], "The photograph is in the gallery already");
   assert.deepEqual(nothingSent({ ...ALL_SENT, skipped: 2 }), ["Nothing was sent", "2 photographs were skipped, as you chose. You may close this tab."]);
 });
+
+test("what was left out is told at the end, and it is not all then", () => {
+  const leftOut = [{ name: "clip.MOV", title: "Video (.mov)", advice: "A gallery takes photographs only." }];
+  const status = { state: /** @type {const} */ ("completed"), counts: { saved: 2, replaced: 0, unchanged: 0, superseded: 0, rejected: 0, failed: 0, pending: 0 }, image_count: 2, problems: [] };
+  assert.deepEqual(verdict(status, { ...ALL_SENT, leftOut }), ["2 photographs are in the gallery", "1 file was left out; the reason is given below. You may close this tab."]);
+  assert.deepEqual(nothingSent({ ...ALL_SENT, there: 1, leftOut }), [
+    "1 photograph is in the gallery already",
+    "Nothing had to be sent. 1 file was left out; the reason is given below. You may close this tab.",
+  ]);
+});

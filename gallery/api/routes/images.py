@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Body, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from gallery.api.auth import Caller, KeyOrLink
@@ -18,6 +18,7 @@ from gallery.api.schemas import (
     ImageAnswer,
     ImagesAnswer,
     RenditionAnswer,
+    RestoreRequest,
     VersionAnswer,
     VersionsAnswer,
 )
@@ -75,16 +76,21 @@ def versions(gallery_id: GalleryId, image_id: UUID, request: Request, caller: Ke
 
 @router.post("/images/{image_id}/versions/{version_id}/restore")
 def restore(
-    gallery_id: GalleryId, image_id: UUID, version_id: UUID, request: Request, caller: KeyOrLink
+    gallery_id: GalleryId,
+    image_id: UUID,
+    version_id: UUID,
+    request: Request,
+    caller: KeyOrLink,
+    body: Annotated[RestoreRequest | None, Body()] = None,
 ) -> ImageAnswer:
     """Make a former version the current one again, as a new version; the one that was current is kept in its place.
 
-    Changes nothing where the image shows it already. 409 where its files are gone: they are kept for
-    GALLERY_KEEP_REPLACED_DAYS.
+    Changes nothing where the image shows it already. 409 where its files are gone (they are kept for
+    GALLERY_KEEP_REPLACED_DAYS), and, as `changed_meanwhile`, where the image shows another version than `expect`.
     """
     services = services_of(request)
     caller.check_gallery(gallery_id)
-    restore_version(services, gallery_id, image_id, version_id)
+    restore_version(services, gallery_id, image_id, version_id, expect=body.expect if body else None)
     return _current(services, gallery_id, image_id)
 
 

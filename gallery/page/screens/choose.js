@@ -19,12 +19,11 @@ anything is sent. */
 import { ApiError } from "../api.js";
 import { pauseUntilSeen } from "../backoff.js";
 import { sortOut, tooMany } from "../check.js";
-import { Choices, isConflict, plan } from "../compare.js";
+import { asked, Choices, plan } from "../compare.js";
 import { compareWithGallery, namesForBoth } from "../comparing.js";
 import { announce, byId, find, notice, setProgress, show } from "../dom.js";
 import { leavingOutFaulty } from "../faulty.js";
 import { showGroups } from "../groups.js";
-import { ALL_SENT } from "../journal.js";
 import { measure, named } from "../pick.js";
 import { bytes, count, number } from "../words.js";
 import { ChoiceList } from "./choice_list.js";
@@ -111,14 +110,14 @@ class ChooseScreen {
       return null;
     }
     const { send, there, skipped } = this.#plan;
-    const notSent = { ...ALL_SENT, there, skipped };
+    const notSent = { there, skipped, leftOut: this.#refused };
     if (!send.length) return { uploadId: null, notSent };
     byId("send", HTMLButtonElement).disabled = true;
     try {
       const { answer: signed, files, leftOut } = await leavingOutFaulty(send, (some) =>
         this.api.presign(some.map(({ name, size, type, expect }) => ({ file_name: name, size, content_type: type, expect })), freshKey()),
       );
-      const upload = { uploadId: signed.upload_id, files, signed, notSent: { ...notSent, leftOut } };
+      const upload = { uploadId: signed.upload_id, files, signed, notSent: { ...notSent, leftOut: [...this.#refused, ...leftOut] } };
       journal.opened(upload.uploadId, files, upload.notSent);
       return upload;
     } catch (error) {
@@ -233,7 +232,7 @@ class ChooseScreen {
     byId("skipped").textContent = wordsFor(this.#skipped);
     this.#draw();
     const refused = this.#refused.length ? ` ${number(this.#refused.length)} will not be sent.` : "";
-    announce(`${this.#state === "comparing" ? "Comparing with the gallery" : byId("review-summary").textContent}.${refused}`);
+    if (!byId("review").hidden) announce(`${this.#state === "comparing" ? "Comparing with the gallery" : byId("review-summary").textContent}.${refused}`);
   }
 
   #draw() {
@@ -254,10 +253,9 @@ class ChooseScreen {
 
   /** @param {number} waiting */
   #drawConflicts(waiting) {
-    const sendElsewhere = this.#sendElsewhere;
-    const asked = this.#compared.filter((one) => one.finding === "unknown" || isConflict(one, sendElsewhere));
-    byId("conflicts-part").hidden = !asked.length;
-    byId("conflicts-heading").textContent = `${count(asked.length, "photograph")} ${asked.length === 1 ? "has a name that is" : "have names that are"} already in use`;
+    const questions = asked(this.#compared, { choices: this.#choices, sendElsewhere: this.#sendElsewhere });
+    byId("conflicts-part").hidden = !questions.length;
+    byId("conflicts-heading").textContent = `${count(questions.length, "photograph")} ${questions.length === 1 ? "has a name that is" : "have names that are"} already in use`;
     notice(
       byId("conflicts-waiting"),
       waiting
@@ -265,7 +263,7 @@ class ChooseScreen {
         : "",
       "warning",
     );
-    this.list.questions = asked.map(({ file, answer, finding }) => ({ name: file.name, file: file.file, imageId: answer.image_id, isWaiting: finding === "unknown" }));
+    this.list.questions = questions.map(({ file, answer, finding }) => ({ name: file.name, file: file.file, imageId: answer.image_id, isWaiting: finding === "unknown" }));
   }
 
   /** @type {(question: Question, choice: Choice | null) => string} */

@@ -17,6 +17,7 @@ import { count } from "../words.js";
 import { makePairList, partsOf } from "./pair_list.js";
 
 const GONE = "The earlier version is no longer kept";
+const NEWER = "The gallery has a newer version";
 
 /**
  * Offer to see and to undo what an upload has replaced. Calls `onRestored` after each that was brought back.
@@ -105,7 +106,7 @@ class ReplacedList {
     item.pair ??= this.api.versions(item.imageId).then(
       (answer) => {
         const pair = pairIn(answer, this.uploadId);
-        if (!pair?.now.is_current) this.#change(item, { isDone: true, note: "The gallery has a newer version" });
+        if (!pair?.now.is_current) this.#change(item, { isDone: true, note: NEWER });
         else if (!pair.former) this.#change(item, { isDone: true, note: GONE });
         return pair;
       },
@@ -123,13 +124,14 @@ class ReplacedList {
     try {
       const pair = await this.#pairOf(item);
       if (item.isDone || !pair?.former) return;
-      await this.api.restore(item.imageId, pair.former.version_id);
+      await this.api.restore(item.imageId, pair.former.version_id, { expect: pair.now.sha256 });
       this.#change(item, { isDone: true, note: "The earlier version is back in the gallery" });
       this.onRestored();
     } catch (caught) {
-      const { status } = ApiError.of(caught);
+      const { status, code } = ApiError.of(caught);
       const isGone = status === 409 || status === 404;
-      this.#change(item, { isDone: isGone, note: isGone ? GONE : "The server does not answer. Try again." });
+      const why = code === "changed_meanwhile" ? NEWER : GONE;
+      this.#change(item, { isDone: isGone, note: isGone ? why : "The server does not answer. Try again." });
     } finally {
       this.#change(item, { isBusy: false });
       // The button that had the focus is gone.
