@@ -87,7 +87,10 @@ class ChooseScreen {
       api,
       choices: this.#choices,
       note: (question, choice) => this.#note(question, choice),
-      onChange: () => this.#draw(),
+      onChange: () => {
+        this.#draw();
+        announce(`${byId("review-summary").textContent}.`);
+      },
     });
     this.#drawAll();
     show("choose");
@@ -270,7 +273,8 @@ class ChooseScreen {
   #note({ name, isWaiting }, choice) {
     if (choice === "keep_both") return `Yours is added as ${this.#numbered.get(name)?.split("/").pop()}`;
     if (choice === "skip") return "Yours is not sent";
-    return isWaiting ? "Waiting for another upload" : "Yours replaces the one in the gallery";
+    if (isWaiting) return choice === "replace" ? "Yours replaces it once the other upload is done" : "Waiting for another upload";
+    return "Yours replaces the one in the gallery";
   }
 
   /**
