@@ -25,3 +25,10 @@ test("there is no way back to a version whose files are gone, nor from one that 
   assert.equal(pairIn({ versions: [version("mine")] }, "mine")?.former, null);
   assert.equal(pairIn({ versions: [version("other")] }, "mine"), null);
 });
+
+test("a version that was brought back is told from one that somebody has added since", () => {
+  const [back, mine, former] = ["former", "mine", "former"].map((upload) => ({ ...version(upload), sha256: upload }));
+  assert.equal(pairIn({ versions: [back, mine, former] }, "mine")?.isUndone, true);
+  assert.equal(pairIn({ versions: [{ ...version("other"), sha256: "other" }, mine, former] }, "mine")?.isUndone, false);
+  assert.equal(pairIn({ versions: [mine, former] }, "mine")?.isUndone, false);
+});

@@ -4,7 +4,8 @@
  * @import { VersionAnswer, VersionsAnswer } from "../../api/schemas.ts"
  * @import { GalleryApi } from "../api.js"
  * @import { LongList } from "../long_list.js"
- * @typedef {{ now: VersionAnswer, former: VersionAnswer | null }} Pair `former`: null where its files are gone
+ * @typedef {{ now: VersionAnswer, former: VersionAnswer | null, isUndone: boolean }} Pair `former`: null where its files
+ * are gone; `isUndone`: the gallery shows its content again
  * @typedef {{ name: string, imageId: string, pair: Promise<Pair | null> | null, note: string, isBusy: boolean, isDone: boolean }} Replaced
  * `isDone`: it was brought back, or cannot be.
  */
@@ -18,6 +19,7 @@ import { makePairList, partsOf } from "./pair_list.js";
 
 const GONE = "The earlier version is no longer kept";
 const NEWER = "The gallery has a newer version";
+const BACK = "The earlier version is back in the gallery";
 
 /**
  * Offer to see and to undo what an upload has replaced. Calls `onRestored` after each that was brought back.
@@ -106,7 +108,7 @@ class ReplacedList {
     item.pair ??= this.api.versions(item.imageId).then(
       (answer) => {
         const pair = pairIn(answer, this.uploadId);
-        if (!pair?.now.is_current) this.#change(item, { isDone: true, note: NEWER });
+        if (!pair?.now.is_current) this.#change(item, { isDone: true, note: pair?.isUndone ? BACK : NEWER });
         else if (!pair.former) this.#change(item, { isDone: true, note: GONE });
         return pair;
       },
@@ -125,7 +127,7 @@ class ReplacedList {
       const pair = await this.#pairOf(item);
       if (item.isDone || !pair?.former) return;
       await this.api.restore(item.imageId, pair.former.version_id, { expect: pair.now.sha256 });
-      this.#change(item, { isDone: true, note: "The earlier version is back in the gallery" });
+      this.#change(item, { isDone: true, note: BACK });
       this.onRestored();
     } catch (caught) {
       const { status, code } = ApiError.of(caught);
@@ -155,7 +157,8 @@ export function pairIn({ versions }, uploadId) {
   const at = versions.findIndex((one) => one.upload_id === uploadId);
   if (at < 0) return null;
   const former = versions.at(at + 1);
-  return { now: versions[at], former: former && Object.keys(former.renditions).length ? former : null };
+  const isUndone = at > 0 && versions[0].sha256 === former?.sha256;
+  return { now: versions[at], former: former && Object.keys(former.renditions).length ? former : null, isUndone };
 }
 
 /** @param {VersionAnswer | null | undefined} version */

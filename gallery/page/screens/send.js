@@ -118,7 +118,8 @@ class SendScreen {
 
   ask() {
     this.#draw();
-    announce("Some photographs could not be sent. Try again, or finish without them.");
+    const ways = this.sender.counts.stuck ? "Try again, or finish without them." : "You can finish without them.";
+    announce(`Some photographs could not be sent. ${ways}`);
     byId("stuck-heading").focus();
   }
 

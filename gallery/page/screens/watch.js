@@ -24,6 +24,10 @@ const MEANWHILE = [
   "You may close this tab now",
   "All photographs have arrived. The gallery is made from here on without this page, and nothing is lost when you close it.",
 ];
+const TO_DECIDE = [
+  "Some photographs need your choice",
+  "Others have their names, so they are not added yet. Wait here until you can choose, or open this page again later: what you sent is kept for some days.",
+];
 /** @type {StatusAnswer["counts"]} */
 const NOTHING = { saved: 0, replaced: 0, unchanged: 0, superseded: 0, rejected: 0, failed: 0, pending: 0 };
 
@@ -138,7 +142,7 @@ function drawStatus(status, notSent, isFinal) {
   drawProblems(problems, counts, status.to_decide ?? 0);
   byId("again").hidden = !isFinal;
   byId("watching").dataset.state = isFinal ? status.state : "running";
-  [byId("watch-heading").textContent, byId("watch-text").textContent] = isFinal ? verdict(status, notSent) : MEANWHILE;
+  [byId("watch-heading").textContent, byId("watch-text").textContent] = isFinal ? verdict(status, notSent) : status.to_decide ? TO_DECIDE : MEANWHILE;
 }
 
 /** @type {(counts: StatusAnswer["counts"], toDecide: number, notSent: NotSent, problems?: ProblemItem[]) => void} */
