@@ -12,9 +12,9 @@ transaction.
 | 3 | an upload's row; several by `upload_id` | a change of its state; a sweep or rebuild that deletes its objects; \
 deletion of its gallery | each write of its newest \
 attempt; a rebuild of its images |
-| 4 | a gallery's order (advisory) | deletion of an image or gallery | accept |
-| 5 | an image's row; several by `image_id` | save, settle, rebuild, deletion; a last look before its objects are \
-deleted | |
+| 4 | a gallery's order (advisory) | deletion of an image or gallery | accept, a decision, a restoration |
+| 5 | an image's row; several by `image_id` | save, settle, rebuild, restoration, deletion; a last look before its \
+objects are deleted | |
 | 6 | an entry's row | each write of its outcome, the claim of it | |
 | 6 | a row of the outbox or of callbacks | the process that does what it asks for | |
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 
+from gallery.api.restore import restore_version
 from gallery.catalogue.attempts import begin_attempt
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.locks import lock_snapshot, lock_version
 from gallery.catalogue.outdated import OutdatedVersion
+from gallery.catalogue.restoring import KeptVersion, list_versions
 from gallery.errors import NotFoundError, RejectedImage, StagedFileError, StaleUpkeep, TransientError
 from gallery.models import Deletion
 from gallery.rebuild import steps
@@ -309,3 +314,31 @@ def test_former_renditions_of_an_upload_whose_run_has_begun_are_left_to_that(lib
 @pytest.mark.parametrize(("all_of_them", "half"), [(1, 1), (2, 1), (8, 4)])
 def test_new_uploads_have_the_greater_share_of_the_processors(library: Library, all_of_them: int, half: int) -> None:
     assert processors(library.with_settings(processors=all_of_them).settings) == half
+
+
+def test_what_a_rebuild_has_replaced_comes_back_while_it_is_kept(library: Library, gallery_id: str) -> None:
+    library.send(gallery_id, {"a.jpg": A})
+    changed = library.with_styles(large=100).with_settings(keep_replaced_days=7)
+    changed.rebuild(gallery_id)
+    image_id = library.catalogue.image(gallery_id).image_id
+
+    def versions() -> list[KeptVersion]:
+        with transaction(library.engine) as session:
+            return list_versions(session, gallery_id, image_id)
+
+    new, old = versions()
+    assert (new.is_current, old.is_current, old.is_whole) == (True, False, True)
+    assert new.version.original_key == old.version.original_key
+    services: Any = SimpleNamespace(
+        transaction=partial(transaction, library.engine), storage=library.storage, settings=changed.settings
+    )
+    restore_version(services, gallery_id, image_id, old.version.version_id, expect=None)
+    current = library.catalogue.current(gallery_id)
+    assert (current.sha256, current.recipe_id) == (old.version.sha256, old.version.recipe_id)
+    stored = library.stored(gallery_id)
+    assert library.catalogue.current_keys(gallery_id) <= stored
+    # Both of before can come back, too: nothing of theirs goes within a week.
+    assert [kept.is_whole for kept in versions()] == [True] * 3
+    assert min(row.due_at for row in library.due(gallery_id)) > datetime.now(UTC) + timedelta(days=6)
+    # It is outdated again.
+    assert [one.file_name for one in changed.rebuild(gallery_id)] == ["a.jpg"]
