@@ -18,7 +18,7 @@ SIMD := .pillow-simd
 TSC := node_modules/.bin/tsc
 TSC_STAMP := node_modules/.installed
 
-.PHONY: demo test unit chaos coverage bench simd dist lint page-types types fmt check full lock clean help
+.PHONY: demo test unit long chaos coverage bench simd dist lint page-types types fmt check full lock clean help
 
 help: ## What there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -79,7 +79,10 @@ fmt: $(STAMP) ## Format the code
 
 check: lint types test ## All that is checked before a change lands
 
-full: simd check dist demo ## That, with what takes too long for each change; see CONTRIBUTING.md
+long: $(STAMP) ## The tests that take too long for each change
+	$(BIN)/python -m pytest -m full
+
+full: simd check long dist demo ## That, with what takes too long for each change; see CONTRIBUTING.md
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -36,6 +36,7 @@ def bench_servers(servers: Servers, engine: Engine, storage: Storage) -> BenchSe
     return BenchServers(servers.home, info, servers.environment, engine, storage)
 
 
+@pytest.mark.full
 def test_every_variant_saves_every_image_and_is_measured(
     bench_servers: BenchServers,
     tmp_path: Path,

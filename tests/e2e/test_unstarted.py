@@ -111,7 +111,7 @@ def freeze(worker: psutil.Process) -> None:
 ENDS: Mapping[str, Callable[[psutil.Process], None]] = {"killed": kill, "stopped": stop, "frozen": freeze}
 
 
-@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize("how", [how if how == "frozen" else pytest.param(how, marks=pytest.mark.full) for how in ENDS])
 def test_a_run_that_its_worker_claimed_and_never_started_is_taken_up_by_another(
     impatient_api: None,
     second_api: SecondApi,
