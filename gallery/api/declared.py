@@ -81,7 +81,7 @@ def check_files(files: Sequence[File], against: Limits | None = None) -> list[tu
 
 
 def limits_of(max_file_bytes: int) -> Limits:
-    """What no upload takes: kinds of files that are not supported, and files of more than so many bytes."""
+    """A check that refuses files of unsupported kinds, and files larger than `max_file_bytes`."""
 
     def against(file: Any) -> Iterator[tuple[str, str]]:
         name, size = file.file_name, file.size

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from gallery import names
@@ -37,14 +37,11 @@ class Decided:
     to_do: bool
 
 
-def waits_for_decision() -> ColumnElement[bool]:
-    """SQL for: the entry was refused, and nobody has decided yet."""
-    return and_(EntryRow.outcome == "rejected", EntryRow.reason == "would_replace")
-
-
 def count_undecided(session: Session, upload_id: str) -> int:
     """How many entries of an upload wait for a decision."""
-    waiting = select(func.count()).where(EntryRow.upload_id == upload_id, waits_for_decision())
+    waiting = select(func.count()).where(
+        EntryRow.upload_id == upload_id, EntryRow.outcome == "rejected", EntryRow.reason == "would_replace"
+    )
     return session.scalar(waiting) or 0
 
 

@@ -19,7 +19,7 @@ def seq_of(entry: EntryRow, attempt: Attempt) -> int:
     return entry.decided_seq or attempt.accepted_seq
 
 
-def is_guarded(entry: EntryRow) -> bool:
+def _is_guarded(entry: EntryRow) -> bool:
     """Whether the gallery must hold what the sender expects; once an entry has been taken, order alone counts."""
     return entry.expect is not None and entry.outcome not in KEPT_OUTCOMES
 
@@ -39,7 +39,7 @@ def judge(
     a later upload has made.
     """
     is_done = is_same and current is not None and current.recipe_id == recipe_id and not attempt.force
-    if current is not None and is_guarded(entry) and not _is_expected(entry, current):
+    if current is not None and _is_guarded(entry) and not _is_expected(entry, current):
         if not is_same:
             raise WouldReplace(current.sha256)
         if is_done:
@@ -53,7 +53,7 @@ def judge(
 
 def is_overtaken(attempt: Attempt, entry: EntryRow, image: ImageRow, current: VersionRow | None) -> bool:
     """Whether an entry is `superseded`, whatever its content."""
-    is_open = current is None or not is_guarded(entry) or _is_expected(entry, current)
+    is_open = current is None or not _is_guarded(entry) or _is_expected(entry, current)
     return is_open and image.last_seq > seq_of(entry, attempt)
 
 

@@ -214,3 +214,22 @@ def test_an_upload_that_was_presigned_may_be_completed_by_webhook_with_the_same_
     contradiction = upload_of(gallery_id, "a.jpg", upload_id=opened["upload_id"])
     refusal(api.webhook(contradiction), 409, "conflict")
     assert api.status(opened["upload_id"]).json()["state"] == "open"
+
+
+def test_all_files_that_are_refused_are_named_at_once(api: Api, gallery_id: str) -> None:
+    prefix = f"{gallery_id}/u-{gallery_id}/"
+    files = [
+        {"key": f"{prefix}a.jpg", "file_name": "a.jpg"},
+        {"key": f"{prefix}b.jpg", "file_name": "../b.jpg"},
+        {"key": "elsewhere/c.jpg", "file_name": "c.jpg"},
+        {"key": f"{prefix}a.jpg", "file_name": "d.jpg"},
+        {"key": f"{prefix}e.jpg", "file_name": "e.jpg", "expect": "zz"},
+    ]
+    answer = api.webhook({"gallery_id": gallery_id, "upload_id": f"u-{gallery_id}", "files": files})
+    refusal(answer, 422, "invalid_file_name")
+    assert [(one["index"], one["code"]) for one in answer.json()["errors"]] == [
+        (1, "invalid_file_name"),
+        (2, "invalid_key"),
+        (3, "duplicate_key"),
+        (4, "invalid_request"),
+    ]

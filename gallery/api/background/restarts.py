@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -13,7 +14,7 @@ from gallery.catalogue import attempts, uploads
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.locks import lock_upload
 from gallery.catalogue.tables import UploadRow
-from gallery.errors import ConflictError, NotFoundError
+from gallery.errors import ConflictError, NotFoundError, PrefectUnavailable
 from gallery.runs import Replaced
 
 log = logging.getLogger("gallery.api")
@@ -46,6 +47,16 @@ def run_again(session: Session, row: UploadRow, requested_by: str) -> Replaced |
     attempts.take_back(session, row)
     uploads.await_retry(row, requested_by)
     return replaced
+
+
+def end_former(replaced: Replaced | None) -> None:
+    """End the run that `run_again` has replaced, if any, once that is committed.
+
+    What is stored counts: where Prefect does not answer just now, that run is overtaken as soon as it begins.
+    """
+    if replaced is not None:
+        with suppress(PrefectUnavailable):
+            runs.end_replaced(replaced)
 
 
 def restart_unplanned(engine: Engine, starts: Worker) -> None:

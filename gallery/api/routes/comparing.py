@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from fastapi import APIRouter, Request
 
-from gallery import runs
 from gallery.api.auth import KeyOrLink
-from gallery.api.background.restarts import run_again
+from gallery.api.background.restarts import end_former, run_again
 from gallery.api.declared import check_files
 from gallery.api.routes.uploads import accepted_answer
 from gallery.api.schemas import (
@@ -25,14 +22,14 @@ from gallery.api.services import services_of
 from gallery.catalogue.compare import Comparison, OfferedFile, compare
 from gallery.catalogue.decisions import decide
 from gallery.catalogue.locks import lock_upload
-from gallery.errors import PrefectUnavailable, RefusedRequest
+from gallery.errors import RefusedRequest
 
 router = APIRouter(prefix="/v1", tags=["uploads"])
 
 
 @router.post("/galleries/{gallery_id}/compare")
 def compare_files(gallery_id: GalleryId, body: CompareRequest, request: Request, caller: KeyOrLink) -> CompareAnswer:
-    """What sending these files would do to the gallery. A gallery that is not known yet has no images."""
+    """Tell what sending these files would do to the gallery. An unknown gallery has no images."""
     services = services_of(request)
     caller.check_gallery(gallery_id)
     files = [OfferedFile(name, file.size, file.sha256) for name, file in check_files(body.files)]
@@ -60,10 +57,7 @@ def decide_files(upload_id: UploadId, body: DecideRequest, request: Request, cal
         decided = decide(session, row, choices, body.choice)
         if decided.to_do:
             replaced = run_again(session, row, caller.name)
-    if replaced is not None:
-        # What is stored counts: where Prefect does not answer just now, that run is overtaken as soon as it begins.
-        with suppress(PrefectUnavailable):
-            runs.end_replaced(replaced)
+    end_former(replaced)
     services.starter.wake()
     files = [
         DecidedFile(file_name=one.file_name, choice=one.choice, new_name=one.new_name) for one in decided.decisions

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from uuid import UUID
 
 from fastapi import APIRouter, Request
 
 from gallery import runs
 from gallery.api.auth import Caller
-from gallery.api.background.restarts import run_again
+from gallery.api.background.restarts import end_former, run_again
 from gallery.api.routes.uploads import accepted_answer
 from gallery.api.schemas import AcceptedAnswer, UploadId
 from gallery.api.services import services_of
 from gallery.catalogue import attempts, callbacks
 from gallery.catalogue.claims import has_live_owner
 from gallery.catalogue.locks import lock_upload
-from gallery.errors import ConflictError, NotFoundError, PrefectUnavailable
+from gallery.errors import ConflictError, NotFoundError
 from gallery.models import FINAL_STATES
 
 router = APIRouter(prefix="/v1/uploads/{upload_id}", tags=["operations"])
@@ -38,10 +37,7 @@ def retry(upload_id: UploadId, request: Request, caller: Caller) -> AcceptedAnsw
         if has_live_owner(session, upload_id, row.attempt):
             raise ConflictError(f"upload {upload_id} is {row.state}: a process works on it; cancel it first")
         replaced = run_again(session, row, caller)
-    if replaced is not None:
-        # What is stored counts: where Prefect does not answer just now, that run is overtaken as soon as it begins.
-        with suppress(PrefectUnavailable):
-            runs.end_replaced(replaced)
+    end_former(replaced)
     services.starter.wake()
     return accepted_answer(row)
 
