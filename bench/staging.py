@@ -105,4 +105,4 @@ def take_away(servers: Servers, gallery_id: str) -> None:
     storage = servers.storage
     for bucket in (storage.uploads_bucket, storage.library_bucket):
         for page in storage.list_pages(bucket, gallery_prefix(gallery_id)):
-            storage.delete(Deletion(None, bucket, found.key) for found in page)
+            storage.delete(Deletion(None, bucket, found.key) for found in page).raise_left()

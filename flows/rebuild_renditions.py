@@ -13,7 +13,7 @@ from prefect.runtime import flow_run as this_run
 from pydantic import Field
 
 from gallery import runs
-from gallery.errors import GalleryError, TransientError
+from gallery.errors import DeletionRefused, GalleryError, TransientError
 from gallery.names import GALLERY_ID, STYLE_NAME
 from gallery.rebuild import steps
 from gallery.rebuild.context import Rebuild, open_rebuild
@@ -107,7 +107,7 @@ def _rebuild(rebuild: Rebuild, progress: RunProgress) -> RebuildReport:
 def _clean_up(rebuild: Rebuild, receipts: list[RebuildReceipt]) -> int:
     try:
         return retry(rebuild.settings, partial(steps.clean_up, rebuild, receipts))
-    except TransientError as error:
+    except (TransientError, DeletionRefused) as error:
         # It changes nothing about the images that are rebuilt.
         get_run_logger().warning("Former renditions are left to the sweep: %s: %s", error.reason, error)
         return 0

@@ -19,6 +19,7 @@ GalleryError
     │   └── WouldReplace   saving it would replace what its sender does not expect there
     ├── StagedFileError    the staged file is missing or changed: this attempt cannot go on,
     │                      a later one may; repeating the same call would not help
+    ├── DeletionRefused    storage refuses to delete something, and will the next time
     ├── StaleAttempt       others have ended this attempt, or a newer one has taken over
     └── TransientError     the surroundings are at fault: the same call may succeed later
 """
@@ -43,6 +44,7 @@ RejectionReason = Literal[
 FailureReason = Literal[
     "missing_object",
     "size_mismatch",
+    "deletion_refused",
     "changed_during_ingest",
     "storage_unavailable",
     "database_unavailable",
@@ -202,6 +204,18 @@ class WouldReplace(RejectedImage):
 
 class StagedFileError(IngestError):
     """Raised when the staged file is missing, changed, or not of the declared size."""
+
+
+class DeletionRefused(IngestError):
+    """Raised when storage refuses for good to delete `key`, and `count - 1` more. They stay in the outbox."""
+
+    def __init__(self, key: str, storage_code: str, count: int) -> None:
+        more = f", and {count - 1:,} more" if count > 1 else ""
+        super().__init__("deletion_refused", f"storage refuses to delete {key}{more}: {storage_code}")
+        self.key, self.storage_code, self.count = key, storage_code, count
+
+    def __reduce__(self) -> tuple[type[IngestError], tuple[str, str, int]]:  # type: ignore[override]
+        return type(self), (self.key, self.storage_code, self.count)
 
 
 class StaleAttempt(IngestError):

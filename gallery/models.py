@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NewType
@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict
 
-from gallery.errors import Reason
+from gallery.errors import DeletionRefused, Reason, TransientError
 
 ObjectKey = NewType("ObjectKey", str)
 """The key of an object. Only `gallery.storage.keys` makes them; a store also gives those of what it lists."""
@@ -140,6 +140,33 @@ class Deletion:
     bucket: str
     key: ObjectKey
     etag: str | None = None
+
+
+@dataclass(slots=True)
+class Deleted:
+    """What became of deletions.
+
+    `done` are gone; `refused` are those that the store refuses for good, each with its code; `error` is what stopped
+    the rest, of which another try may be worth while.
+    """
+
+    done: list[Deletion] = field(default_factory=list)
+    refused: dict[Deletion, str] = field(default_factory=dict)
+    error: TransientError | None = None
+
+    def note(self, deletions: Sequence[Deletion], refusal: str | None) -> None:
+        """Note these as refused, or as done where there is no refusal."""
+        if refusal is None:
+            self.done += deletions
+        else:
+            self.refused |= dict.fromkeys(deletions, refusal)
+
+    def raise_left(self) -> None:
+        """Raise why something is left: `TransientError`, or `DeletionRefused`; nothing where all is gone."""
+        if self.error is not None:
+            raise self.error
+        for deletion, code in self.refused.items():
+            raise DeletionRefused(deletion.key, code, len(self.refused))
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)

@@ -15,6 +15,8 @@ GALLERY_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 UPLOAD_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 STYLE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 MAX_FILE_NAME_BYTES = 255
+# XML, by which objects are listed and deleted, carries none of these; nor do we show them.
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
 LONGEST_EXTENSION = 16  # bytes; what follows a dot and is longer is no extension
 
 
@@ -78,8 +80,8 @@ def check_file_name(file_name: str) -> str:
         raise refuse("must have no empty, '.' or '..' part between its slashes")
     if "\\" in name:
         raise refuse("must use '/' between folders, not a backslash")
-    if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in name):
-        raise refuse("must have no control characters")
+    if CONTROL.search(name) or any(separator in name for separator in "\u2028\u2029"):
+        raise refuse("must have no control characters, and neither U+FFFE nor U+FFFF")
     if "${" in name:
         # S3 replaces ${filename} in a POST policy's key by what the browser says.
         raise refuse("must not contain '${'")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import http.client
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,18 +17,32 @@ from urllib.parse import unquote, urlsplit
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade"}
 
 
+@dataclass(frozen=True)
+class Request:
+    """What a fault may look at: the query as it was sent, the headers with their names in lower case."""
+
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
 @dataclass
 class Fault:
-    """What happens to requests of `method` whose decoded path matches `path`.
+    """What happens to requests of `method` whose decoded path matches `path`, and that `when` picks, where it is given.
 
-    `status`: refused with this, unless `times` refusals have happened. `cut`: the answer breaks off after so many
-    bytes of its body. `before`, `after`: called around the real
-    request. `seen` counts the requests that matched.
+    `status`: answered with this and `content`, or an error with S3's `code`, unless that has happened `times` times.
+    `headers` are added to such an answer. `cut`: the answer breaks
+    off after so many bytes of its body. `before`, `after`: called around the real request. `seen` counts the requests
+    that matched.
     """
 
     method: str
     path: re.Pattern[str]
+    when: Callable[[Request], bool] | None = None
     status: int | None = None
+    code: str | None = None
+    content: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
     times: int | None = None
     cut: int | None = None
     before: Callable[[], None] | None = None
@@ -63,14 +77,18 @@ class FaultyS3:
         method: str,
         path: str,
         *,
+        when: Callable[[Request], bool] | None = None,
         status: int | None = None,
+        code: str | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
         times: int | None = None,
         cut: int | None = None,
         before: Callable[[], None] | None = None,
         after: Callable[[], None] | None = None,
     ) -> Iterator[Fault]:
         """While the block runs, requests of `method` whose path matches the pattern meet this fault."""
-        fault = Fault(method, re.compile(path), status, times, cut, before, after)
+        fault = Fault(method, re.compile(path), when, status, code, content, headers or {}, times, cut, before, after)
         self._faults.append(fault)
         try:
             yield fault
@@ -88,11 +106,19 @@ class FaultyS3:
 
             def _pass_on(self) -> None:
                 body = self._read_body()
-                path = unquote(urlsplit(self.path).path)
-                faults = [item for item in proxy._faults if item.method == self.command and item.path.search(path)]
+                address = urlsplit(self.path)
+                path = unquote(address.path)
+                request = Request(address.query, {name.lower(): value for name, value in self.headers.items()}, body)
+                faults = [
+                    item
+                    for item in proxy._faults
+                    if item.method == self.command
+                    and item.path.search(path)
+                    and (item.when is None or item.when(request))
+                ]
                 for fault in faults:
                     if fault.refuses():
-                        self._refuse(fault.status or 503)
+                        self._refuse(fault)
                         return
                     if fault.before:
                         fault.before()
@@ -110,10 +136,13 @@ class FaultyS3:
                     self.end_headers()
                 return self.rfile.read(length)
 
-            def _refuse(self, status: int) -> None:
-                code = {501: "NotImplemented", 503: "SlowDown"}.get(status, "AccessDenied")
-                body = f"<Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
+            def _refuse(self, fault: Fault) -> None:
+                status = fault.status or 503
+                code = fault.code or {501: "NotImplemented", 503: "SlowDown"}.get(status, "AccessDenied")
+                body = fault.content or f"<Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
                 self.send_response_only(status)
+                for name, value in fault.headers.items():
+                    self.send_header(name, value)
                 self.send_header("Content-Type", "application/xml")
                 if origin := self.headers.get("Origin"):
                     # As S3 does where the bucket's CORS rules allow the page: else it cannot read the refusal.

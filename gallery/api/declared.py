@@ -86,7 +86,10 @@ def limits_of(max_file_bytes: int) -> Limits:
     def against(file: Any) -> Iterator[tuple[str, str]]:
         name, size = file.file_name, file.size
         extension = name.rpartition(".")[2].lower() if "." in name else ""
-        if extension in UNSUPPORTED:
+        if name[-1:].isspace():
+            # Ceph's radosgw, for one, reads the form's key without it, and then refuses the file.
+            yield "invalid_file_name", f"file_name {name!r} must not end in a space: some stores cut it off"
+        elif extension in UNSUPPORTED:
             yield "unsupported_type", f"{name!r}: files of the kind .{extension} are not taken; see /v1/limits"
         elif size > max_file_bytes:
             yield "file_too_large", f"{name!r} has {size:,} bytes; at most {max_file_bytes:,} are taken"

@@ -72,4 +72,5 @@ def _gauges(backlog: Backlog) -> Iterator[Metric]:
     yield uploads
     yield GaugeMetricFamily("gallery_starts_due", "Accepted uploads without a run", value=backlog.starts_due)
     yield GaugeMetricFamily("gallery_outbox_due", "Deletions due and not done", value=backlog.outbox_due)
+    yield GaugeMetricFamily("gallery_outbox_refused", "Deletions that storage refuses", value=backlog.outbox_refused)
     yield GaugeMetricFamily("gallery_callbacks_due", "Callbacks not taken yet", value=backlog.callbacks_due)

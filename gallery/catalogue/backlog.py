@@ -13,11 +13,14 @@ from gallery.catalogue.tables import CallbackRow, OutboxRow, UploadRow
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Uploads by state; accepted uploads without a run; deletions that are due; callbacks that nobody has taken."""
+    """Uploads by state; accepted uploads without a run; deletions that are due, and that storage refuses; callbacks
+    that nobody has taken.
+    """
 
     uploads: dict[str, int]
     starts_due: int
     outbox_due: int
+    outbox_refused: int
     callbacks_due: int
 
 
@@ -39,6 +42,11 @@ def read_backlog(session: Session) -> Backlog:
             select(func.count())
             .select_from(OutboxRow)
             .where(OutboxRow.done_at.is_(None), OutboxRow.due_at <= func.now())
+        ),
+        count(
+            select(func.count())
+            .select_from(OutboxRow)
+            .where(OutboxRow.done_at.is_(None), OutboxRow.refusal.is_not(None))
         ),
         count(
             select(func.count())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
@@ -12,10 +13,12 @@ from sqlalchemy.orm import Session
 from gallery.catalogue.locks import claimed, lock_images
 from gallery.catalogue.snapshots import has_ended
 from gallery.catalogue.tables import EntryRow, ImageRow, OutboxRow, RenditionRow, UploadRow, VersionRow
-from gallery.models import Deletion, ObjectKey
+from gallery.models import Deleted, Deletion, ObjectKey
 
 # Between two tries of a deletion that storage did not take.
 LONGEST_PAUSE = timedelta(hours=1)
+# And of one that it has refused: by then, a retention may have ended or a policy been changed.
+AFTER_REFUSAL = timedelta(days=1)
 
 
 def put_in_outbox(
@@ -70,7 +73,8 @@ def claim_requested(session: Session, *, limit: int = 500) -> list[Deletion]:
 def claim_left(session: Session, *, after: int, limit: int) -> list[Deletion]:
     """As `claim_requested`: take what is due, whoever left it, with an `outbox_id` above `after`.
 
-    What an upload with an open run has left is not among it: the run does that itself.
+    What storage has refused is among it, whenever that was. What an upload with an open run has left is not: the run
+    does that itself.
     """
     return _claim(session, _left(after), limit)
 
@@ -108,7 +112,8 @@ def _images_of(outbox_ids: Sequence[int | None]) -> Select[UUID]:
 
 def _left(after: int) -> Select[OutboxRow]:
     under_way = select(UploadRow.upload_id).where(UploadRow.upload_id == OutboxRow.upload_id, ~has_ended())
-    return select(OutboxRow).where(OutboxRow.outbox_id > after, _is_due(), ~under_way.exists())
+    is_due = or_(_is_due(), and_(_is_wanted(), OutboxRow.refusal.is_not(None)))
+    return select(OutboxRow).where(OutboxRow.outbox_id > after, is_due, ~under_way.exists())
 
 
 def _claim(session: Session, query: Select[OutboxRow], limit: int) -> list[Deletion]:
@@ -142,9 +147,20 @@ def _is_wanted() -> ColumnElement[bool]:
     return and_(OutboxRow.done_at.is_(None), or_(OutboxRow.etag.is_not(None), ~in_use))
 
 
-def mark_done(session: Session, deletions: Sequence[Deletion]) -> None:
-    """Note that these objects are gone; once noted, the first time stays."""
-    ids = [deletion.outbox_id for deletion in deletions]
+def note_deleted(session: Session, deleted: Deleted) -> None:
+    """Note which objects are gone; once noted, the first time stays. And which storage refuses to delete, and why."""
+    gone = [deletion.outbox_id for deletion in deleted.done]
     session.execute(
-        update(OutboxRow).where(OutboxRow.outbox_id.in_(ids), OutboxRow.done_at.is_(None)).values(done_at=func.now())
+        update(OutboxRow)
+        .where(OutboxRow.outbox_id.in_(gone), OutboxRow.done_at.is_(None))
+        .values(done_at=func.now(), refusal=None)
     )
+    by_code: dict[str, list[int | None]] = defaultdict(list)
+    for deletion, code in deleted.refused.items():
+        by_code[code].append(deletion.outbox_id)
+    for code, refused in by_code.items():
+        session.execute(
+            update(OutboxRow)
+            .where(OutboxRow.outbox_id.in_(refused), OutboxRow.done_at.is_(None))
+            .values(refusal=code, due_at=func.now() + AFTER_REFUSAL)
+        )

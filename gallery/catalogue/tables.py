@@ -288,6 +288,7 @@ class OutboxRow(Base):
 
     `etag` set: delete only while the object still has it. `due_at`: not before. `requested_by` names who deleted
     the image through the API, which does these itself; the others are the business of the run that made them.
+    `refusal`: the store's code, where it would not delete the object when it was last asked.
     """
 
     __tablename__ = "outbox"
@@ -310,6 +311,7 @@ class OutboxRow(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     due_at: Mapped[datetime] = mapped_column(server_default=func.now())
     done_at: Mapped[datetime | None]
+    refusal: Mapped[str | None]
 
 
 class AttemptRow(Tally, Base):

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -22,13 +23,13 @@ from gallery.catalogue.connect import connect, transaction
 from gallery.catalogue.counts import Counts, count_outcomes, list_kept, list_problems
 from gallery.catalogue.history import NO_TIMINGS, record_cleanup
 from gallery.catalogue.locks import lock_attempt
-from gallery.catalogue.outbox import due_deletions, mark_done, still_to_do
+from gallery.catalogue.outbox import due_deletions, note_deleted, still_to_do
 from gallery.catalogue.outcomes import record_problems, settle_known
 from gallery.catalogue.plan import Plan, make_plan
 from gallery.catalogue.retention import summarise_days
 from gallery.catalogue.save import commit_version, is_given_up
 from gallery.catalogue.uploads import find_upload
-from gallery.errors import RejectedImage, StagedFileError, TransientError
+from gallery.errors import DeletionRefused, RejectedImage, StagedFileError, TransientError
 from gallery.imaging.formats import content_type_of
 from gallery.imaging.rendered import RenderedImage, RenditionFile
 from gallery.ingest.host import is_gone
@@ -51,6 +52,8 @@ from gallery.storage.keys import EntryKeys
 from gallery.storage.s3 import Storage
 from gallery.timings import Timing, camera
 
+log = logging.getLogger(__name__)
+
 
 def plan(workspace: Workspace) -> Plan:
     """Finish what a killed attempt left due, then decide what is to do: one listing, one transaction.
@@ -59,7 +62,10 @@ def plan(workspace: Workspace) -> Plan:
     """
     with transaction(workspace.engine) as session:
         left = due_deletions(session, upload_id=workspace.attempt.upload_id)
-    _delete(workspace, left)
+    try:
+        _delete(workspace, left)
+    except DeletionRefused as error:
+        log.warning("%s; the run goes on", error)
     workspace.lease.progress()
     staged = {found.key: found for found in workspace.storage.list_staged(workspace.prefix)}
     workspace.lease.progress()
@@ -252,7 +258,7 @@ def save(workspace: Workspace, entry: Entry, image: ProcessedImage) -> SaveRecei
 def cleanup(workspace: Workspace, receipt: SaveReceipt) -> int:
     """Delete what a committed save made superfluous, and note it as done; returns how many objects.
 
-    Safe to repeat. Raises `TransientError` where storage or database do not answer.
+    Safe to repeat. Raises `DeletionRefused`, and `TransientError` where storage or database do not answer.
     """
     with workspace.timings.measure(receipt.number, "cleanup") as timing:
         _delete(workspace, receipt.deletions, {receipt.number: timing})
@@ -265,10 +271,11 @@ def _delete(workspace: Workspace, deletions: Sequence[Deletion], timings: Mappin
         return
     with transaction(workspace.engine) as session:
         due = still_to_do(session, deletions)
-    workspace.storage.delete(due)
+    deleted = workspace.storage.delete(due)
     with transaction(workspace.engine) as session:
-        mark_done(session, due)
+        note_deleted(session, deleted)
         record_cleanup(session, workspace.attempt, timings)
+    deleted.raise_left()
 
 
 def write_problems(workspace: Workspace, problems: Sequence[EntryProblem]) -> None:

@@ -37,7 +37,8 @@ export function brokenRule(name) {
   if (new TextEncoder().encode(name).length > MAX_BYTES) return `is too long: with its folders at most ${MAX_BYTES} bytes`;
   if (name.split("/").some((part) => part === "" || part === "." || part === "..")) return "has an empty part in its path";
   if (name.includes("\\")) return "has a backslash";
-  if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(name)) return "has an invisible control character";
+  if (/[\p{Cc}\p{Zl}\p{Zp}\uFFFE\uFFFF]/u.test(name)) return "has an invisible control character";
+  if (/\s$/u.test(name)) return "ends in a space";
   if (name.includes("${")) return "has a dollar sign before a curly bracket";
   return null;
 }

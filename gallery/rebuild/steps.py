@@ -16,7 +16,7 @@ from typing import Literal
 
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.locks import lock_snapshot, lock_version
-from gallery.catalogue.outbox import mark_done, still_to_do
+from gallery.catalogue.outbox import note_deleted, still_to_do
 from gallery.catalogue.outdated import (
     OutdatedCount,
     OutdatedVersion,
@@ -113,8 +113,8 @@ def _commit(rebuild: Rebuild, outdated: OutdatedVersion, rendered: RenderedImage
 def clean_up(rebuild: Rebuild, receipts: Sequence[RebuildReceipt]) -> int:
     """Delete the renditions that a window's commits have made superfluous; returns how many.
 
-    Safe to repeat. What is left, since storage does not answer (`TransientError`) or since a run of the upload has
-    begun, is due in the outbox: the run or the sweep deletes it.
+    Safe to repeat. What is left, since storage does not answer (`TransientError`) or refuses (`DeletionRefused`), or
+    since a run of the upload has begun, is in the outbox: the run or the sweep deletes it.
     """
     by_upload: dict[str, list[Deletion]] = defaultdict(list)
     for receipt in receipts:
@@ -125,7 +125,8 @@ def clean_up(rebuild: Rebuild, receipts: Sequence[RebuildReceipt]) -> int:
             snapshot = lock_snapshot(session, upload_id)
             # A run that has begun meanwhile does it itself, with whatever else is due of its upload.
             due = still_to_do(session, deletions) if snapshot is not None and snapshot.has_ended else []
-            rebuild.storage.delete(due)
-            mark_done(session, due)
-        gone += len(due)
+            deleted = rebuild.storage.delete(due)
+            note_deleted(session, deleted)
+        gone += len(deleted.done)
+        deleted.raise_left()
     return gone

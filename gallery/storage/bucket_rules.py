@@ -11,6 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from gallery.settings import Settings
+from gallery.storage.content_md5 import ContentMd5
 from gallery.storage.s3 import error_code, s3_client, translated
 
 CORS_RULE = "gallery-ingest"
@@ -28,11 +29,12 @@ def set_bucket_rules(settings: Settings) -> list[str]:
     Returns a sentence for each rule that the store does not support. Raises `TransientError`.
     """
     client: Any = s3_client(settings, settings.s3_endpoint_url)
+    md5 = ContentMd5(client)
     bucket = settings.uploads_bucket
     try:
         unsupported = [
-            _supported(lambda: _set_cors(client, bucket, settings.cors_origins), "CORS", bucket),
-            _supported(lambda: _set_expiry(client, bucket, settings.staged_days), "lifecycle", bucket),
+            _supported(lambda: _set_cors(client, md5, bucket, settings.cors_origins), "CORS", bucket),
+            _supported(lambda: _set_expiry(client, md5, bucket, settings.staged_days), "lifecycle", bucket),
         ]
     finally:
         client.close()
@@ -50,7 +52,7 @@ def _supported(set_rule: Callable[[], None], feature: str, bucket: str) -> str |
     return None
 
 
-def _set_cors(client: Any, bucket: str, origins: Sequence[str]) -> None:
+def _set_cors(client: Any, md5: ContentMd5, bucket: str, origins: Sequence[str]) -> None:
     others = _rules(lambda: client.get_bucket_cors(Bucket=bucket)["CORSRules"], CORS_RULE)
     ours = {
         "ID": CORS_RULE,
@@ -62,12 +64,13 @@ def _set_cors(client: Any, bucket: str, origins: Sequence[str]) -> None:
     }
     rules = [*others, ours] if origins else others
     if rules:
-        client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": rules})
+        configuration = {"CORSRules": rules}
+        md5.send("PutBucketCors", lambda: client.put_bucket_cors(Bucket=bucket, CORSConfiguration=configuration))
     else:
         client.delete_bucket_cors(Bucket=bucket)
 
 
-def _set_expiry(client: Any, bucket: str, days: int) -> None:
+def _set_expiry(client: Any, md5: ContentMd5, bucket: str, days: int) -> None:
     others = _rules(
         lambda: client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"],
         LIFECYCLE_RULE,
@@ -79,7 +82,11 @@ def _set_expiry(client: Any, bucket: str, days: int) -> None:
         "Expiration": {"Days": days},
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
     }
-    client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [*others, ours]})
+    configuration = {"Rules": [*others, ours]}
+    md5.send(
+        "PutBucketLifecycleConfiguration",
+        lambda: client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration=configuration),
+    )
 
 
 def _rules(read: Callable[[], list[dict[str, Any]]], ours: str) -> list[dict[str, Any]]:

@@ -112,6 +112,13 @@ class StoreContract:
                     f"versioning is on in {bucket}: what is deleted stays there as a former version, and is paid for, "
                     "until a lifecycle rule of yours deletes former versions"
                 )
+            if self.storage.locks_objects(bucket):
+                yield (
+                    f"{bucket} has Object Lock: what is deleted stays there as a former version, at least until its "
+                    "retention ends; what the store refuses to delete is counted by `gallery_outbox_refused`"
+                )
+        if wanted := self.storage.wants_content_md5:
+            yield f"this store demands Content-MD5 with {', '.join(wanted)}: it is sent"
 
     def _uploads(self) -> None:
         bucket = self.storage.uploads_bucket
@@ -314,7 +321,7 @@ class StoreContract:
 
     def _delete(self, keys: list[ObjectKey]) -> None:
         buckets = (self.storage.uploads_bucket, self.storage.library_bucket)
-        self.storage.delete([Deletion(None, bucket, key) for bucket in buckets for key in keys])
+        self.storage.delete([Deletion(None, bucket, key) for bucket in buckets for key in keys]).raise_left()
 
     def _gone(self, bucket: str, *keys: ObjectKey) -> None:
         left = [key for key in keys if self.storage.head(bucket, key) is not None]

@@ -21,7 +21,7 @@ from typing import Self
 
 from gallery.errors import RefusedRequest
 from gallery.models import ObjectKey
-from gallery.names import GALLERY_ID, STYLE_NAME, UPLOAD_ID
+from gallery.names import CONTROL, GALLERY_ID, STYLE_NAME, UPLOAD_ID
 
 # Cached results of the process stage, in the library bucket.
 RESULTS_PREFIX = "_results/"
@@ -198,6 +198,9 @@ def given_staged_key(key: str, gallery_id: str, upload_id: str) -> ObjectKey:
     staged = StagedKey.parse(key)
     if staged is None or len(key.encode()) > MAX_KEY_BYTES:
         raise RefusedRequest("invalid_key", f"key {key[:80]!r} is not a valid S3 key")
+    if CONTROL.search(key):
+        # A store could neither list nor delete it.
+        raise RefusedRequest("invalid_key", f"key {key[:80]!r} has control characters, U+FFFE or U+FFFF")
     return staged.key
 
 

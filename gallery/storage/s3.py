@@ -7,7 +7,8 @@ refuses just now, `StagedFileError` for an object that is gone or no longer the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,15 +20,19 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.loaders import Loader, create_loader
+from botocore.parsers import ResponseParserError
 from botocore.session import get_session
 from urllib3.exceptions import HTTPError
 
 from gallery.errors import ConfigurationError, StagedFileError, TransientError
-from gallery.models import Deletion, ObjectKey
+from gallery.models import Deleted, Deletion, ObjectKey
 from gallery.settings import MIB, Settings
+from gallery.storage.content_md5 import REFUSALS, ContentMd5, status_of
+from gallery.storage.post_policy import sign_posts_in_utf8
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import PutObjectOutputTypeDef
 
 # S3, and what hands out credentials, by the names of botocore's list of endpoints.
 _AWS_SERVICES = frozenset({"s3", "sts", "oidc", "portal.sso"})
@@ -36,6 +41,21 @@ CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 30
 CALLS = 3
 
+# What to do about answers that a store repeats until somebody does it.
+HINTS = {
+    "301": "the bucket is in another region; set AWS_DEFAULT_REGION",
+    "403": "the credentials are wrong or may not do that, or the clocks differ; `gallery check` tells which",
+    "AccessDenied": "these credentials may not do that, or the bucket's policy forbids it",
+    "RequestTimeTooSkewed": "the clocks of this machine and of the store differ too much",
+    "InvalidAccessKeyId": "the store does not know this access key",
+    "SignatureDoesNotMatch": "the secret key is wrong, or something between here and the store changes requests",
+    "ExpiredToken": "the credentials have expired",
+    "InvalidToken": "the session token is not valid",
+    "NoSuchBucket": "there is no such bucket; `gallery setup` creates it",
+    "PermanentRedirect": "the bucket is in another region; set AWS_DEFAULT_REGION",
+    "AuthorizationHeaderMalformed": "requests are signed for another region than the bucket's; set AWS_DEFAULT_REGION",
+}
+NO_SUCH_REGION = frozenset({"InvalidLocationConstraint", "IllegalLocationConstraintException", "InvalidRegion"})
 CHUNK = MIB
 DELETE_BATCH = (
     1000  # objects a DeleteObjects call takes, https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
@@ -43,6 +63,22 @@ DELETE_BATCH = (
 
 GONE = frozenset({"NoSuchKey", "404", "NotFound"})
 CHANGED = frozenset({"PreconditionFailed", "412"})
+# Rights, legal holds and retention: to ask again within a run changes nothing.
+FORBIDDEN = frozenset({"AccessDenied", "AllAccessDisabled", "MethodNotAllowed"})
+# Refusals, and errors of single keys, that another try may not meet.
+PASSING = frozenset(
+    {
+        "InternalError",
+        "ServiceUnavailable",
+        "SlowDown",
+        "OperationAborted",
+        "RequestTimeout",
+        "IncompleteBody",
+        "BadDigest",
+        "ExpiredToken",
+        "InvalidToken",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +98,7 @@ class Storage:
         self.uploads_bucket = settings.uploads_bucket
         self.library_bucket = settings.library_bucket
         self._client = s3_client(settings, settings.s3_endpoint_url)
+        self._md5 = ContentMd5(self._client)
         public = settings.s3_public_endpoint_url
         self._presigner = self._client if public is None else s3_client(settings, public)
 
@@ -115,8 +152,12 @@ class Storage:
         """Write a whole file, to the library bucket by default, over whatever is there; returns its ETag."""
         bucket = bucket or self.library_bucket
         with translated("upload", key), path.open("rb") as file:
-            answer = self._client.put_object(Bucket=bucket, Key=key, Body=file, ContentType=content_type)
-            return answer["ETag"].strip('"')
+
+            def send() -> PutObjectOutputTypeDef:
+                file.seek(0)
+                return self._client.put_object(Bucket=bucket, Key=key, Body=file, ContentType=content_type)
+
+            return self._md5.send("PutObject", send)["ETag"].strip('"')
 
     def read_bytes(self, key: ObjectKey) -> bytes:
         """A small object of the library bucket, whole. Raises `StagedFileError` where there is none."""
@@ -126,7 +167,9 @@ class Storage:
     def write_bytes(self, key: ObjectKey, content: bytes) -> None:
         """Write a small object to the library bucket."""
         with translated("write", key):
-            self._client.put_object(Bucket=self.library_bucket, Key=key, Body=content)
+            self._md5.send(
+                "PutObject", lambda: self._client.put_object(Bucket=self.library_bucket, Key=key, Body=content)
+            )
 
     def copy_original(
         self, source: ObjectKey, etag: str, key: ObjectKey, content_type: str, *, bucket: str | None = None
@@ -156,27 +199,82 @@ class Storage:
                 raise
             return StoredObject(key, answer["ETag"].strip('"'), answer["ContentLength"], answer["LastModified"])
 
-    def delete(self, deletions: Iterable[Deletion]) -> None:
-        """Delete objects; one that is gone already is as good. One with an `etag` stays if it has another now."""
-        by_bucket: dict[str, list[str]] = {}
-        for deletion in deletions:
-            if deletion.etag is not None:
-                found = self.head(deletion.bucket, deletion.key)
-                if found is None or found.etag != deletion.etag:
-                    continue
-            by_bucket.setdefault(deletion.bucket, []).append(deletion.key)
-        for bucket, keys in by_bucket.items():
-            for start in range(0, len(keys), DELETE_BATCH):
-                self._delete_batch(bucket, keys[start : start + DELETE_BATCH])
+    def delete(self, deletions: Iterable[Deletion]) -> Deleted:
+        """Delete objects; one that is gone already is as good. One with an `etag` stays if it has another now.
 
-    def _delete_batch(self, bucket: str, keys: list[str]) -> None:
+        What the store refuses for good holds up no other. Raises nothing: what is left, and why, is in the result.
+        """
+        deleted = Deleted()
+        by_bucket: dict[str, dict[str, list[Deletion]]] = defaultdict(lambda: defaultdict(list))
+        try:
+            for deletion in deletions:
+                if deletion.etag is not None:
+                    found = self.head(deletion.bucket, deletion.key)
+                    if found is None or found.etag != deletion.etag:
+                        deleted.done.append(deletion)
+                        continue
+                by_bucket[deletion.bucket][deletion.key].append(deletion)
+            for bucket, by_key in by_bucket.items():
+                keys = list(by_key)
+                for start in range(0, len(keys), DELETE_BATCH):
+                    for key, refusal in self._delete_batch(bucket, keys[start : start + DELETE_BATCH]):
+                        deleted.note(by_key[key], refusal)
+        except TransientError as error:
+            deleted.error = error
+        return deleted
+
+    def _delete_batch(self, bucket: str, keys: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+        """Delete keys, and yield each with the store's code where it refuses to, and `None` where it is gone.
+
+        A request that the store refuses as a whole is divided until the culprit is alone. Raises `TransientError`.
+        """
         with translated("delete", keys[0]):
-            answer = self._client.delete_objects(
-                Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
-            )
-        for error in answer.get("Errors", []):
-            if error.get("Code") not in GONE:
-                raise TransientError("storage_unavailable", f"delete of {error.get('Key')}: {error.get('Code')}")
+            try:
+                answer = self._md5.send(
+                    "DeleteObjects",
+                    lambda: self._client.delete_objects(
+                        Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+                    ),
+                )
+            except ClientError as error:
+                code = error_code(error)
+                if code in FORBIDDEN:
+                    yield from ((key, code) for key in keys)
+                    return
+                if not _is_refused(error):
+                    raise
+                answer = None
+        if answer is not None:
+            yield from self._answered(keys, answer.get("Errors", []))
+        elif len(keys) == 1:
+            yield keys[0], self._delete_one(bucket, keys[0])
+        else:
+            middle = len(keys) // 2
+            yield from self._delete_batch(bucket, keys[:middle])
+            yield from self._delete_batch(bucket, keys[middle:])
+
+    @staticmethod
+    def _answered(keys: Sequence[str], errors: Sequence[Any]) -> Iterator[tuple[str, str | None]]:
+        codes = {error.get("Key"): error.get("Code", "unknown") for error in errors if error.get("Code") not in GONE}
+        passing = {key: code for key, code in codes.items() if code in PASSING or key not in keys}
+        for key in keys:
+            if key not in passing:
+                yield key, codes.get(key)
+        for key, code in passing.items():
+            raise TransientError("storage_unavailable", f"delete of {key}: {code}")
+
+    def _delete_one(self, bucket: str, key: str) -> str | None:
+        """Delete by the key in the address, which may hold what XML cannot carry; returns the store's refusal."""
+        with translated("delete", key):
+            try:
+                self._client.delete_object(Bucket=bucket, Key=key)
+            except ClientError as error:
+                code = error_code(error)
+                if code in FORBIDDEN or _is_refused(error):
+                    return code
+                if code not in GONE:
+                    raise
+        return None
 
     def presign_post(
         self, key: ObjectKey, *, size: int, content_type: str, expires_seconds: int
@@ -217,6 +315,11 @@ class Storage:
             with translated("reach", bucket):
                 self._client.head_bucket(Bucket=bucket)
 
+    @property
+    def wants_content_md5(self) -> list[str]:
+        """The calls of which this store was found to demand Content-MD5."""
+        return sorted(self._md5.wanted)
+
     def is_versioned(self, bucket: str) -> bool:
         """Whether the bucket keeps what is deleted as former versions. A store that cannot tell does not."""
         try:
@@ -225,19 +328,50 @@ class Storage:
         except (StagedFileError, TransientError):
             return False
 
+    def locks_objects(self, bucket: str) -> bool:
+        """Whether the bucket has Object Lock. A store that cannot tell has not."""
+        try:
+            with translated("look up locks of", bucket):
+                answer = self._client.get_object_lock_configuration(Bucket=bucket)
+                return answer.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") == "Enabled"
+        except (StagedFileError, TransientError):
+            return False
+
     def create_buckets(self) -> None:
         """Create what is missing of the two buckets."""
         for bucket in (self.uploads_bucket, self.library_bucket):
             with translated("create bucket", bucket):
+                # Not HEAD, whose answers have no body to say what is wrong.
                 try:
-                    self._client.head_bucket(Bucket=bucket)
+                    self._client.list_objects_v2(Bucket=bucket, MaxKeys=1)
                 except ClientError as error:
                     if error_code(error) not in GONE | {"NoSuchBucket"}:
                         raise
-                    self._client.create_bucket(Bucket=bucket, **_location(self._client.meta.region_name))
+                    self._create_bucket(bucket)
+
+    def _create_bucket(self, bucket: str) -> None:
+        try:
+            self._client.create_bucket(Bucket=bucket, **_location(self.region))
+        except ClientError as error:
+            code = error_code(error)
+            if code == "BucketAlreadyOwnedByYou":
+                return
+            if code in ("BucketAlreadyExists", "InvalidBucketName"):
+                raise ConfigurationError(f"bucket {bucket} cannot be created: storage answered {code}") from error
+            if code not in NO_SUCH_REGION:
+                raise
+            # Stores that know no regions get the one of the shell as well, which was set for AWS.
+            try:
+                self._client.create_bucket(Bucket=bucket)
+            except ClientError:
+                raise ConfigurationError(
+                    f"bucket {bucket} cannot be created: the store does not know the region {self.region!r}, which "
+                    "AWS_DEFAULT_REGION or the AWS configuration names"
+                ) from error
 
 
 def s3_client(settings: Settings, endpoint: str | None) -> S3Client:
+    sign_posts_in_utf8()
     try:
         session = get_session()
         session.register_component("data_loader", _descriptions(session.get_config_variable("data_path")))
@@ -284,8 +418,10 @@ def translated(action: str, key: str) -> Iterator[None]:
             raise StagedFileError(
                 "changed_during_ingest", f"{action}: {key} was overwritten while it was being ingested"
             ) from error
-        raise TransientError("storage_unavailable", f"{action} of {key}: storage answered {code}") from error
-    except (BotoCoreError, HTTPClientError, HTTPError) as error:
+        hint = HINTS.get(code)
+        said = f"{action} of {key}: storage answered {code}" + (f": {hint}" if hint else "")
+        raise TransientError("storage_unavailable", said) from error
+    except (BotoCoreError, HTTPClientError, HTTPError, ResponseParserError) as error:
         # The type alone: botocore's messages carry signed addresses.
         raise TransientError("storage_unavailable", f"{action} of {key}: {type(error).__name__}") from error
     except KeyError as error:
@@ -297,6 +433,11 @@ def translated(action: str, key: str) -> Iterator[None]:
 
 def error_code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", "unknown"))
+
+
+def _is_refused(error: ClientError) -> bool:
+    """Whether the store refuses the request as it is, so that the same one will be refused again."""
+    return status_of(error) in REFUSALS and error_code(error) not in PASSING
 
 
 def _quoted(etag: str) -> str:

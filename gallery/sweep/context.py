@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.locks import lock_snapshot
 from gallery.catalogue.maintenance import UpkeepAttempt
-from gallery.catalogue.outbox import mark_done
+from gallery.catalogue.outbox import note_deleted
 from gallery.catalogue.snapshots import UploadSnapshot
-from gallery.errors import IngestError
-from gallery.models import Deletion
+from gallery.errors import DeletionRefused, IngestError
+from gallery.models import Deleted, Deletion
 from gallery.settings import Settings
 from gallery.storage.s3 import Storage
 from gallery.sweep.findings import Category, Findings
@@ -77,9 +77,9 @@ class SweepContext:
                 with transaction(self.engine) as session:
                     self.hold(session)
                     allowed = may_go(session, lock_snapshot(session, upload_id), [item.deletion for item in batch])
-                    self.storage.delete(allowed)
-                    mark_done(session, allowed)
-                self._count([candidate for candidate in batch if candidate.deletion in allowed])
+                    deleted = self.storage.delete(allowed)
+                    note_deleted(session, deleted)
+                self._note([candidate for candidate in batch if candidate.deletion in allowed], deleted)
 
     def discard(self, candidates: Sequence[Candidate]) -> None:
         """Delete objects that belong to no upload; in a dry run, only count them."""
@@ -87,8 +87,9 @@ class SweepContext:
             if not self.findings.dry_run:
                 with transaction(self.engine) as session:
                     self.hold(session)
-                self.storage.delete([candidate.deletion for candidate in candidates])
-            self._count(candidates)
+                self._note(candidates, self.storage.delete([candidate.deletion for candidate in candidates]))
+            else:
+                self._count(candidates)
 
     @contextmanager
     def reporting(self, candidates: Sequence[Candidate] = ()) -> Iterator[None]:
@@ -96,9 +97,17 @@ class SweepContext:
         try:
             yield
         except IngestError as error:
-            self.findings.troubles[error.reason] += 1
+            what = f"{error.reason} ({error.storage_code})" if isinstance(error, DeletionRefused) else error.reason
+            self.findings.troubles[what] += 1
             for candidate in candidates:
                 self.findings.kept.add(candidate.deletion.key, candidate.size)
+
+    def _note(self, candidates: Sequence[Candidate], deleted: Deleted) -> None:
+        """Count what is gone, and what is left with the reason."""
+        left = {candidate.deletion: candidate for candidate in candidates}
+        self._count([left.pop(deletion) for deletion in deleted.done])
+        with self.reporting(list(left.values())):
+            deleted.raise_left()
 
     def _count(self, candidates: Iterable[Candidate]) -> None:
         for candidate in candidates:

@@ -17,7 +17,7 @@ from gallery.catalogue.counts import count_outcomes, list_kept
 from gallery.catalogue.plan import Plan, make_plan
 from gallery.catalogue.tables import EntryRow, OwnerRow, UploadRow
 from gallery.errors import ClaimLost, ConflictError, ResultGone, StaleAttempt
-from gallery.models import Attempt, Entry, EntryProblem, ProcessedImage, Rendition, UploadState
+from gallery.models import Attempt, Deleted, Entry, EntryProblem, ProcessedImage, Rendition, UploadState
 from gallery.storage.keys import EntryKeys
 from gallery.storage.s3 import StoredObject
 from tests.catalogue.conftest import (
@@ -219,7 +219,7 @@ def test_a_cached_result_whose_files_are_given_up_is_not_saved(
         given_up = [(LIBRARY, image.renditions[0].key, None)]
         deletions = outbox.put_in_outbox(session, attempt.upload_id, 1, given_up, timedelta(0))
         if is_done:
-            outbox.mark_done(session, deletions)
+            outbox.note_deleted(session, Deleted(done=list(deletions)))
     with pytest.raises(ResultGone):
         commit_image(catalogue, attempt, entry, image)
     assert catalogue.versions(gallery_id) == []

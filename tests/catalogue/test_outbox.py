@@ -12,6 +12,7 @@ from gallery.catalogue import outbox
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.locks import lock_image
 from gallery.catalogue.tables import OutboxRow, VersionRow
+from gallery.models import Deleted
 from tests.catalogue.conftest import (
     LIBRARY,
     RECIPE,
@@ -168,7 +169,7 @@ def test_done_once_is_done_and_the_first_time_stays(catalogue: Catalogue, galler
     times = []
     for _ in range(2):
         with transaction(catalogue.engine) as session:
-            outbox.mark_done(session, receipt.deletions)
+            outbox.note_deleted(session, Deleted(done=list(receipt.deletions)))
         times.append([row.done_at for row in catalogue.outbox(attempt)])
     assert times[0] == times[1]
     assert None not in times[0]

@@ -13,6 +13,7 @@ import pytest
 from moto import mock_aws
 
 from gallery.errors import ConfigurationError, GalleryError
+from gallery.models import Deleted
 from gallery.settings import Settings
 from gallery.storage.contract import StoreContract
 from gallery.storage.keys import CHECK_PREFIX
@@ -146,7 +147,7 @@ def test_an_error_of_the_store_is_no_refusal(
     with the_contract(given(store_answering(501))) as contract:
         demands = [demand for demand in contract.refusals() if demand.name.startswith("presigned POST")]
         # Without a store that works, there is nothing to delete.
-        monkeypatch.setattr(contract.storage, "delete", lambda deletions: None)
+        monkeypatch.setattr(contract.storage, "delete", lambda deletions: Deleted())
         for demand in demands:
             with pytest.raises(GalleryError, match="501"):
                 demand.attempt()

@@ -6,10 +6,8 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 import boto3
 import httpx
@@ -20,56 +18,16 @@ from gallery.errors import StagedFileError, TransientError
 from gallery.models import Deletion, ObjectKey
 from gallery.settings import Settings
 from gallery.storage.s3 import CALLS, Storage, StoredObject
-from tests.conftest import PROJECT, Servers, storage_of
+from tests.conftest import PROJECT, Servers
 from tests.faulty_s3 import FaultyS3
+from tests.storage.conftest import CONTENT, Store
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
-CONTENT = b"what the camera wrote" * 1000
 BIG = 128 * 1024 * 1024
 ON_AWS = {
     "GALLERY_DATABASE_URL": "postgresql://nobody@nowhere/none",
     "GALLERY_UPLOADS_BUCKET": "uploads",
     "GALLERY_LIBRARY_BUCKET": "library",
 }
-
-
-@dataclass
-class Store:
-    """A store with both buckets, and a prefix of the test's own."""
-
-    storage: Storage
-    client: S3Client
-    prefix: str
-
-    def key(self, name: str) -> ObjectKey:
-        return ObjectKey(f"{self.prefix}/{name}")
-
-    def stage(self, name: str, content: bytes = CONTENT) -> StoredObject:
-        key = self.key(name)
-        self.client.put_object(Bucket=self.storage.uploads_bucket, Key=key, Body=content)
-        found = self.storage.head(self.storage.uploads_bucket, key)
-        assert found is not None
-        return found
-
-    def read(self, key: ObjectKey) -> bytes:
-        return self.storage.read_bytes(key)
-
-
-@pytest.fixture
-def embedded(storage: Storage, s3: S3Client, gallery_id: str) -> Store:
-    return Store(storage, s3, gallery_id)
-
-
-@pytest.fixture
-def own_proxy(stores: Servers, settings: Settings, embedded: Store) -> Iterator[FaultyS3]:
-    """A proxy that passes on the requests of `embedded` alone: the servers of this session ask theirs as well."""
-    proxy = FaultyS3(stores.s3.upstream.geturl())
-    embedded.storage = storage_of(stores, settings.model_copy(update={"s3_endpoint_url": proxy.url}))
-    yield proxy
-    embedded.storage.close()
-    proxy.close()
 
 
 @pytest.fixture(params=["moto", "embedded"])
@@ -214,12 +172,6 @@ def test_links_into_aws_name_the_region_since_a_young_bucket_would_redirect_them
     assert hosts == {"uploads.s3.eu-central-1.amazonaws.com", "library.s3.eu-central-1.amazonaws.com"}
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """boto3 repeats a call without its pauses of up to seconds."""
-    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda seconds: None))
-
-
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("action", ["download", "put", "copy", "delete", "list", "head"])
 def test_a_store_that_refuses_just_now_is_a_transient_error(
@@ -233,7 +185,7 @@ def test_a_store_that_refuses_just_now_is_a_transient_error(
         "download": ("GET", lambda: storage.download(staged.key, staged.etag, tmp_path / "1")),
         "put": ("PUT", lambda: storage.put(embedded.key("x"), path, "image/jpeg")),
         "copy": ("PUT", lambda: storage.copy_original(staged.key, staged.etag, embedded.key("x"), "image/jpeg")),
-        "delete": ("POST", lambda: storage.delete([Deletion(1, storage.uploads_bucket, staged.key)])),
+        "delete": ("POST", lambda: storage.delete([Deletion(1, storage.uploads_bucket, staged.key)]).raise_left()),
         "list": ("GET", lambda: list(storage.list_staged(embedded.prefix))),
         "head": ("HEAD", lambda: storage.head(storage.uploads_bucket, staged.key)),
     }

@@ -20,9 +20,10 @@ def deleter(engine: Engine, storage: Storage) -> Worker:
             return False
         with transaction(engine) as session:
             left = outbox.still_to_do(session, due)
-        storage.delete(left)
+        deleted = storage.delete(left)
         with transaction(engine) as session:
-            outbox.mark_done(session, left)
+            outbox.note_deleted(session, deleted)
+        deleted.raise_left()
         return True
 
     return Worker("deletions", step)

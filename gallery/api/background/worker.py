@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from gallery.errors import PrefectUnavailable, StagedFileError, TransientError
+from gallery.errors import DeletionRefused, PrefectUnavailable, StagedFileError, TransientError
 
 log = logging.getLogger("gallery.api")
 # Seconds between looks; a wake-up makes the usual case prompt.
@@ -66,6 +66,8 @@ class Worker:
                     pass
             except (PrefectUnavailable, TransientError, StagedFileError) as error:
                 log.warning("%s cannot go on just now: %s", self._name, error)
+            except DeletionRefused as error:
+                log.warning("%s", error)
             except Exception:
                 # This thread must outlive any defect: without it nothing happens.
                 log.exception("%s met an unexpected error and goes on", self._name)

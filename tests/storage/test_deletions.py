@@ -1,0 +1,170 @@
+"""Deletions that a store takes only in its own way, or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gallery.errors import DeletionRefused, TransientError
+from gallery.models import Deletion, ObjectKey
+from gallery.settings import Settings
+from gallery.storage.bucket_rules import set_bucket_rules
+from tests.faulty_s3 import FaultyS3, Request
+from tests.storage.conftest import Store
+from tests.storage.odd_stores import demanding_content_md5, md5_of
+
+# XML 1.0 has no way to write them.
+NOT_IN_XML = "a\ufffe.jpg", "b\uffff.jpg"
+
+
+def wanted(store: Store, *names: str) -> list[Deletion]:
+    return [Deletion(number, store.storage.uploads_bucket, store.stage(name).key) for number, name in enumerate(names)]
+
+
+def left(store: Store) -> list[str]:
+    return [found.key.removeprefix(f"{store.prefix}/") for found in store.storage.list_staged(store.prefix)]
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "MissingContentMD5"), (400, "InvalidRequest"), (411, "MissingDigest"), (501, "x")]
+)
+def test_a_store_that_demands_content_md5_gets_it_from_its_first_refusal_on(
+    embedded: Store, own_proxy: FaultyS3, status: int, code: str
+) -> None:
+    asked = []
+
+    def note(request: Request) -> bool:
+        asked.append("content-md5" in request.headers)
+        return False
+
+    with own_proxy.fault("POST", "", when=note), demanding_content_md5(own_proxy, status, code):
+        for _ in range(2):
+            deletions = wanted(embedded, "a.jpg", "b.jpg")
+            deleted = embedded.storage.delete(deletions)
+            assert (deleted.done, deleted.refused, deleted.error) == (deletions, {}, None)
+            assert left(embedded) == []
+    assert asked == [False, True, True]
+    assert embedded.storage.wants_content_md5 == ["DeleteObjects"]
+
+
+def test_other_stores_get_no_content_md5(embedded: Store, own_proxy: FaultyS3) -> None:
+    with own_proxy.fault("POST", "", when=lambda request: "content-md5" in request.headers) as with_md5:
+        embedded.storage.delete(wanted(embedded, "a.jpg"))
+    assert with_md5.seen == 0
+    assert embedded.storage.wants_content_md5 == []
+
+
+def test_a_bucket_whose_objects_are_locked_by_default_gets_content_md5_with_each_file(
+    embedded: Store, own_proxy: FaultyS3, tmp_path: Path
+) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(b"photograph" * 100_000)
+
+    def lacks_it(request: Request) -> bool:
+        return request.headers.get("content-md5") != md5_of(request.body)
+
+    with own_proxy.fault("PUT", "", when=lacks_it, status=400, code="InvalidRequest") as refused:
+        for name in ("1", "2"):
+            embedded.storage.put(embedded.key(name), path, "image/jpeg")
+            assert embedded.read(embedded.key(name)) == path.read_bytes()
+        embedded.storage.write_bytes(embedded.key("3"), b"{}")
+    assert refused.seen == 1
+
+
+def test_rules_of_buckets_are_set_where_content_md5_is_demanded(
+    embedded: Store, own_proxy: FaultyS3, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = embedded.client._request_signer._credentials.get_frozen_credentials()  # type: ignore[attr-defined]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", frozen.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", frozen.secret_key)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", embedded.storage.region)
+    with demanding_content_md5(own_proxy):
+        assert set_bucket_rules(settings.model_copy(update={"s3_endpoint_url": own_proxy.url})) == []
+
+
+def test_content_md5_is_not_kept_where_it_does_not_help(embedded: Store, own_proxy: FaultyS3) -> None:
+    with own_proxy.fault("POST", "", status=400, code="MalformedXML"):
+        embedded.storage.delete(wanted(embedded, "a.jpg"))
+    assert embedded.storage.wants_content_md5 == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_a_batch_that_a_store_cannot_read_is_divided_until_the_culprit_is_alone(
+    embedded: Store, own_proxy: FaultyS3, count: int
+) -> None:
+    """As the stores do whose XML parser is strict; the embedded one's is not."""
+
+    def is_no_xml(request: Request) -> bool:
+        text = request.body.decode()
+        return any(character in text for character in "\ufffe\uffff")
+
+    others = [f"{number}.jpg" for number in range(count)]
+    deletions = wanted(embedded, *others[:1], *NOT_IN_XML, *others[1:])
+    with own_proxy.fault("POST", "", when=is_no_xml, status=400, code="MalformedXML") as refused:
+        deleted = embedded.storage.delete(deletions)
+    assert refused.seen
+    assert sorted(deletion.key for deletion in deleted.done) == sorted(deletion.key for deletion in deletions)
+    assert (deleted.refused, deleted.error) == ({}, None)
+    assert left(embedded) == []
+
+
+def test_a_store_without_batches_deletes_one_after_the_other(embedded: Store, own_proxy: FaultyS3) -> None:
+    deletions = wanted(embedded, "a.jpg", "b.jpg", "c.jpg")
+    with own_proxy.fault("POST", "", status=501):
+        deleted = embedded.storage.delete(deletions)
+    assert {deletion.outbox_id for deletion in deleted.done} == {0, 1, 2}
+    assert left(embedded) == []
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "MethodNotAllowed"])
+def test_what_a_store_refuses_is_told_with_its_code_and_holds_up_no_other(
+    embedded: Store, own_proxy: FaultyS3, code: str
+) -> None:
+    deletions = wanted(embedded, "a.jpg", "locked.jpg", "z.jpg")
+    embedded.storage.write_bytes(deletions[0].key, b"a library object of the same key")
+    other = Deletion(9, embedded.storage.library_bucket, deletions[0].key)
+    bucket = f"^/{embedded.storage.uploads_bucket}$"
+    with own_proxy.fault("POST", bucket, status=403, code=code):
+        deleted = embedded.storage.delete([*deletions, other])
+    assert deleted.done == [other]
+    assert deleted.refused == dict.fromkeys(deletions, code)
+    with pytest.raises(DeletionRefused, match=rf"a\.jpg, and 2 more: {code}") as error:
+        deleted.raise_left()
+    assert error.value.reason == "deletion_refused"
+
+
+def test_of_a_batch_what_is_deleted_is_done_though_others_are_refused_or_met_an_error(
+    embedded: Store, own_proxy: FaultyS3
+) -> None:
+    deletions = wanted(embedded, "a", "busy", "gone", "locked", "z")
+    codes = {"busy": "InternalError", "gone": "NoSuchKey", "locked": "AccessDenied"}
+    errors = [
+        f"<Error><Key>{embedded.key(name)}</Key><Code>{code}</Code><Message>x</Message></Error>"
+        for name, code in codes.items()
+    ]
+    answer = f"<DeleteResult>{''.join(errors)}</DeleteResult>".encode()
+    with own_proxy.fault("POST", "", status=200, content=answer):
+        deleted = embedded.storage.delete(deletions)
+    assert [deletion.outbox_id for deletion in deleted.done] == [0, 2, 4]
+    assert deleted.refused == {deletions[3]: "AccessDenied"}
+    with pytest.raises(TransientError, match="busy: InternalError"):
+        deleted.raise_left()
+
+
+def test_what_was_deleted_before_a_store_went_away_is_done(
+    embedded: Store, own_proxy: FaultyS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gallery.storage.s3.DELETE_BATCH", 2)
+    deletions = wanted(embedded, "a.jpg", "b.jpg", "c.jpg", "d.jpg")
+    with own_proxy.fault("POST", "", when=lambda request: b"c.jpg" in request.body, status=503):
+        deleted = embedded.storage.delete(deletions)
+    assert deleted.done == deletions[:2]
+    assert isinstance(deleted.error, TransientError)
+    assert left(embedded) == ["c.jpg", "d.jpg"]
+
+
+def test_one_object_in_two_rows_is_deleted_for_both(embedded: Store) -> None:
+    (deletion,) = wanted(embedded, "a.jpg")
+    again = Deletion(7, deletion.bucket, ObjectKey(deletion.key))
+    assert embedded.storage.delete([deletion, again]).done == [deletion, again]
