@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBasic, HTTPBasicCredentials, HTTPBearer
 from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
@@ -19,6 +19,7 @@ from gallery.api.services import services_of
 from gallery.errors import ForbiddenError, NotAuthenticated, TooManyRequests
 
 bearer = HTTPBearer(auto_error=False, description="An API key, or the token of an upload link")
+basic = HTTPBasic(auto_error=False, description="Any user name, and an API key as password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,26 @@ def identify(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 ) -> Identity:
     """Whose key or link the request carries; 401 without a valid one, 429 where it asks too often."""
+    return _admitted(request, credentials.credentials if credentials else "")
+
+
+def identify_store(request: Request, given: str | HTTPBasicCredentials | HTTPAuthorizationCredentials | None) -> None:
+    """Make sure that a store's notification carries an API key; 401 and 429 as `identify`, 403 for an upload link.
+
+    Of stores some send a bearer token, others only what stands in the address that they are given: a password, or a
+    part of the path.
+    """
+    if isinstance(given, HTTPBasicCredentials):
+        key = given.password
+    elif isinstance(given, HTTPAuthorizationCredentials):
+        key = given.credentials
+    else:
+        key = given or ""
+    key_holder(_admitted(request, key))
+
+
+def _admitted(request: Request, given: str) -> Identity:
     services = services_of(request)
-    given = credentials.credentials if credentials else ""
     identity = _identity(given, services.settings.api_keys)
     if identity is None:
         raise NotAuthenticated("a valid API key is needed", scheme="Bearer")

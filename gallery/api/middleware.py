@@ -25,7 +25,7 @@ BODY_LIMITS = (
     (re.compile(r"/v1/galleries/[^/]+/(uploads|compare)"), LARGE_BODY),
     (re.compile(r"/v1/uploads/[^/]+/decide"), LARGE_BODY),
     (re.compile(r"/v1/webhooks/uploads"), LARGE_BODY),
-    (re.compile(r"/v1/webhooks/s3"), 2 * KIB * KIB),
+    (re.compile(r"/v1/webhooks/s3(/.*)?"), 2 * KIB * KIB),
 )
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 API_HEADERS = {
@@ -80,7 +80,7 @@ class RequestMiddleware:
             else:
                 await self._app(scope, _limited(receive, limit), send_with_headers)
         except Exception:
-            log.exception("%s %s met an unexpected error", scope["method"], scope["path"])
+            log.exception("%s %s met an unexpected error", scope["method"], _loggable(scope["path"]))
             if started:
                 raise
             answer = problem(500, "internal_error", "something went wrong here; the server's log says what")
@@ -94,14 +94,15 @@ class RequestMiddleware:
         self._metrics.answered(method, route, status, seconds)
         caller = scope.get("state", {}).get("caller")
         # The path only: a query may hold what nobody should read.
+        path = _loggable(scope["path"])
         log.info(
             "%s %s %d",
             scope["method"],
-            scope["path"],
+            path,
             status,
             extra={
                 "method": scope["method"],
-                "path": scope["path"],
+                "path": path,
                 "status": status,
                 "milliseconds": round(seconds * 1000, 1),
                 "caller": caller,
@@ -110,6 +111,12 @@ class RequestMiddleware:
 
 
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+
+
+def _loggable(path: str) -> str:
+    """The path, without the key that some stores can send in no other place."""
+    prefix, separator, key = path.partition("/webhooks/s3/")
+    return f"{prefix}{separator}..." if key else path
 
 
 def _security_headers(path: str) -> dict[str, str]:

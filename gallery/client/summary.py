@@ -22,6 +22,7 @@ WORDS = {
     "failed": "failed: a retry may succeed",
     "pending": "not worked on",
 }
+NOT_ARRIVED = "failed: not in storage, for the reasons below"
 COMPARED: dict[Kind, str] = {
     "add": "would be added",
     "unchanged": "in the gallery already",
@@ -79,9 +80,11 @@ def _counts(result: IngestResult) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 1))
     table.add_column(justify="right")
     table.add_column()
+    missing = sum(problem.reason == "missing_object" for problem in result.problems)
+    words = WORDS | ({"failed": NOT_ARRIVED} if missing == result.counts.get("failed") else {})
     for outcome, number in result.counts.items():
         if number:
-            table.add_row(f"{number:,}", Text(WORDS.get(outcome, outcome)))
+            table.add_row(f"{number:,}", Text(words.get(outcome, outcome)))
     if result.skipped:
         table.add_row(f"{result.skipped:,}", Text("skipped: the gallery keeps its own"))
     return table

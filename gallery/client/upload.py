@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from threading import Lock
 
 from gallery.client.api import GalleryClient
@@ -31,7 +32,8 @@ def upload_files(
     """Upload files to `gallery_id`, start their run and wait for the end of it.
 
     Returns the last status, and a problem for each file that the API refuses; no status where none is left to send.
-    A file that cannot be sent holds up no other: it is noted, and the run reports it as `failed`.
+    A file that cannot be sent holds up no other: it is noted, the run reports it as `failed`, and its problem says why
+    it was not sent.
     `timeout`: seconds to wait for the run. Raises `GalleryError` where nothing could be sent; see `GalleryClient`.
     """
 
@@ -46,9 +48,16 @@ def upload_files(
         return None, refused
     names_refused = {problem.file_name for problem in refused}
     sent = [one.file for one in files if one.file_name not in names_refused]
-    _send_all(client, presigned, sent, progress)
+    not_sent = _send_all(client, presigned, sent, progress)
     client.complete(presigned.upload_id)
-    return follow(client, presigned.upload_id, len(sent), progress, timeout), refused
+    status = follow(client, presigned.upload_id, len(sent), progress, timeout)
+    return replace(status, problems=tuple(_explained(problem, not_sent) for problem in status.problems)), refused
+
+
+def _explained(problem: ReportedProblem, not_sent: Mapping[str, str]) -> ReportedProblem:
+    """The run knows only that a file has not arrived; we know why."""
+    why = not_sent.get(problem.file_name)
+    return replace(problem, message=why) if why and problem.reason == "missing_object" else problem
 
 
 def follow(
@@ -100,9 +109,11 @@ def _by_name(files: Iterable[PresignedRequest]) -> dict[str, PresignedRequest]:
 
 def _send_all(
     client: GalleryClient, presigned: PresignedUpload, files: Sequence[LocalFile], progress: JobProgress
-) -> None:
+) -> dict[str, str]:
+    """Send the files; returns why, for each that was not sent. Raises the last reason where none was."""
     signatures = _Signatures(client, presigned)
     progress.step("sending", sum(file.size for file in files), "bytes")
+    not_sent: dict[str, str] = {}
     sent = done_bytes = 0
     refusal: GalleryError | None = None
     with ThreadPoolExecutor(SENDERS, thread_name_prefix="send") as senders:
@@ -115,6 +126,7 @@ def _send_all(
                 else:
                     refusal = refusal_of_file
                     progress.note(f"not sent: {refusal}")
+                    not_sent[file.file_name] = f"not sent: {refusal}"
                 done_bytes += file.size
                 progress.advance(done_bytes, f"{sent:,} of {len(files):,} files")
         except BaseException:
@@ -123,6 +135,7 @@ def _send_all(
             raise
     if sent == 0 and refusal is not None:
         raise refusal
+    return not_sent
 
 
 def _refusal(sent: Future[None]) -> GalleryError | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import boto3
+import httpx
 import pytest
 from sqlalchemy import Engine, func, select, update
 
@@ -133,9 +134,31 @@ def test_an_event_for_an_object_that_is_not_there_completes_nothing(
     assert second_api.status(upload_id)["state"] == "open"
 
 
-def test_without_a_key_or_a_listed_topic_nobody_may_report(second_api: SecondApi, servers: Servers) -> None:
-    import httpx
+def test_a_store_that_sends_no_bearer_token_gives_its_key_as_password_or_in_the_path(second_api: SecondApi) -> None:
+    key = second_api.http.headers["Authorization"].removeprefix("Bearer ")
+    url = f"{second_api.url}/v1/webhooks/s3"
+    begun = len(second_api.log.read_text())
+    for user in ("", "radosgw"):
+        answer = httpx.post(url, content=record("k"), auth=(user, key))
+        assert (answer.status_code, answer.json()) == (200, {"arrived": 0})
+    answer = httpx.post(f"{url}/{quote(key, safe='')}", content=record("k"))
+    assert (answer.status_code, answer.json()) == (200, {"arrived": 0})
+    wrong = "a-key/of nobody"
+    assert httpx.post(url, content=record("k"), auth=(key, wrong)).status_code == 401
+    assert httpx.post(url, content=record("k"), headers={"Authorization": "Basic !"}).status_code == 401
+    for path in (quote(wrong, safe=""), f"{quote(key, safe='')}x", ""):
+        assert httpx.post(f"{url}/{path}", content=record("k"), follow_redirects=True).status_code == 401
+    assert httpx.get(f"{url}/{quote(key, safe='')}").status_code == 405
+    link = second_api.http.post("/v1/galleries/g/upload-links", json={}).json()["token"]
+    assert httpx.post(f"{url}/{link}", content=record("k")).status_code == 403
+    log = wait_until(
+        lambda: said if (said := second_api.log.read_text()[begun:]).count("/webhooks/s3/...") >= 4 else None, "the log"
+    )
+    for secret in (key, quote(key, safe=""), "of nobody", "of%20nobody", link):
+        assert secret not in log
 
+
+def test_without_a_key_or_a_listed_topic_nobody_may_report(second_api: SecondApi, servers: Servers) -> None:
     url = f"{second_api.url}/v1/webhooks/s3"
     assert httpx.post(url, content=record("k")).status_code == 401
     sns = {"x-amz-sns-message-type": "Notification"}

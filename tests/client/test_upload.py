@@ -54,6 +54,9 @@ def test_a_file_that_s3_refuses_holds_up_no_other(api: FakeApi, client: GalleryC
     assert notes.lines == ["not sent: b.jpg: S3 answered 403 AccessDenied"]
     assert status is not None
     assert (status.counts["saved"], status.counts["failed"]) == (2, 1)
+    # The run says only that it is missing, which sounds as if another try would help.
+    (problem,) = status.problems
+    assert (problem.reason, problem.message) == ("missing_object", "not sent: b.jpg: S3 answered 403 AccessDenied")
 
 
 def test_where_nothing_is_taken_the_upload_is_not_completed(
