@@ -22,7 +22,7 @@ from botocore.loaders import Loader, create_loader
 from botocore.session import get_session
 from urllib3.exceptions import HTTPError
 
-from gallery.errors import ConfigurationError, StagedFileError, TransientError
+from gallery.errors import ConfigurationError, MissingBucket, StagedFileError, TransientError
 from gallery.models import Deletion, ObjectKey
 from gallery.settings import MIB, Settings
 
@@ -42,6 +42,8 @@ DELETE_BATCH = (
 )
 
 GONE = frozenset({"NoSuchKey", "404", "NotFound"})
+# Answers that may mean that a whole bucket is missing: without a body, as HEAD has it, a 404 does not say what is.
+NO_BUCKET = frozenset({"NoSuchBucket", "404", "NotFound"})
 CHANGED = frozenset({"PreconditionFailed", "412"})
 
 
@@ -82,7 +84,7 @@ class Storage:
 
     def list_pages(self, bucket: str, prefix: str = "") -> Iterator[list[StoredObject]]:
         """The objects of a bucket below `prefix` in the order of their keys, by pages of at most 1,000."""
-        with translated("list", prefix or bucket):
+        with self._translated("list", prefix or bucket, bucket):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 yield [
                     StoredObject(ObjectKey(item["Key"]), item["ETag"].strip('"'), item["Size"], item["LastModified"])
@@ -98,7 +100,7 @@ class Storage:
         bucket = bucket or self.uploads_bucket
         digest = hashlib.sha256()
         try:
-            with translated("download", key), path.open("xb") as file:
+            with self._translated("download", key, bucket), path.open("xb") as file:
                 answer = self._client.get_object(Bucket=bucket, Key=key, IfMatch=_quoted(etag))
                 with closing(answer["Body"]) as body:
                     for chunk in body.iter_chunks(CHUNK):
@@ -114,18 +116,18 @@ class Storage:
     def put(self, key: ObjectKey, path: Path, content_type: str, *, bucket: str | None = None) -> str:
         """Write a whole file, to the library bucket by default, over whatever is there; returns its ETag."""
         bucket = bucket or self.library_bucket
-        with translated("upload", key), path.open("rb") as file:
+        with self._translated("upload", key, bucket), path.open("rb") as file:
             answer = self._client.put_object(Bucket=bucket, Key=key, Body=file, ContentType=content_type)
             return answer["ETag"].strip('"')
 
     def read_bytes(self, key: ObjectKey) -> bytes:
         """A small object of the library bucket, whole. Raises `StagedFileError` where there is none."""
-        with translated("read", key):
+        with self._translated("read", key, self.library_bucket):
             return self._client.get_object(Bucket=self.library_bucket, Key=key)["Body"].read()
 
     def write_bytes(self, key: ObjectKey, content: bytes) -> None:
         """Write a small object to the library bucket."""
-        with translated("write", key):
+        with self._translated("write", key, self.library_bucket):
             self._client.put_object(Bucket=self.library_bucket, Key=key, Body=content)
 
     def copy_original(
@@ -135,29 +137,34 @@ class Storage:
 
         Raises `StagedFileError` where it is gone or changed.
         """
-        with translated("copy", source):
+        bucket = bucket or self.uploads_bucket
+        with self._translated("copy", source, bucket, self.library_bucket):
             self._client.copy_object(
                 Bucket=self.library_bucket,
                 Key=key,
-                CopySource={"Bucket": bucket or self.uploads_bucket, "Key": source},
+                CopySource={"Bucket": bucket, "Key": source},
                 CopySourceIfMatch=_quoted(etag),
                 ContentType=content_type,
                 MetadataDirective="REPLACE",
             )
 
     def head(self, bucket: str, key: ObjectKey) -> StoredObject | None:
-        """The object's ETag and size, or `None` where there is none."""
-        with translated("look up", key):
-            try:
+        """The object's ETag and size, or `None` where there is none.
+
+        Raises `MissingBucket` where the bucket itself is not there.
+        """
+        try:
+            with self._translated("look up", key, bucket):
                 answer = self._client.head_object(Bucket=bucket, Key=key)
-            except ClientError as error:
-                if error_code(error) in GONE:
-                    return None
-                raise
-            return StoredObject(key, answer["ETag"].strip('"'), answer["ContentLength"], answer["LastModified"])
+                return StoredObject(key, answer["ETag"].strip('"'), answer["ContentLength"], answer["LastModified"])
+        except StagedFileError:
+            return None
 
     def delete(self, deletions: Iterable[Deletion]) -> None:
-        """Delete objects; one that is gone already is as good. One with an `etag` stays if it has another now."""
+        """Delete objects; one that is gone already is as good. One with an `etag` stays if it has another now.
+
+        Raises `MissingBucket` where a bucket is not there: nothing that was in it counts as deleted.
+        """
         by_bucket: dict[str, list[str]] = {}
         for deletion in deletions:
             if deletion.etag is not None:
@@ -170,7 +177,7 @@ class Storage:
                 self._delete_batch(bucket, keys[start : start + DELETE_BATCH])
 
     def _delete_batch(self, bucket: str, keys: list[str]) -> None:
-        with translated("delete", keys[0]):
+        with self._translated("delete", keys[0], bucket):
             answer = self._client.delete_objects(
                 Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
             )
@@ -212,10 +219,35 @@ class Storage:
         )
 
     def reachable(self) -> None:
-        """Ask for both buckets. Raises `TransientError` where one does not answer or is not there."""
+        """Ask for both buckets. Raises `MissingBucket`, `TransientError` where the store does not answer."""
         for bucket in (self.uploads_bucket, self.library_bucket):
-            with translated("reach", bucket):
+            self._check_bucket(bucket)
+
+    def _check_bucket(self, bucket: str) -> None:
+        """Raise `MissingBucket` where the bucket is not there, `TransientError` where the store does not answer."""
+        with translated("reach", bucket):
+            try:
                 self._client.head_bucket(Bucket=bucket)
+            except ClientError as error:
+                if error_code(error) not in NO_BUCKET:
+                    raise
+                raise MissingBucket(bucket) from error
+
+    @contextmanager
+    def _translated(self, action: str, key: str, *buckets: str) -> Iterator[None]:
+        """As `translated`, and looks for the buckets before an object counts as gone. Raises `MissingBucket` as well.
+
+        Each time, for a bucket that was there may be deleted at any time; such answers are rare.
+        """
+        try:
+            with translated(action, key):
+                yield
+        except (StagedFileError, TransientError) as error:
+            cause = error.__cause__
+            if isinstance(cause, ClientError) and error_code(cause) in NO_BUCKET:
+                for bucket in buckets:
+                    self._check_bucket(bucket)
+            raise
 
     def is_versioned(self, bucket: str) -> bool:
         """Whether the bucket keeps what is deleted as former versions. A store that cannot tell does not."""
@@ -232,7 +264,7 @@ class Storage:
                 try:
                     self._client.head_bucket(Bucket=bucket)
                 except ClientError as error:
-                    if error_code(error) not in GONE | {"NoSuchBucket"}:
+                    if error_code(error) not in NO_BUCKET:
                         raise
                     self._client.create_bucket(Bucket=bucket, **_location(self._client.meta.region_name))
 

@@ -15,7 +15,7 @@ from gallery.catalogue.locks import lock_snapshot
 from gallery.catalogue.maintenance import UpkeepAttempt
 from gallery.catalogue.outbox import mark_done
 from gallery.catalogue.snapshots import UploadSnapshot
-from gallery.errors import IngestError
+from gallery.errors import IngestError, MissingBucket
 from gallery.models import Deletion
 from gallery.settings import Settings
 from gallery.storage.s3 import Storage
@@ -92,9 +92,14 @@ class SweepContext:
 
     @contextmanager
     def reporting(self, candidates: Sequence[Candidate] = ()) -> Iterator[None]:
-        """Note what storage or database did not let us do; the sweep goes on with the rest."""
+        """Note what storage or database did not let us do; the sweep goes on with the rest.
+
+        A missing bucket ends it: more is wrong than one deletion.
+        """
         try:
             yield
+        except MissingBucket:
+            raise
         except IngestError as error:
             self.findings.troubles[error.reason] += 1
             for candidate in candidates:
