@@ -53,7 +53,7 @@ def differing(environment: Mapping[str, str], record: Mapping[str, str], used: M
 def with_record(environment: Mapping[str, str], record: Mapping[str, str]) -> dict[str, str]:
     """`environment` with the servers of a running stack in place of its own."""
     own = inherited_variables(environment)
-    dropped = [given for name in (*own, S3_ENDPOINT, PREFECT_API) for given in variables_of(name)]
+    dropped = [given for name in (*own, PREFECT_API, *_access(record)) for given in variables_of(name)]
     return {**without(environment, dropped), **record}
 
 
