@@ -36,7 +36,7 @@ def the_stack() -> LocalStack:
 
 
 def the_running_stack() -> StackInfo | None:
-    """Where the local stack is; None where none runs, also where its packages or the checkout are not installed.
+    """Where the local stack is; None where none runs, or where its packages are not installed.
 
     Raises `ConfigurationError` where the environment names other servers than that stack uses.
     """
@@ -47,7 +47,10 @@ def the_running_stack() -> StackInfo | None:
         return None
     except PermissionError:
         pass  # another user's, which the stack says better
-    return the_stack().info()
+    try:
+        return the_stack().info()
+    except ModuleNotFoundError:
+        return None
 
 
 def use_stack() -> None:
