@@ -22,6 +22,7 @@ GalleryError
     ├── DeletionRefused    storage refuses to delete something, and will the next time
     ├── StaleAttempt       others have ended this attempt, or a newer one has taken over
     └── TransientError     the surroundings are at fault: the same call may succeed later
+        └── MissingBucket  a bucket is not there, which says nothing about the objects in it
 """
 
 from __future__ import annotations
@@ -234,3 +235,18 @@ class StaleAttempt(IngestError):
 
 class TransientError(IngestError):
     """Raised when storage or database did not answer, or answered that it cannot just now."""
+
+
+class MissingBucket(TransientError):
+    """Raised when a bucket is not there. Nothing that was in it counts as gone: the setting may name another store."""
+
+    def __init__(self, bucket: str) -> None:
+        super().__init__(
+            "storage_unavailable",
+            f"bucket {bucket} is not there: make it with `gallery setup`, or correct the settings that name it and its "
+            "store",
+        )
+        self.bucket = bucket
+
+    def __reduce__(self) -> tuple[type[IngestError], tuple[str]]:  # type: ignore[override]
+        return type(self), (self.bucket,)

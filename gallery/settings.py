@@ -398,20 +398,28 @@ def load_inherited_settings(environment: Mapping[str, str] | None = None) -> Inh
     return _load(InheritedSettings, environment)
 
 
-def names_catalogue(environment: Mapping[str, str] | None = None) -> bool:
-    """Whether the environment says where the catalogue is, in the variable or with a file."""
-    given = os.environ if environment is None else environment
-    return any(given.get(name, "").strip() for name in (variable("database_url"), variable("database_url") + "_FILE"))
+def inherited_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """What the local stack takes over of `environment`, by the variable of the setting, whichever gave it."""
+    given = load_inherited_settings(environment).model_dump(exclude_none=True)
+    return {variable(name): str(value) for name, value in given.items()}
 
 
-def history_database_url(environment: Mapping[str, str] | None = None) -> str | None:
-    """The address at which to read the history: an analyst's, else the catalogue's own, else None.
+def variables_of(name: str) -> tuple[str, ...]:
+    """The variables that can give a setting, the first of them that is set before the others; `name` is the first."""
+    setting = name.removeprefix(PREFIX).lower()
+    if setting == "s3_endpoint_url":
+        return name, "AWS_ENDPOINT_URL_S3"
+    return (name, f"{name}_FILE") if setting in SECRETS else (name,)
 
-    Raises `ConfigurationError` for a file that cannot be read; the catalogue's is not read if there is an analyst's.
-    """
-    analyst = _load(HistorySettings, environment).analytics_database_url
-    if analyst is not None and analyst.get_secret_value():
-        return analyst.get_secret_value()
+
+def analyst_database_url(environment: Mapping[str, str] | None = None) -> str | None:
+    """The address at which an analyst reads the history. Raises `ConfigurationError` for a file that cannot be read."""
+    url = _load(HistorySettings, environment).analytics_database_url
+    return (url and url.get_secret_value()) or None
+
+
+def catalogue_database_url(environment: Mapping[str, str] | None = None) -> str | None:
+    """The catalogue's address, unchecked. Raises `ConfigurationError` for a file that cannot be read."""
     return _given(os.environ if environment is None else environment, "database_url") or None
 
 

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,30 +84,31 @@ def clean_environment(**more: str) -> dict[str, str]:
 class Servers:
     """The running stack, as everything under test sees it: S3 through the proxy that can inject faults.
 
-    `environment` is that of the stack's own processes; `given` is what the stack was started with; `ports` are its own.
+    To the stack S3 is elsewhere: the server behind the proxy is one of its own, `store`.
+    `environment` is that of the stack's own processes; `given` is what the stack was started with.
     """
 
     home: Path
+    store: LocalStack
     info: StackInfo
     s3: FaultyS3
     environment: dict[str, str]
     given: dict[str, str]
-    ports: dict[str, str]
 
     def restart(self, *parts: PartName, **changed: str) -> None:
         """Start what does not run; first end these parts, to start them with these settings changed."""
         for part in parts:
             end([psutil.Process(self.pids[part])], PARTS[part].ending, None)
-        # To all but the S3 server itself, S3 is elsewhere: behind the proxy.
-        LocalStack(self.home, PROJECT, clean_environment(**self.ports)).start(parts=["postgres", "s3"])
+        if not self.store.running()["s3"]:
+            self.store.stop()
+            self.store.start(attached=True, parts=["s3"])
         LocalStack(self.home, PROJECT, {**self.given, **changed}).start()
 
     @property
     def pids(self) -> Mapping[str, int]:
         """The processes of the parts, as they are now."""
-        info = LocalStack(self.home, PROJECT, self.given).info()
-        assert info is not None
-        return info.pids
+        stacks = (LocalStack(self.home, PROJECT, self.given), self.store)
+        return {name: pid for stack in stacks if (info := stack.info()) for name, pid in info.pids.items()}
 
 
 def as_superuser(info: StackInfo, home: Path, database: str = CATALOGUE) -> psycopg.Connection:
@@ -130,10 +131,10 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """PostgreSQL and S3, started once a session and ended with it, however it ends."""
     home = tmp_path_factory.mktemp("stack")
     ports = free_ports()
-    stack = LocalStack(home, PROJECT, clean_environment(**ports))
-    try:
-        direct = stack.start(attached=True, parts=["postgres", "s3"])
-        without_waiting_for_the_disk(direct, home)
+    store = LocalStack(home / "store", PROJECT, clean_environment(**ports))
+    with ExitStack() as ends:
+        ends.callback(store.stop)
+        direct = store.start(attached=True, parts=["s3"])
         s3 = FaultyS3(direct.s3_endpoint_url)
         environment = clean_environment(
             **SHORT_PAUSES,
@@ -145,11 +146,12 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
             AWS_SECRET_ACCESS_KEY=direct.s3_secret_key or "",
             AWS_DEFAULT_REGION=direct.environment()["AWS_DEFAULT_REGION"],
         )
-        info = LocalStack(home, PROJECT, environment).start(parts=["postgres"])
-        yield Servers(home, info, s3, info.process_environment(environment), environment, ports)
-        s3.close()
-    finally:
-        stack.stop()
+        ends.callback(s3.close)
+        stack = LocalStack(home, PROJECT, environment)
+        ends.callback(stack.stop)
+        info = stack.start(attached=True, parts=["postgres"])
+        without_waiting_for_the_disk(info, home)
+        yield Servers(home, store, info, s3, info.process_environment(environment), environment)
 
 
 @pytest.fixture(scope="session")

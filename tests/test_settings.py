@@ -11,14 +11,16 @@ from gallery.errors import ConfigurationError
 from gallery.settings import (
     InheritedSettings,
     Settings,
-    history_database_url,
+    analyst_database_url,
+    catalogue_database_url,
+    inherited_variables,
     load_client_settings,
     load_inherited_settings,
     load_processing_settings,
     load_serving_settings,
     load_settings,
     load_stack_settings,
-    names_catalogue,
+    variables_of,
 )
 
 SECRET = "a-word-that-must-not-appear"
@@ -163,23 +165,32 @@ def test_a_client_has_an_address_and_a_key_or_neither() -> None:
 
 def test_the_history_is_read_at_the_analysts_address_before_the_catalogues(tmp_path: Path) -> None:
     unreadable = {"GALLERY_DATABASE_URL_FILE": str(tmp_path / "none")}
-    assert history_database_url({}) is None
-    assert history_database_url({"GALLERY_DATABASE_URL": "own"}) == "own"
-    assert history_database_url({**unreadable, "GALLERY_ANALYTICS_DATABASE_URL": "analyst"}) == "analyst"
+    assert analyst_database_url({}) is catalogue_database_url({}) is None
+    assert catalogue_database_url({"GALLERY_DATABASE_URL": "own"}) == "own"
+    assert analyst_database_url({**unreadable, "GALLERY_ANALYTICS_DATABASE_URL": "analyst"}) == "analyst"
     file = tmp_path / "url"
     file.write_text("analyst\n")
     named = {"GALLERY_DATABASE_URL": "own", "GALLERY_ANALYTICS_DATABASE_URL_FILE": str(file)}
-    assert history_database_url(named) == "analyst"
+    assert analyst_database_url(named) == "analyst"
     file.write_text("")
-    assert history_database_url(named) == "own"
+    assert analyst_database_url(named) is None
     with pytest.raises(ConfigurationError, match=r"^GALLERY_DATABASE_URL_FILE: cannot read "):
-        history_database_url(unreadable)
+        catalogue_database_url(unreadable)
 
 
-def test_a_catalogue_is_named_in_the_variable_or_with_a_file() -> None:
-    assert not names_catalogue({"GALLERY_DATABASE_URL": "", "GALLERY_ANALYTICS_DATABASE_URL": "analyst"})
-    assert names_catalogue({"GALLERY_DATABASE_URL": "own"})
-    assert names_catalogue({"GALLERY_DATABASE_URL_FILE": "/run/secrets/url"})
+def test_a_setting_has_the_variables_that_can_give_it() -> None:
+    assert variables_of("GALLERY_UPLOADS_BUCKET") == ("GALLERY_UPLOADS_BUCKET",)
+    assert variables_of("GALLERY_DATABASE_URL") == ("GALLERY_DATABASE_URL", "GALLERY_DATABASE_URL_FILE")
+    assert variables_of("GALLERY_S3_ENDPOINT_URL") == ("GALLERY_S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
+    assert variables_of("PREFECT_API_URL") == ("PREFECT_API_URL",)
+
+
+def test_what_the_local_stack_takes_over_is_known_by_the_settings_variable(tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text("postgresql://u:p@db/c\n")
+    given = {"GALLERY_DATABASE_URL_FILE": str(file), "AWS_ENDPOINT_URL_S3": "http://s3", "GALLERY_UPLOADS_BUCKET": ""}
+    expected = {"GALLERY_DATABASE_URL": "postgresql://u:p@db/c", "GALLERY_S3_ENDPOINT_URL": "http://s3"}
+    assert inherited_variables(given) == expected
 
 
 def test_the_local_stack_is_described_by_its_folder_and_ports() -> None:

@@ -76,8 +76,10 @@ def status(as_json: AsJson = False) -> None:
         print(json.dumps(info.as_json(), indent=2))
         return
     print(f"API        {info.api_url}\nPrefect UI {info.prefect_ui_url}\nS3         {info.s3_endpoint_url}")
+    elsewhere = stack.elsewhere()
     for name, running in stack.running().items():
-        print(f"{name:<15}{f'runs, pid {info.pids[name]}' if running else 'does not run'}")
+        absent = "is elsewhere" if name in elsewhere else "does not run"
+        print(f"{name:<15}{f'runs, pid {info.pids[name]}' if running else absent}")
 
 
 @app.command()
@@ -200,7 +202,15 @@ def serve() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring the catalogue's tables to the newest version."""
+    """Bring the catalogue's tables to the newest version.
+
+    Works on the local stack where that runs, else with the settings of its environment.
+    """
+    use_stack()
+    _migrate()
+
+
+def _migrate() -> None:
     from gallery.catalogue.connect import connect
     from gallery.catalogue.migrate import migrate as upgrade
 
@@ -222,7 +232,7 @@ def setup(
 ) -> None:
     """Set up catalogue, analysts' role, buckets, and Prefect's pool, queues, storage, deployments. Safe to repeat.
 
-    Works with the settings of its environment, else on the local stack.
+    Works on the local stack where that runs, else with the settings of its environment.
     """
     # Before Prefect is imported, which reads its settings then.
     use_stack()
@@ -233,7 +243,7 @@ def setup(
     from gallery.storage.s3 import Storage
 
     settings = load_settings()
-    migrate()
+    _migrate()
     engine = connect(settings, application="gallery-setup", connections=1)
     for sentence in set_up_analyst(engine, settings.analytics_password):
         _say(f"gallery: {sentence}")
@@ -252,7 +262,7 @@ def setup(
 def check(as_json: AsJson = False) -> None:
     """Try every setting and permission: styles, database, buckets, Prefect. Exit status 1 where one is a problem.
 
-    Works with the settings of its environment, else on the local stack.
+    Works on the local stack where that runs, else with the settings of its environment.
     """
     from dataclasses import asdict
 
@@ -284,7 +294,8 @@ def sweep(
 ) -> None:
     """Find what nothing needs any more, in the buckets, the outbox and this machine's scratch folder.
 
-    Works with the settings of its environment, else on the local stack. Exit status 1 where something was in the way.
+    Works on the local stack where that runs, else with the settings of its environment. Exit status 1 where something
+    was in the way.
     """
     from gallery.sweep.run import sweep as sweep_now
 

@@ -19,6 +19,7 @@ from gallery.local.parts.postgres import Postgres
 from gallery.local.parts.prefect_server import PrefectServer
 from gallery.local.parts.s3 import REGION, S3Server
 from gallery.local.parts.worker import worker_part
+from gallery.local.record import AWS
 from gallery.local.supervisor.parts import Part
 from gallery.local.supervisor.ports import HOST
 from gallery.settings import InheritedSettings, load_inherited_settings
@@ -146,8 +147,7 @@ class StackPlan:
 
     def _aws_variables(self) -> dict[str, str]:
         if self.inherited.s3_endpoint_url:
-            names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION")
-            return {name: self.environment[name] for name in names if name in self.environment}
+            return {name: self.environment[name] for name in AWS if name in self.environment}
         return {
             "AWS_ACCESS_KEY_ID": self.credentials.s3_access_key,
             "AWS_SECRET_ACCESS_KEY": self.credentials.s3_secret_key,

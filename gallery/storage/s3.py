@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -24,7 +24,7 @@ from botocore.parsers import ResponseParserError
 from botocore.session import get_session
 from urllib3.exceptions import HTTPError
 
-from gallery.errors import ConfigurationError, StagedFileError, TransientError
+from gallery.errors import ConfigurationError, MissingBucket, StagedFileError, TransientError
 from gallery.models import Deleted, Deletion, ObjectKey
 from gallery.settings import MIB, Settings
 from gallery.storage.content_md5 import REFUSALS, ContentMd5, status_of
@@ -62,6 +62,8 @@ DELETE_BATCH = (
 )
 
 GONE = frozenset({"NoSuchKey", "404", "NotFound"})
+# Answers that may mean that a whole bucket is missing: without a body, as HEAD has it, a 404 does not say what is.
+NO_BUCKET = frozenset({"NoSuchBucket", "404", "NotFound"})
 CHANGED = frozenset({"PreconditionFailed", "412"})
 # Rights, legal holds and retention: to ask again within a run changes nothing.
 FORBIDDEN = frozenset({"AccessDenied", "AllAccessDisabled", "MethodNotAllowed"})
@@ -119,7 +121,7 @@ class Storage:
 
     def list_pages(self, bucket: str, prefix: str = "") -> Iterator[list[StoredObject]]:
         """The objects of a bucket below `prefix` in the order of their keys, by pages of at most 1,000."""
-        with translated("list", prefix or bucket):
+        with self._translated("list", prefix or bucket, bucket):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 yield [
                     StoredObject(ObjectKey(item["Key"]), item["ETag"].strip('"'), item["Size"], item["LastModified"])
@@ -135,7 +137,7 @@ class Storage:
         bucket = bucket or self.uploads_bucket
         digest = hashlib.sha256()
         try:
-            with translated("download", key), path.open("xb") as file:
+            with self._translated("download", key, bucket), path.open("xb") as file:
                 answer = self._client.get_object(Bucket=bucket, Key=key, IfMatch=_quoted(etag))
                 with closing(answer["Body"]) as body:
                     for chunk in body.iter_chunks(CHUNK):
@@ -151,7 +153,7 @@ class Storage:
     def put(self, key: ObjectKey, path: Path, content_type: str, *, bucket: str | None = None) -> str:
         """Write a whole file, to the library bucket by default, over whatever is there; returns its ETag."""
         bucket = bucket or self.library_bucket
-        with translated("upload", key), path.open("rb") as file:
+        with self._translated("upload", key, bucket), path.open("rb") as file:
 
             def send() -> PutObjectOutputTypeDef:
                 file.seek(0)
@@ -161,12 +163,12 @@ class Storage:
 
     def read_bytes(self, key: ObjectKey) -> bytes:
         """A small object of the library bucket, whole. Raises `StagedFileError` where there is none."""
-        with translated("read", key):
+        with self._translated("read", key, self.library_bucket):
             return self._client.get_object(Bucket=self.library_bucket, Key=key)["Body"].read()
 
     def write_bytes(self, key: ObjectKey, content: bytes) -> None:
         """Write a small object to the library bucket."""
-        with translated("write", key):
+        with self._translated("write", key, self.library_bucket):
             self._md5.send(
                 "PutObject", lambda: self._client.put_object(Bucket=self.library_bucket, Key=key, Body=content)
             )
@@ -178,31 +180,34 @@ class Storage:
 
         Raises `StagedFileError` where it is gone or changed.
         """
-        with translated("copy", source):
+        bucket = bucket or self.uploads_bucket
+        with self._translated("copy", source, bucket, self.library_bucket):
             self._client.copy_object(
                 Bucket=self.library_bucket,
                 Key=key,
-                CopySource={"Bucket": bucket or self.uploads_bucket, "Key": source},
+                CopySource={"Bucket": bucket, "Key": source},
                 CopySourceIfMatch=_quoted(etag),
                 ContentType=content_type,
                 MetadataDirective="REPLACE",
             )
 
     def head(self, bucket: str, key: ObjectKey) -> StoredObject | None:
-        """The object's ETag and size, or `None` where there is none."""
-        with translated("look up", key):
-            try:
+        """The object's ETag and size, or `None` where there is none.
+
+        Raises `MissingBucket` where the bucket itself is not there.
+        """
+        try:
+            with self._translated("look up", key, bucket):
                 answer = self._client.head_object(Bucket=bucket, Key=key)
-            except ClientError as error:
-                if error_code(error) in GONE:
-                    return None
-                raise
-            return StoredObject(key, answer["ETag"].strip('"'), answer["ContentLength"], answer["LastModified"])
+                return StoredObject(key, answer["ETag"].strip('"'), answer["ContentLength"], answer["LastModified"])
+        except StagedFileError:
+            return None
 
     def delete(self, deletions: Iterable[Deletion]) -> Deleted:
         """Delete objects; one that is gone already is as good. One with an `etag` stays if it has another now.
 
         What the store refuses for good holds up no other. Raises nothing: what is left, and why, is in the result.
+        Where a bucket is not there, nothing that was in it counts as deleted.
         """
         deleted = Deleted()
         by_bucket: dict[str, dict[str, list[Deletion]]] = defaultdict(lambda: defaultdict(list))
@@ -228,7 +233,7 @@ class Storage:
 
         A request that the store refuses as a whole is divided until the culprit is alone. Raises `TransientError`.
         """
-        with translated("delete", keys[0]):
+        with self._translated("delete", keys[0], bucket):
             try:
                 answer = self._md5.send(
                     "DeleteObjects",
@@ -265,15 +270,13 @@ class Storage:
 
     def _delete_one(self, bucket: str, key: str) -> str | None:
         """Delete by the key in the address, which may hold what XML cannot carry; returns the store's refusal."""
-        with translated("delete", key):
+        with suppress(StagedFileError), self._translated("delete", key, bucket):
             try:
                 self._client.delete_object(Bucket=bucket, Key=key)
             except ClientError as error:
-                code = error_code(error)
-                if code in FORBIDDEN or _is_refused(error):
-                    return code
-                if code not in GONE:
-                    raise
+                if error_code(error) in FORBIDDEN or _is_refused(error):
+                    return error_code(error)
+                raise
         return None
 
     def presign_post(
@@ -310,10 +313,35 @@ class Storage:
         )
 
     def reachable(self) -> None:
-        """Ask for both buckets. Raises `TransientError` where one does not answer or is not there."""
+        """Ask for both buckets. Raises `MissingBucket`, `TransientError` where the store does not answer."""
         for bucket in (self.uploads_bucket, self.library_bucket):
-            with translated("reach", bucket):
+            self._check_bucket(bucket)
+
+    def _check_bucket(self, bucket: str) -> None:
+        """Raise `MissingBucket` where the bucket is not there, `TransientError` where the store does not answer."""
+        with translated("reach", bucket):
+            try:
                 self._client.head_bucket(Bucket=bucket)
+            except ClientError as error:
+                if error_code(error) not in NO_BUCKET:
+                    raise
+                raise MissingBucket(bucket) from error
+
+    @contextmanager
+    def _translated(self, action: str, key: str, *buckets: str) -> Iterator[None]:
+        """As `translated`, and looks for the buckets before an object counts as gone. Raises `MissingBucket` as well.
+
+        Each time, for a bucket that was there may be deleted at any time; such answers are rare.
+        """
+        try:
+            with translated(action, key):
+                yield
+        except (StagedFileError, TransientError) as error:
+            cause = error.__cause__
+            if isinstance(cause, ClientError) and error_code(cause) in NO_BUCKET:
+                for bucket in buckets:
+                    self._check_bucket(bucket)
+            raise
 
     @property
     def wants_content_md5(self) -> list[str]:
@@ -345,7 +373,7 @@ class Storage:
                 try:
                     self._client.list_objects_v2(Bucket=bucket, MaxKeys=1)
                 except ClientError as error:
-                    if error_code(error) not in GONE | {"NoSuchBucket"}:
+                    if error_code(error) not in NO_BUCKET:
                         raise
                     self._create_bucket(bucket)
 

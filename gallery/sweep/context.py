@@ -15,7 +15,7 @@ from gallery.catalogue.locks import lock_snapshot
 from gallery.catalogue.maintenance import UpkeepAttempt
 from gallery.catalogue.outbox import note_deleted
 from gallery.catalogue.snapshots import UploadSnapshot
-from gallery.errors import DeletionRefused, IngestError
+from gallery.errors import DeletionRefused, IngestError, MissingBucket
 from gallery.models import Deleted, Deletion
 from gallery.settings import Settings
 from gallery.storage.s3 import Storage
@@ -93,9 +93,14 @@ class SweepContext:
 
     @contextmanager
     def reporting(self, candidates: Sequence[Candidate] = ()) -> Iterator[None]:
-        """Note what storage or database did not let us do; the sweep goes on with the rest."""
+        """Note what storage or database did not let us do; the sweep goes on with the rest.
+
+        A missing bucket ends it: more is wrong than one deletion.
+        """
         try:
             yield
+        except MissingBucket:
+            raise
         except IngestError as error:
             what = f"{error.reason} ({error.storage_code})" if isinstance(error, DeletionRefused) else error.reason
             self.findings.troubles[what] += 1

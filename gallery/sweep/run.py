@@ -32,7 +32,7 @@ def sweep(
     database did not let it do is in the findings, after everything else was done.
 
     `upkeep` is the attempt of the flow run that this is. Raises `RefusedRequest` for a shorter grace,
-    `ConfigurationError`, and `StaleUpkeep` where that attempt has been overtaken.
+    `ConfigurationError`, `MissingBucket`, and `StaleUpkeep` where that attempt has been overtaken.
     """
     grace = settings.sweep_grace_days if grace_days is None else grace_days
     if grace < settings.sweep_grace_days:

@@ -167,18 +167,33 @@ def test_status_tells_all_that_a_caller_needs(servers: Servers) -> None:
     assert (status["api_url"], status["api_key"]) == (servers.info.api_url, servers.info.api_key)
     with psycopg.connect(status["analytics_database_url"]) as connection:
         assert connection.info.user == "gallery_analyst"
-    assert set(status["pids"]) == {"postgres", "s3", "prefect_server", "worker", "api"}
+    assert set(status["pids"]) == {"postgres", "prefect_server", "worker", "api"}
+    # As the stack was started with it, by another shell.
+    assert status["s3_endpoint_url"] == servers.s3.url
+
+
+@pytest.mark.parametrize("command", ["sweep --delete", "up", "history"])
+def test_a_shell_with_other_servers_than_the_running_stack_is_refused(servers: Servers, command: str) -> None:
+    line = error_of(gallery(*command.split(), home=servers.home, AWS_ENDPOINT_URL_S3="http://127.0.0.1:9"))
+    assert line.startswith(f"this shell has another AWS_ENDPOINT_URL_S3 than the running stack in {servers.home} ")
+    assert "gallery down" in line
+
+
+def test_a_stack_that_does_not_run_has_no_say(tmp_path: Path) -> None:
+    (tmp_path / "stack.json").write_text("{}")
+    assert "127.0.0.1" in error_of(gallery("migrate", home=tmp_path, **SETTINGS))
 
 
 def test_no_secret_is_an_argument_of_a_process_or_stands_in_a_log(servers: Servers) -> None:
-    own = json.loads((servers.home / "credentials.json").read_text())
-    secrets = {value for name, value in own.items() if name != "s3_access_key"} | {PARTNER_KEY, ROTATED_SECRET}
+    homes = (servers.home, servers.store.home)
+    own = [item for home in homes for item in json.loads((home / "credentials.json").read_text()).items()]
+    secrets = {value for name, value in own if name != "s3_access_key"} | {PARTNER_KEY, ROTATED_SECRET}
     assert len(secrets) >= 8
     token = Home(servers.home, NAMES).load().token
     arguments = [line for process in psutil.process_iter() for line in _arguments(process, token)]
     assert len(arguments) > 20
     assert [line for line in arguments if any(secret in line for secret in secrets)] == []
-    logs = list((servers.home / "logs").iterdir())
+    logs = [log for home in homes for log in (home / "logs").iterdir()]
     assert len(logs) >= 5
     for log in logs:
         text = log.read_text(encoding="utf-8", errors="replace")

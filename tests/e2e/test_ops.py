@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -274,7 +275,7 @@ def test_set_up_gives_a_pool_its_own_python_and_leaves_a_command_of_ops(journeys
     assert before["variables"]["properties"]["command"]["default"] == own
 
 
-def test_every_setting_and_permission_can_be_tried(journeys: Journeys) -> None:
+def test_every_setting_and_permission_can_be_tried(journeys: Journeys, tmp_path: Path) -> None:
     found = gallery("check", "--json", home=journeys.servers.home)
     checks = json.loads(found.stdout)
     assert [item for item in checks if item["problem"]] == []
@@ -288,11 +289,12 @@ def test_every_setting_and_permission_can_be_tried(journeys: Journeys) -> None:
         if name.startswith(("GALLERY_", "AWS_")) and name != "GALLERY_HOME"
     }
     broken = {**environment, "GALLERY_LIBRARY_BUCKET": "no-such-bucket", "GALLERY_STYLES_FILE": "/nowhere.toml"}
-    found = gallery("check", "--json", home=journeys.servers.home, **broken)
+    found = gallery("check", "--json", home=tmp_path, **broken)
     problems = {item["name"]: item["problem"] for item in json.loads(found.stdout) if item["problem"]}
     assert found.returncode == 1
     assert "/nowhere.toml" in problems["styles and watermark"]
-    assert "NoSuchBucket" in problems["library bucket no-such-bucket: copy, write, read, delete"]
+    missing = problems["library bucket no-such-bucket: copy, write, read, delete"]
+    assert "bucket no-such-bucket is not there: make it with `gallery setup`" in missing
     # Buckets that cannot be used refuse everything: that would prove nothing.
     assert problems["store: what it must refuse"].startswith("not tried")
     assert "PREFECT_API_URL is not set" in problems["Prefect: server"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from gallery.local.set_up import set_up_stack
 from gallery.local.stack import LocalStack
 from gallery.settings import Settings
 from gallery.storage.bucket_rules import set_bucket_rules
+from tests.command import error_of, gallery
 from tests.conftest import PROJECT, Servers, clean_environment
 from tests.journeys import Journeys, photo, write_folder
 from tests.second_api import free_port
@@ -69,6 +71,13 @@ def test_a_gallery_goes_through_servers_that_are_elsewhere(
         with GalleryClient(info.api_url, info.api_key) as client:
             result = ingest_folder(client, folder, gallery_id, NoProgress(), timeout=60)
         assert (result.state, result.counts["saved"]) == ("completed", 1)
+        # From a shell that knows nothing of these servers.
+        assert LocalStack(stack.home, PROJECT, clean_environment()).info() == info
+        shown = gallery("history", "--gallery", gallery_id, "--json", home=stack.home)
+        assert [upload["gallery_id"] for upload in json.loads(shown.stdout)["uploads"]] == [gallery_id]
+        assert gallery("migrate", home=stack.home).returncode == 0
+        refused = gallery("check", home=stack.home, PREFECT_API_AUTH_STRING="user:another")
+        assert "another PREFECT_API_AUTH_STRING than the running stack" in error_of(refused)
     finally:
         stack.stop()
     assert stack.running() == dict.fromkeys(("postgres", "s3", "prefect_server", "worker", "api"), False)

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from moto import mock_aws
 
-from gallery.errors import StagedFileError, TransientError
+from gallery.errors import MissingBucket, StagedFileError, TransientError
 from gallery.models import Deletion, ObjectKey
 from gallery.settings import Settings
 from gallery.storage.s3 import CALLS, Storage, StoredObject
@@ -137,6 +137,30 @@ class TestEveryStore:
         assert store.storage.head(store.storage.uploads_bucket, pinned.key) is None
         store.storage.delete([Deletion(1, store.storage.uploads_bucket, pinned.key, changed.etag)])
 
+    @pytest.mark.parametrize("action", ["head", "list", "download", "put", "copy", "delete", "delete pinned"])
+    def test_a_missing_bucket_is_never_taken_for_missing_objects(
+        self, store: Store, tmp_path: Path, action: str
+    ) -> None:
+        storage, key, path = store.storage, store.key("a.jpg"), tmp_path / "a"
+        path.write_bytes(CONTENT)
+        # It was there, and seen, a moment ago.
+        bucket = f"{store.prefix}-bucket"
+        store.client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        assert storage.head(bucket, key) is None
+        store.client.delete_bucket(Bucket=bucket)
+        calls: dict[str, Callable[[], object]] = {
+            "head": lambda: storage.head(bucket, key),
+            "list": lambda: list(storage.list_pages(bucket)),
+            "download": lambda: storage.download(key, "etag", tmp_path / "1", bucket=bucket),
+            "put": lambda: storage.put(key, path, "image/jpeg", bucket=bucket),
+            "copy": lambda: storage.copy_original(key, "etag", key, "image/jpeg", bucket=bucket),
+            "delete": lambda: storage.delete([Deletion(1, bucket, key)]),
+            "delete pinned": lambda: storage.delete([Deletion(1, bucket, key, "etag")]),
+        }
+        with pytest.raises(MissingBucket, match=f"bucket {bucket} is not there: make it with `gallery setup`"):
+            calls[action]()
+        assert not (tmp_path / "1").exists()
+
     @pytest.mark.parametrize("store", ["moto"], indirect=True)
     def test_more_objects_than_one_call_takes_are_listed_and_deleted(
         self, store: Store, monkeypatch: pytest.MonkeyPatch
@@ -198,6 +222,22 @@ def test_a_store_that_refuses_just_now_is_a_transient_error(
     assert not (tmp_path / "1").exists()
     with own_proxy.fault(method, r"", status=503, times=1):
         call()
+
+
+def test_a_404_without_a_body_counts_for_an_object_once_its_bucket_is_seen(
+    embedded: Store, own_proxy: FaultyS3
+) -> None:
+    storage, key = embedded.storage, embedded.key("a.jpg")
+    bucket = storage.uploads_bucket
+    pinned = Deletion(1, bucket, key, "etag")
+    with own_proxy.fault("HEAD", f"^/{bucket}$") as asked:
+        assert storage.head(bucket, key) is None
+        storage.delete([pinned])
+    assert asked.seen == 2
+    with own_proxy.fault("HEAD", f"^/{bucket}$", status=404), pytest.raises(MissingBucket, match=bucket):
+        storage.delete([pinned])
+    with own_proxy.fault("HEAD", f"^/{bucket}$", status=403), pytest.raises(TransientError, match="answered 403"):
+        storage.delete([pinned])
 
 
 @pytest.mark.usefixtures("impatient")

@@ -93,12 +93,20 @@ class Yard:
     def _keys(self, bucket: str) -> set[str]:
         return {item.key for page in self.storage.list_pages(bucket) for item in page}
 
-    def put_in_outbox(self, attempt: Attempt, *keys: str, due_in: timedelta = timedelta(0)) -> None:
+    def put_in_outbox(
+        self,
+        attempt: Attempt,
+        *keys: str,
+        due_in: timedelta = timedelta(0),
+        etag: str | None = None,
+        bucket: str | None = None,
+    ) -> None:
         with transaction(self.catalogue.engine) as session:
             values = [
                 {
-                    "bucket": self.storage.library_bucket,
+                    "bucket": bucket or self.storage.library_bucket,
                     "key": key,
+                    "etag": etag,
                     "upload_id": attempt.upload_id,
                     "entry_number": 1,
                     "due_at": datetime.now(UTC) + due_in,

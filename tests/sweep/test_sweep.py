@@ -18,7 +18,7 @@ from gallery.catalogue.connect import transaction
 from gallery.catalogue.locks import lock_snapshot
 from gallery.catalogue.snapshots import UploadSnapshot
 from gallery.catalogue.tables import OutboxRow
-from gallery.errors import ConfigurationError, RefusedRequest, StaleUpkeep, TransientError
+from gallery.errors import ConfigurationError, MissingBucket, RefusedRequest, StaleUpkeep, TransientError
 from gallery.ingest.scratch import REBUILD_SCRATCH
 from gallery.settings import load_settings
 from gallery.storage.keys import RESULTS_PREFIX
@@ -209,6 +209,16 @@ def test_due_deletions_are_done_and_those_not_due_are_left(yard: Yard, gallery_i
     assert gone(yard.sweep()) == {"outbox": len(former) + 1}, "and the replacement's staged file"
     assert yard.library() == current | {later}
     assert [row.key for row in yard.catalogue.outbox(second) if row.done_at is None] == [later]
+
+
+@pytest.mark.parametrize("etag", [None, "pinned"])
+def test_no_deletion_is_done_where_the_bucket_is_missing(yard: Yard, gallery_id: str, etag: str | None) -> None:
+    """As with the settings of another store, or a bucket that somebody has deleted."""
+    attempt = yard.ended(gallery_id)
+    yard.put_in_outbox(attempt, left(attempt), etag=etag, bucket="no-such-bucket")
+    with pytest.raises(MissingBucket, match="no-such-bucket is not there"):
+        yard.sweep()
+    assert [row.done_at for row in yard.catalogue.outbox(attempt)] == [None]
 
 
 def test_a_due_deletion_that_a_version_has_taken_up_again_is_left(

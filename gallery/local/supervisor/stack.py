@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from gallery.errors import ConfigurationError
 from gallery.local.supervisor.home import Home
 from gallery.local.supervisor.parts import StackSpec
 from gallery.local.supervisor.processes import find
 from gallery.local.supervisor.starting import PartFactory, Start
-from gallery.local.supervisor.stopping import end_parts, silent
+from gallery.local.supervisor.stopping import end_all, end_parts, silent
 from gallery.local.supervisor.watchdog import Watchdog
 
 Progress = Callable[[str], None]
@@ -38,19 +39,22 @@ class Stack:
         part_of: PartFactory,
         configured_ports: Mapping[str, str | None],
         *,
+        settings: Mapping[str, str] | None = None,
         attached: bool = False,
         progress: Progress = silent,
         set_up: Callable[[], None] | None = None,
     ) -> None:
         """Start those parts of `wanted` that are not running yet; return when all are ready.
 
-        `configured_ports` are the ports that the user fixed, by the variable that does so.
+        `configured_ports` are the ports that the user fixed, by the variable that does so. `settings` are recorded
+        for later commands, where nothing runs yet; else they must be those that are recorded.
         `set_up` is called once all parts that start before it are ready, unless all parts that start after it were
         running already. `attached`: whatever this call starts is stopped when the calling process ends, however it
         ends; a stack that was running before is not affected. If anything fails, what this call started is stopped.
 
-        Raises `ConfigurationError` for what the user can fix (a busy port, another user's folder), and
-        `GalleryError` with the end of its log for a part that does not start.
+        Raises `ConfigurationError` for what the user can fix (a busy port, another user's folder, a stack that another
+        command has just started with other settings), and `GalleryError` with the end of its log for a part that
+        does not start.
         """
         self._home.make()
         with self._home.locked(progress):
@@ -58,7 +62,13 @@ class Stack:
             running = frozenset(name for name in self._spec.parts if find(state.processes.get(name)))
             self.started_here = not running
             if self.started_here:
-                state = replace(state, attachment=secrets.token_hex(8) if attached else None)
+                recorded = None if settings is None else dict(settings)
+                state = replace(state, attachment=secrets.token_hex(8) if attached else None, settings=recorded)
+            elif None not in (settings, state.settings) and settings != state.settings:
+                raise ConfigurationError(
+                    f"another command has just started the stack in {self._home.folder} with other settings: "
+                    f"end it with `{self._spec.names.command} down`, or repeat this command to see which they are"
+                )
             self._home.save(replace(state, endings=dict(self._spec.endings)))
             if self.started_here and state.attachment:
                 self._watchdog = Watchdog.start(self._home, state.attachment, self._environment)
@@ -66,7 +76,10 @@ class Stack:
             try:
                 start.run(wanted, running, set_up)
             except BaseException:
-                end_parts(self._home, self._spec.parts.keys() - running, self._spec.endings)
+                if running:
+                    end_parts(self._home, self._spec.parts.keys() - running, self._spec.endings)
+                else:
+                    end_all(self._home, self._spec.endings)
                 self._dismiss_watchdog()
                 raise
 
@@ -75,7 +88,7 @@ class Stack:
         if self._home.state_file.exists():
             with self._home.locked(progress):
                 parts = self._spec.parts
-                end_parts(self._home, parts, self._spec.endings, lambda name: progress(f"stopping {parts[name].title}"))
+                end_all(self._home, self._spec.endings, lambda name: progress(f"stopping {parts[name].title}"))
         self._dismiss_watchdog()
 
     def detach(self) -> None:
@@ -96,6 +109,10 @@ class Stack:
     def ports(self) -> dict[str, int]:
         """The ports that were chosen at the last start, by part."""
         return self._home.load().ports
+
+    def settings(self) -> dict[str, str] | None:
+        """What the stack was started with, by variable; values are kept while it runs. None if that is not known."""
+        return self._home.load().settings
 
     def _dismiss_watchdog(self) -> None:
         if self._watchdog is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gallery.errors import GalleryError
+from gallery.errors import ConfigurationError, GalleryError
 from gallery.local.supervisor.home import Home
 from gallery.local.supervisor.parts import Part, StackSpec
 from gallery.local.supervisor.ports import choose_port, is_free
@@ -57,6 +57,12 @@ class Start:
         state = self._home.load()
         specs = {name: part.port for name, part in self._spec.parts.items() if part.port is not None}
         ports = {name: state.ports[name] for name in specs if name in running and name in state.ports}
+        for name, port in ports.items():
+            if (configured := self._configured_ports.get(specs[name].variable)) not in (None, str(port)):
+                raise ConfigurationError(
+                    f"{specs[name].variable} is {configured}, but {self._spec.parts[name].title} runs on port {port}: "
+                    f"unset it, or end the stack first with `{self._home.names.command} down`"
+                )
         for name in sorted((name for name in specs if name not in ports), key=lambda name: name not in wanted):
             ports[name] = choose_port(
                 specs[name],

@@ -25,6 +25,10 @@ class StackState:
     """Identifies the watchdog that may stop this stack; None if it outlives its starter."""
     endings: dict[str, Ending] = field(default_factory=dict)
     """How each part is stopped, in start order, for the watchdog. Release 0.1.0 did not write this."""
+    settings: dict[str, str] | None = None
+    """The variables that the stack was started with, secrets among them; once it is stopped, their names alone.
+    None where an older release has started it.
+    """
 
     @classmethod
     def from_json(cls, text: str | None) -> Self:
@@ -37,6 +41,7 @@ class StackState:
                 processes={str(name): Record(**record) for name, record in stored["processes"].items()},
                 attachment=stored.get("attachment"),
                 endings={str(name): _ending(ending) for name, ending in stored.get("endings", {}).items()},
+                settings=None if (settings := stored.get("settings")) is None else _texts(settings),
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             return cls()
@@ -48,6 +53,14 @@ class StackState:
     def with_process(self, name: str, record: Record | None) -> Self:
         others = {key: value for key, value in self.processes.items() if key != name}
         return replace(self, processes={**others, name: record} if record else others)
+
+    def without_values(self) -> Self:
+        """As it is kept while nothing runs: of `settings`, the names alone."""
+        return replace(self, settings=None if self.settings is None else dict.fromkeys(self.settings, ""))
+
+
+def _texts(stored: Mapping[str, Any]) -> dict[str, str]:
+    return {str(name): str(value) for name, value in stored.items()}
 
 
 def _ending(stored: Mapping[str, Any]) -> Ending:

@@ -34,6 +34,12 @@ def end_parts(
         home.save(state.with_process(name, None))
 
 
+def end_all(home: Home, endings: Mapping[str, Ending], stopping: Callable[[str], None] = silent) -> None:
+    """End all parts, as `end_parts` does, and forget the values of what the stack was started with."""
+    end_parts(home, endings.keys(), endings, stopping)
+    home.save(home.load().without_values())
+
+
 def stop_attached(home: Home, attachment: str) -> None:
     """Stop the stack in `home` if it is still the one that was started as `attachment`."""
     if not home.state_file.exists():
@@ -41,5 +47,4 @@ def stop_attached(home: Home, attachment: str) -> None:
     with home.locked(silent):
         state = home.load()
         if state.attachment == attachment:
-            endings = state.endings or dict.fromkeys(state.processes, Ending())
-            end_parts(home, endings.keys(), endings)
+            end_all(home, state.endings or dict.fromkeys(state.processes, Ending()))
