@@ -6,7 +6,7 @@ import { digest } from "./digest.js";
 
 const WORKERS = 2;
 // Browsers are late to collect what was read. The memory of a worker goes with it.
-const READ_BY_ONE = 256 * 1024 * 1024; // bytes
+const READ_BY_ONE = 32 * 1024 * 1024; // bytes
 
 function startWorker() {
   return new Worker(new URL("./digest_worker.js", import.meta.url), { type: "module" });

@@ -154,8 +154,8 @@ class TestEveryStore:
             "download": lambda: storage.download(key, "etag", tmp_path / "1", bucket=bucket),
             "put": lambda: storage.put(key, path, "image/jpeg", bucket=bucket),
             "copy": lambda: storage.copy_original(key, "etag", key, "image/jpeg", bucket=bucket),
-            "delete": lambda: storage.delete([Deletion(1, bucket, key)]),
-            "delete pinned": lambda: storage.delete([Deletion(1, bucket, key, "etag")]),
+            "delete": lambda: storage.delete([Deletion(1, bucket, key)]).raise_left(),
+            "delete pinned": lambda: storage.delete([Deletion(1, bucket, key, "etag")]).raise_left(),
         }
         with pytest.raises(MissingBucket, match=f"bucket {bucket} is not there: make it with `gallery setup`"):
             calls[action]()
@@ -235,9 +235,9 @@ def test_a_404_without_a_body_counts_for_an_object_once_its_bucket_is_seen(
         storage.delete([pinned])
     assert asked.seen == 2
     with own_proxy.fault("HEAD", f"^/{bucket}$", status=404), pytest.raises(MissingBucket, match=bucket):
-        storage.delete([pinned])
+        storage.delete([pinned]).raise_left()
     with own_proxy.fault("HEAD", f"^/{bucket}$", status=403), pytest.raises(TransientError, match="answered 403"):
-        storage.delete([pinned])
+        storage.delete([pinned]).raise_left()
 
 
 @pytest.mark.usefixtures("impatient")

@@ -294,7 +294,7 @@ def test_what_cannot_be_deleted_is_counted_and_the_rest_is_done(yard: Yard, stor
     assert gone(findings) == {"staged": 1}
     assert not findings.is_whole
     assert findings.message == (
-        "deleted 1 object, 0.0 MB: 1 staged; 1 could not be deleted; in the way: storage_unavailable"
+        "deleted 1 object, 0.0 MB: 1 staged; 1 could not be deleted; in the way: deletion_refused (AccessDenied)"
     )
     assert findings.kept.first == [leftover]
     assert gone(yard.sweep(days=15)) == {"unreferenced": 1}
