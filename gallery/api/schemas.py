@@ -148,7 +148,8 @@ class ComparedFile(BaseModel):
     file_name: str
     would: Would = Field(
         description="`add`: no image has this name; `replace`: one has, with other content as far as is known; "
-        "`leave_unchanged`: one has, with this content; `unknown`: an upload under way has yet to decide"
+        "`leave_unchanged`: one has, with this content; `unknown`: an upload under way has a file of this name, and "
+        "has yet to decide"
     )
     sha256: str | None
     image_id: UUID | None
@@ -157,6 +158,10 @@ class ComparedFile(BaseModel):
         description="where it is unchanged: `former` for renditions of other styles than now, which a rebuild renews"
     )
     hash_wanted: bool = Field(description="ask again with its `sha256`: name or size meets an image")
+    under_way_as: list[str] = Field(
+        description="names of files in uploads under way that may be this one, by name or size, at most 5: to know "
+        "more, ask again once they have ended"
+    )
 
 
 class CompareAnswer(BaseModel):

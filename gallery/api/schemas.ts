@@ -31,6 +31,7 @@ export interface ComparedFile {
   same_content_as: string[];
   recipe: "current" | "former" | null;
   hash_wanted: boolean;
+  under_way_as: string[];
 }
 
 export interface CompareAnswer {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, any_, bindparam, or_, select
+from sqlalchemy import ColumnElement, Select, any_, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -16,6 +16,7 @@ from gallery.catalogue.tables import EntryRow, ImageRow, UploadRow, VersionRow
 from gallery.models import Would
 
 SAME_SHOWN = 5
+UNDER_WAY_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,9 @@ class Comparison:
     """What sending one file would do.
 
     `sha256`, `image_id` and `is_former_recipe` are of the current version of its name; `same_content_as` has the first
-    other names under which the gallery has this content. `hash_wanted`: its SHA-256 would tell more.
+    other names under which the gallery has this content, and keeps it as far as is known. `hash_wanted`: its SHA-256
+    would tell more. `under_way_as` has the first names of files that an upload under way has yet to decide about and
+    that may be this one, by name or size.
     """
 
     file_name: str
@@ -42,6 +45,7 @@ class Comparison:
     same_content_as: tuple[str, ...]
     is_former_recipe: bool
     hash_wanted: bool
+    under_way_as: tuple[str, ...] = ()
 
 
 def compare(session: Session, gallery_id: str, files: Sequence[OfferedFile], recipe_id: str | None) -> list[Comparison]:
@@ -55,7 +59,11 @@ def compare(session: Session, gallery_id: str, files: Sequence[OfferedFile], rec
     mine = current.where(ImageRow.gallery_id == gallery_id)
     names = [file.file_name for file in files]
     known = {row.file_name: row for row in session.execute(mine.where(_is_one_of(ImageRow.file_name, names)))}
-    under_way = set(session.scalars(_under_way(gallery_id, names)))
+    under_way: set[str] = set()
+    under_way_by_size: dict[int | None, list[str]] = defaultdict(list)
+    for name, size in session.execute(_under_way(gallery_id)):
+        under_way.add(name)
+        under_way_by_size[size].append(name)
     unread = {file.size for file in files if file.sha256 is None}
     sizes = set(
         session.scalars(
@@ -76,9 +84,12 @@ def compare(session: Session, gallery_id: str, files: Sequence[OfferedFile], rec
         is_same = here is not None and here.sha256 == file.sha256
         is_former = here is not None and is_same and recipe_id is not None and here.recipe_id != recipe_id
         would: Would = "leave_unchanged" if is_same else "add" if here is None else "replace"
-        if file.file_name in under_way and not is_same:
+        if file.file_name in under_way:
+            # Also where it is the same: it may be about to be replaced.
             would = "unknown"
-        elsewhere = [name for name in by_content[file.sha256 or ""] if name != file.file_name]
+        elsewhere = [name for name in by_content[file.sha256 or ""] if name != file.file_name and name not in under_way]
+        meets = [file.file_name] if file.file_name in under_way else []
+        meets += [name for name in under_way_by_size[file.size][:UNDER_WAY_SHOWN] if name != file.file_name]
         return Comparison(
             file.file_name,
             would,
@@ -87,23 +98,21 @@ def compare(session: Session, gallery_id: str, files: Sequence[OfferedFile], rec
             tuple(elsewhere[:SAME_SHOWN]),
             is_former_recipe=is_former,
             hash_wanted=file.sha256 is None and (here is not None or file.size in sizes),
+            under_way_as=tuple(meets[:UNDER_WAY_SHOWN]),
         )
 
     return [one(file) for file in files]
 
 
-def _under_way(gallery_id: str, names: Sequence[str]) -> Select[str]:
-    """Names of which an upload that is accepted or running has yet to decide."""
+def _under_way(gallery_id: str) -> Select[str, int | None]:
+    """Names and sizes of what an upload that is accepted or running has yet to decide, by name."""
     is_open = or_(EntryRow.outcome.is_(None), EntryRow.outcome == "failed", EntryRow.todo_attempt.is_not(None))
+    size = func.coalesce(EntryRow.size, EntryRow.declared_size).label("size")
     return (
-        select(EntryRow.file_name)
+        select(EntryRow.file_name, size)
         .join(UploadRow, UploadRow.upload_id == EntryRow.upload_id)
-        .where(
-            UploadRow.gallery_id == gallery_id,
-            UploadRow.state.in_(("accepted", "running")),
-            is_open,
-            _is_one_of(EntryRow.file_name, names),
-        )
+        .where(UploadRow.gallery_id == gallery_id, UploadRow.state.in_(("accepted", "running")), is_open)
+        .order_by(EntryRow.file_name)
     )
 
 

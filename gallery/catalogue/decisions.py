@@ -92,17 +92,19 @@ def _write(
 ) -> None:
     share_order(session, upload.gallery_id)
     seq = session.scalar(select(ACCEPTED_SEQ.next_value()))
-    taken = {entry.file_name for entry in entries}
+    shown: set[str] = set()
     if any(choice == "keep_both" for _, choice in waiting):
-        shown = select(ImageRow.file_name).where(ImageRow.gallery_id == upload.gallery_id)
-        taken |= set(session.scalars(shown.where(ImageRow.current_version_id.is_not(None))))
+        images = select(ImageRow.file_name).where(ImageRow.gallery_id == upload.gallery_id)
+        shown = set(session.scalars(images.where(ImageRow.current_version_id.is_not(None))))
+    taken = shown | {entry.file_name for entry in entries}
     for entry, choice in waiting:
         entry.decision = choice
         if choice == "skip":
             entry.reason, entry.message = "left_out", LEFT_OUT
             continue
         entry.expect = entry.conflict_sha256 if choice == "replace" else ABSENT
-        if choice == "keep_both":
+        # The other image may be gone meanwhile: then its name is free.
+        if choice == "keep_both" and entry.file_name in shown:
             entry.sent_as = entry.sent_as or entry.file_name
             entry.file_name = _first_free(entry.sent_as, taken)
             taken.add(entry.file_name)

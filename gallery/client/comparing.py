@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, Literal
 
+from gallery.amounts import count_in_words
 from gallery.client.api import GalleryClient
 from gallery.client.folder import FoundPhotographs, LocalFile
 from gallery.client.left_out import unreadable_file, without_faulty
 from gallery.client.progress import JobProgress
 from gallery.client.types import FileInQuestion, ReportedComparison, ReportedProblem
 
+# Seconds between two looks at uploads under way.
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
 # Hashing waits for the disk about as much as it computes.
 HASHERS = min(4, os.cpu_count() or 1)
 Kind = Literal["add", "unchanged", "under_another_name", "replace", "unknown"]
@@ -50,6 +54,7 @@ class ComparedPhotograph:
             "image_id": None if self.there.image_id is None else str(self.there.image_id),
             "same_content_as": list(self.there.same_content_as),
             "recipe": self.there.recipe,
+            "under_way_as": list(self.there.under_way_as),
         }
 
 
@@ -63,6 +68,11 @@ class FolderComparison:
     def of(self, *kinds: Kind) -> tuple[ComparedPhotograph, ...]:
         """The photographs of these kinds."""
         return tuple(photograph for photograph in self.photographs if photograph.kind in kinds)
+
+    @property
+    def in_doubt(self) -> tuple[ComparedPhotograph, ...]:
+        """The photographs that may be among those of an upload under way."""
+        return tuple(photograph for photograph in self.photographs if photograph.there.under_way_as)
 
     def to_json(self) -> dict[str, Any]:
         """As `--json` prints it: a list for each kind, and `left_out`."""
@@ -92,6 +102,42 @@ def compare_files(
         ),
         (*found.left_out, *left_out),
     )
+
+
+def when_uploads_have_ended(
+    client: GalleryClient,
+    gallery_id: str,
+    compared: FolderComparison,
+    batch: int,
+    progress: JobProgress,
+    longest: float,
+) -> FolderComparison:
+    """The comparison once no upload under way may have one of its files, or as it is after `longest` seconds."""
+    end, pause = time.monotonic() + longest, FIRST_PAUSE
+    if compared.in_doubt:
+        progress.note(
+            f"an upload of this gallery is under way, which may have {count_in_words(len(compared.in_doubt), 'file')} "
+            "of these: waiting for its end"
+        )
+    while (in_doubt := compared.in_doubt) and (left := end - time.monotonic()) > 0:
+        time.sleep(min(pause, left))
+        pause = min(2 * pause, LONGEST_PAUSE)
+        files = tuple(photograph.file for photograph in in_doubt)
+        answers, _ = _ask(client, gallery_id, files, {}, batch)
+        if any(answer.under_way_as for answer in answers.values()):
+            continue
+        anew = compare_files(client, gallery_id, FoundPhotographs(files, (), ()), batch, progress)
+        by_name = {photograph.file.file_name: photograph for photograph in anew.photographs}
+        names = {photograph.file.file_name for photograph in in_doubt}
+        compared = FolderComparison(
+            tuple(
+                by_name.get(photograph.file.file_name, photograph)
+                for photograph in compared.photographs
+                if photograph.file.file_name not in names or photograph.file.file_name in by_name
+            ),
+            (*compared.left_out, *anew.left_out),
+        )
+    return compared
 
 
 def in_batches(files: Iterable[LocalFile], size: int) -> Iterator[list[LocalFile]]:

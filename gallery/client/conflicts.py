@@ -33,14 +33,17 @@ class FileToSend:
         return self.file.file_name
 
 
-def settle(comparison: FolderComparison, ask: Ask) -> Choices | None:
+def settle(comparison: FolderComparison, ask: Ask, *, by_name: bool = False) -> Choices | None:
     """A choice for each photograph whose name belongs to another one, or `None` where somebody stops.
 
     A file whose content the gallery has under another name is not sent, and not asked about. But where all such names
-    are to be replaced, the gallery would lose this content: then the file counts like any other.
+    are to be replaced, the gallery would lose this content: then the file counts like any other. `by_name`: so it does
+    wherever its own name belongs to another one, for a gallery that is to show what the folder has under each name.
     """
     choices: dict[str, Choice] = {}
     due = comparison.of("replace", "unknown")
+    if by_name:
+        due = tuple(one for one in comparison.photographs if one.there.would in ("replace", "unknown"))
     while due:
         answers = ask(due)
         if answers is None:

@@ -8,7 +8,12 @@ from pathlib import Path
 
 from gallery.amounts import bytes_in_words, count_in_words
 from gallery.client.api import GalleryClient
-from gallery.client.comparing import ComparedPhotograph, FolderComparison, compare_files
+from gallery.client.comparing import (
+    ComparedPhotograph,
+    FolderComparison,
+    compare_files,
+    when_uploads_have_ended,
+)
 from gallery.client.conflicts import Ask, Choices, FileToSend, files_to_send, free_names, settle
 from gallery.client.file_names import names_in_words
 from gallery.client.folder import FoundPhotographs, find_photographs
@@ -19,6 +24,9 @@ from gallery.client.upload import follow, upload_files
 from gallery.errors import GalleryError, NotFoundError, RefusedRequest
 from gallery.models import Choice
 from gallery.names import check_gallery_id, check_upload_id
+
+# Seconds. An upload that is under way for longer may wait for somebody.
+LONGEST_WAIT = 600.0
 
 
 def ingest_folder(
@@ -33,7 +41,8 @@ def ingest_folder(
     """Upload the files of `folder` that `gallery_id` does not have, start their run and wait for the end of it.
 
     Files that the API would refuse are left out, each with a problem. `on_conflict` decides about files whose names
-    belong to other photographs; with `None` nothing is sent where there are such. An API of a release that cannot
+    belong to other photographs; with `None` nothing is sent where there are such. Where an upload under way may have
+    some of the files, its end is waited for first, for at most ten minutes. An API of a release that cannot
     compare gets everything, and what it has under the same names is replaced.
     `timeout`: seconds to wait for the run. Raises `GalleryError` where nothing could be sent or the API refuses; see
     `find_photographs` and `GalleryClient`.
@@ -44,8 +53,11 @@ def ingest_folder(
         compared = compare_files(client, gallery_id, found, limits.max_files, progress)
     except NotFoundError:
         return _ingest_without_comparing(client, found, gallery_id, progress, began, on_conflict, timeout)
+    if on_conflict is not None or not compared.of("unknown"):
+        longest = min(timeout or LONGEST_WAIT, LONGEST_WAIT)
+        compared = when_uploads_have_ended(client, gallery_id, compared, limits.max_files, progress, longest)
     _tell_what_is_there(compared, progress)
-    choices = settle(compared, _asking(on_conflict))
+    choices = settle(compared, _asking(on_conflict), by_name=on_conflict == "replace")
     if choices is None:
         return not_sent(gallery_id, compared, time.monotonic() - began)
     new_names = free_names(client, gallery_id, folder.resolve().name, compared, choices, limits.max_files)

@@ -50,6 +50,7 @@ class ReportedComparison:
 
     `sha256` and `image_id` are those of the current version with this name. `same_content_as` names other images with
     exactly this content, at most 5. `hash_wanted`: ask again with the file's SHA-256, for a better answer.
+    `under_way_as` names files of uploads under way that may be this one; their end tells more.
     """
 
     file_name: str
@@ -59,6 +60,7 @@ class ReportedComparison:
     same_content_as: tuple[str, ...] = ()
     recipe: Literal["current", "former"] | None = None
     hash_wanted: bool = False
+    under_way_as: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

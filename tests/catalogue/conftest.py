@@ -76,10 +76,10 @@ class Catalogue:
     uploads_bucket: str = UPLOADS
     library_bucket: str = LIBRARY
 
-    def open(self, gallery_id: str, *names: str, expect: str | None = None) -> str:
+    def open(self, gallery_id: str, *names: str, expect: str | None = None, size: int | None = None) -> str:
         upload_id = f"u-{uuid4().hex[:12]}"
         files = [
-            uploads.DeclaredEntry(name, StagedKey(gallery_id, upload_id, name).key, expect=expect)
+            uploads.DeclaredEntry(name, StagedKey(gallery_id, upload_id, name).key, size=size, expect=expect)
             for name in names or ("a.jpg",)
         ]
         with transaction(self.engine) as session:

@@ -372,6 +372,36 @@ def test_what_an_upload_under_way_will_do_is_not_known(catalogue: Catalogue, gal
     assert would("b.jpg") == ["add"]
 
 
+def test_what_an_upload_under_way_may_replace_is_not_promised(catalogue: Catalogue, gallery_id: str) -> None:
+    catalogue.save(catalogue.begun(gallery_id, "a.jpg"), "A")
+    catalogue.save(catalogue.begun(gallery_id, "kept.jpg"), "A")
+    other = catalogue.open(gallery_id, "a.jpg", size=8)
+    catalogue.accept(other)
+
+    def one(*file: Any) -> Comparison:
+        (found,) = compared(catalogue, gallery_id, file)
+        return found
+
+    # The gallery has it, but the name is about to show something else.
+    same = one("a.jpg", 100, sha256("A"))
+    assert (same.would, same.same_content_as, same.under_way_as) == ("unknown", ("kept.jpg",), ("a.jpg",))
+    moved = one("mine/a.jpg", 100, sha256("A"))
+    assert (moved.would, moved.same_content_as, moved.under_way_as) == ("add", ("kept.jpg",), ())
+    # What has the size of its file may be its file.
+    sized = one("mine/b.jpg", 8)
+    assert (sized.would, sized.under_way_as) == ("add", ("a.jpg",))
+    assert one("mine/b.jpg", 9).under_way_as == ()
+    attempt = catalogue.begin(gallery_id, other)
+    catalogue.save(attempt, "B")
+    assert (one("a.jpg", 100, sha256("A")).would, one("mine/b.jpg", 8).under_way_as) == ("replace", ())
+
+
+def test_of_uploads_under_way_a_few_names_are_told(catalogue: Catalogue, gallery_id: str) -> None:
+    catalogue.accept(catalogue.open(gallery_id, *(f"{number}.jpg" for number in range(9)), size=8))
+    (named,) = compared(catalogue, gallery_id, ("7.jpg", 8))
+    assert named.under_way_as == ("7.jpg", "0.jpg", "1.jpg", "2.jpg", "3.jpg")
+
+
 def test_another_gallery_plays_no_part(catalogue: Catalogue, gallery_id: str) -> None:
     catalogue.save(catalogue.begun(f"{gallery_id}-b"), "A")
     catalogue.accept(catalogue.open(f"{gallery_id}-b", "b.jpg"))

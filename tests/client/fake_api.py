@@ -29,6 +29,8 @@ class FakeApi:
         self.url = ""
         self.images: dict[str, bytes] = {}
         self.under_way: set[str] = set()
+        self.under_way_as: dict[str, list[str]] = {}
+        self.looked: Callable[[], None] = lambda: None
         self.no_images: set[str] = set()
         self.max_files = 10_000
         self.can_compare = True
@@ -69,6 +71,7 @@ class FakeApi:
         files = (await request.json())["files"]
         assert 1 <= len(files) <= self.max_files
         self.compared.append(files)
+        self.looked()
         return self.refusal(files) or {"files": [self.compared_file(**file) for file in files]}
 
     def compared_file(self, file_name: str, size: int, sha256: str | None = None) -> dict[str, Any]:
@@ -85,6 +88,7 @@ class FakeApi:
             "same_content_as": [name for name in known if name != file_name and known[name] == sha256][:5],
             "recipe": "former" if same and file_name.startswith("former") else "current" if same else None,
             "hash_wanted": sha256 is None and met,
+            **({"under_way_as": self.under_way_as[file_name]} if file_name in self.under_way_as else {}),
         }
 
     def refusal(self, files: list[dict[str, Any]]) -> JSONResponse | None:

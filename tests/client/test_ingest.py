@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -228,6 +229,67 @@ def test_one_choice_for_all_conflicts(
         api.under_way = set()
         again = ingest_folder(client, folder, "g", NoProgress())
         assert (again.upload_id, again.counts["unchanged"], again.counts["rejected"]) == (None, 5, 1)
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gallery.client.comparing.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("gallery.client.comparing.LONGEST_PAUSE", 0.02)
+
+
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize("on_conflict", [None, "keep_both", lambda photographs: None], ids=["none", "keep both", "ask"])
+def test_what_an_upload_under_way_may_have_is_waited_for(
+    api: FakeApi, client: GalleryClient, tmp_path: Path, on_conflict: Any
+) -> None:
+    """The same folder again, as one of another parent, while its first upload is still being worked on."""
+    write(tmp_path, "a.jpg", "b.jpg", "new.jpg")
+    api.under_way_as = {"a.jpg": ["card1/a.jpg"], "b.jpg": ["card1/b.jpg", "card1/x.jpg"]}
+    looks = 0
+
+    def look() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 4:
+            api.under_way_as = {}
+            api.images |= {"card1/a.jpg": b"a.jpg", "card1/b.jpg": b"b.jpg"}
+
+    api.looked = look
+    notes = Notes()
+    result = ingest_folder(client, tmp_path, "g", notes, on_conflict=on_conflict)
+    assert (result.counts["unchanged"], result.counts["saved"], result.exit_status) == (2, 1, 0)
+    assert set(api.arrived) == {"new.jpg"}
+    (waits,) = [line for line in notes.lines if "under way" in line]
+    assert "which may have 2 files of these" in waits
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_an_upload_that_does_not_end_is_not_waited_for_without_end(
+    api: FakeApi, client: GalleryClient, tmp_path: Path
+) -> None:
+    write(tmp_path, "a.jpg", "b.jpg")
+    api.under_way_as = {"a.jpg": ["card1/a.jpg"]}
+    result = ingest_folder(client, tmp_path, "g", NoProgress(), timeout=0.2)
+    assert result.counts["saved"] == 2
+    assert len(api.compared) > 2
+    # Where a choice is needed anyway, nothing is waited for; and a comparison alone only looks.
+    api.under_way, api.compared = {"a.jpg"}, []
+    assert ingest_folder(client, tmp_path, "g", NoProgress()).exit_status == 3
+    compare_folder(client, tmp_path, "g", NoProgress())
+    assert all(len(files) == 2 for files in api.compared)
+
+
+def test_a_gallery_is_made_to_show_what_the_folder_has_under_each_name(
+    api: FakeApi, client: GalleryClient, tmp_path: Path
+) -> None:
+    """Contents that have changed places: all are there, under other names."""
+    names = ["1.jpg", "2.jpg", "3.jpg", "4.jpg"]
+    write(tmp_path, *names)
+    api.images = {name: names[number - 1].encode() for number, name in enumerate(names)}
+    assert ingest_folder(client, tmp_path, "g", NoProgress(), on_conflict="keep_both").counts["unchanged"] == 4
+    result = ingest_folder(client, tmp_path, "g", NoProgress(), on_conflict="replace")
+    assert result.counts["replaced"] == 4
+    assert api.images == {name: name.encode() for name in names}
 
 
 def test_what_was_skipped_is_no_failure(api: FakeApi, client: GalleryClient, tmp_path: Path) -> None:
