@@ -40,7 +40,7 @@ def test_what_is_required_is_named_all_at_once() -> None:
 
 def test_what_is_not_required_has_the_documented_default() -> None:
     settings = load_settings(GOOD)
-    assert settings.sqlalchemy_url == f"postgresql+psycopg://gallery:{SECRET}@db:5432/catalogue"
+    assert settings.database_url.get_secret_value() == f"postgresql://gallery:{SECRET}@db:5432/catalogue"
     assert (settings.max_pixels, settings.max_file_bytes) == (200_000_000, 200 * 1024 * 1024)
     assert settings.keep_replaced_days == 0
     assert (settings.api_keys, settings.webhook_secrets, settings.s3_endpoint_url) == ([], [], None)
