@@ -106,15 +106,18 @@ def postgresql_url(value: str) -> str:
     url = f"postgresql://{rest}"
     try:
         address = conninfo_to_dict(url)
-        timeout_from_conninfo(address)
     except psycopg.ProgrammingError as error:
         if unknown := re.search(r'invalid URI query parameter: "([^"]*)"', str(error)):
             raise ValueError(f"PostgreSQL has no parameter {unknown[1]!r}: remove it from the address") from None
         raise ValueError(like) from None
+    # What stands behind an @ or / of the password would be taken for host or database, and named in messages.
     ports = str(address.get("port", "")).split(",")
-    # What stands behind an @ or / of the password would be taken for a host, and named in messages.
-    if not all(port.isdecimal() for port in ports if port) or "@" in str(address.get("host", "")):
+    if not all(port.isdecimal() for port in ports if port) or "@" in f"{address.get('host')}{address.get('dbname')}":
         raise ValueError(like)
+    try:
+        timeout_from_conninfo(address)
+    except psycopg.ProgrammingError:
+        raise ValueError("connect_timeout must be a number of seconds") from None
     return url
 
 

@@ -73,12 +73,12 @@ def _named(statement: str, *names: str) -> sql.Composed:
 
 
 def _exists(connection: Connection) -> bool:
-    return bool(_ask(connection, f"SELECT count(*) FROM pg_roles WHERE rolname = '{ROLE}'"))
+    return bool(_ask(connection, "SELECT count(*) FROM pg_roles WHERE rolname = %s", ROLE))
 
 
-def _ask(connection: Connection, query: str) -> Any:
+def _ask(connection: Connection, query: str, *values: str) -> Any:
     with connection.begin():
-        return connection.exec_driver_sql(query).scalar_one()
+        return connection.exec_driver_sql(query, values).scalar_one()
 
 
 def _run(connection: Connection, statements: Sequence[sql.Composable]) -> bool:
@@ -96,8 +96,9 @@ def _run(connection: Connection, statements: Sequence[sql.Composable]) -> bool:
 
 def _by_hand(connection: Connection) -> str:
     settings = "; ".join(f"ALTER ROLE {ROLE} SET {name} = '{value}'" for name, value in DEFAULTS.items())
+    user = _ask(connection, "SELECT current_user")
     return (
-        f"PostgreSQL does not let {_ask(connection, 'SELECT current_user')} make or change the analysts' role: as its administrator run "
+        f"PostgreSQL does not let {user} make or change the analysts' role: as its administrator run "
         f"CREATE ROLE {ROLE} LOGIN NOINHERIT CONNECTION LIMIT {CONNECTIONS}; {settings}; and \\password {ROLE} "
         "in psql, then `gallery setup` without GALLERY_ANALYTICS_PASSWORD"
     )

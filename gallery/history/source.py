@@ -15,7 +15,10 @@ from gallery.settings import postgresql_url
 
 CONNECT_SECONDS = 5
 # One transaction with settings of its own: a pooler may give the next one another session.
-BEGIN = b"BEGIN READ ONLY; SET LOCAL search_path = analytics; SET LOCAL timezone = 'UTC'; SET LOCAL statement_timeout = '60s'"
+BEGIN = (
+    b"BEGIN READ ONLY; SET LOCAL search_path = analytics; "
+    b"SET LOCAL timezone = 'UTC'; SET LOCAL statement_timeout = '60s'"
+)
 # One of them named it, or the local stack did.
 SETTING = "GALLERY_ANALYTICS_DATABASE_URL or GALLERY_DATABASE_URL"
 
@@ -59,7 +62,7 @@ def open_history(database_url: str) -> Iterator[History]:
     try:
         url = postgresql_url(database_url)
     except ValueError as error:
-        raise ConfigurationError(f"the database's address {error}") from None
+        raise ConfigurationError(f"the database's address is wrong: {error}") from None
     try:
         with psycopg.connect(
             url,
