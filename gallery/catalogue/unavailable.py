@@ -50,7 +50,7 @@ ADVICE: Sequence[tuple[str, str]] = (
     ),
     (
         r"query_wait_timeout",
-        "PgBouncer had no free connection to the server: raise its default_pool_size",
+        "no connection to the server became free in time: see the log of PgBouncer, or raise its default_pool_size",
     ),
     (
         r"unsupported startup parameter",
