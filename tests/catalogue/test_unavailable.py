@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,15 @@ class OwnServer:
         """Run one statement as superuser."""
         with as_superuser(self.info, self.home) as admin:
             admin.execute(statement.encode())
+
+    @contextmanager
+    def as_replica(self) -> Iterator[None]:
+        """For a while, new sessions of the catalogue's user may not write."""
+        self.order("ALTER ROLE gallery SET default_transaction_read_only = on")
+        try:
+            yield
+        finally:
+            self.order("ALTER ROLE gallery RESET default_transaction_read_only")
 
     def end_sessions(self) -> None:
         """End all of the catalogue's user, and wait until they are gone."""
@@ -101,13 +110,12 @@ def refusal(server: OwnServer, step: Callable[[], object]) -> str:
 
 def test_connections_to_a_server_that_became_a_replica_are_given_up(server: OwnServer, connected: Connect) -> None:
     engine = connected()
-    server.order("ALTER ROLE gallery SET default_transaction_read_only = on")
-    # Two in the pool, as the server's connections are that outlive a failover.
-    with engine.connect() as one, engine.connect() as other:
-        assert one.scalar(text("SELECT 1")) == other.scalar(text("SELECT 1"))
-    message = refusal(server, lambda: write(engine))
+    with server.as_replica():
+        # Two in the pool, as the connections are that outlive a failover.
+        with engine.connect() as one, engine.connect() as other:
+            assert one.scalar(text("SELECT 1")) == other.scalar(text("SELECT 1"))
+        message = refusal(server, lambda: write(engine))
     assert "the server is a read-only replica" in message
-    server.order("ALTER ROLE gallery RESET default_transaction_read_only")
     for _ in range(2):
         write(engine)
 
@@ -184,8 +192,5 @@ def test_setup_says_in_one_line_what_to_correct(server: OwnServer, wrong: dict[s
 def test_of_several_hosts_the_one_that_takes_writes_is_used(server: OwnServer, connected: Connect) -> None:
     hosts = server.info.database_url.replace("@127.0.0.1", "@127.0.0.1:9,127.0.0.1")
     write(connected(f"{hosts}?target_session_attrs=read-write"))
-    server.order("ALTER ROLE gallery SET default_transaction_read_only = on")
-    try:
+    with server.as_replica():
         refusal(server, lambda: write(connected(f"{hosts}?target_session_attrs=read-write")))
-    finally:
-        server.order("ALTER ROLE gallery RESET default_transaction_read_only")
