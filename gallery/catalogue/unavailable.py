@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from gallery.errors import TransientError
+from gallery.settings import variable
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: connection trouble (PgBouncer's own errors are of
 # that class as well), a server that has become a replica, a transaction that was idle for too long, a deadlock, no
@@ -69,7 +70,7 @@ def sqlstate(error: object) -> str:
     return getattr(error, "sqlstate", None) or ""
 
 
-def unavailable(error: object, setting: str = "GALLERY_DATABASE_URL") -> TransientError:
+def unavailable(error: object, setting: str = variable("database_url")) -> TransientError:
     """A driver's error as `TransientError`, in one line. `setting`: the variable that names the database."""
     said = str(error).strip()
     first_line = said.partition("\n")[0] or type(error).__name__

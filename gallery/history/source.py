@@ -11,7 +11,7 @@ import psycopg
 
 from gallery.catalogue.unavailable import unavailable
 from gallery.errors import ConfigurationError, GalleryError
-from gallery.settings import postgresql_url
+from gallery.settings import postgresql_url, variable
 
 CONNECT_SECONDS = 5
 # One transaction with settings of its own: a pooler may give the next one another session.
@@ -20,7 +20,7 @@ BEGIN = (
     b"SET LOCAL timezone = 'UTC'; SET LOCAL statement_timeout = '60s'"
 )
 # One of them named it, or the local stack did.
-SETTING = "GALLERY_ANALYTICS_DATABASE_URL or GALLERY_DATABASE_URL"
+SETTING = f"{variable('analytics_database_url')} or {variable('database_url')}"
 
 
 @dataclass(frozen=True, slots=True)
