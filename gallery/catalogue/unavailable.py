@@ -9,10 +9,10 @@ from gallery.errors import TransientError
 from gallery.settings import variable
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: connection trouble (PgBouncer's own errors are of
-# that class as well), a server that has become a replica, a transaction that was idle for too long, a deadlock, no
-# resources, a lock wait that ran out, a server that shuts down. What is not here is a defect of ours.
+# that class as well), a server that has become a replica, a deadlock, no resources, a lock wait that ran out, a server
+# that shuts down. What is not here, and leaves the connection as it was, is a defect of ours.
 READ_ONLY = "25006"
-TRANSIENT_SQLSTATES = ("08", READ_ONLY, "25P03", "40", "53", "55P03", "57", "58")
+TRANSIENT_SQLSTATES = ("08", READ_ONLY, "40", "53", "55P03", "57", "58")
 
 # What to do, by what PostgreSQL, libpq or PgBouncer say. A refused login has no SQLSTATE: libpq keeps it to itself.
 ADVICE: Sequence[tuple[str, str]] = (
