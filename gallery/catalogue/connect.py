@@ -22,11 +22,6 @@ STATEMENT_TIMEOUT = 120
 # A process that is frozen in a transaction keeps its locks no longer: less than others wait for them.
 IDLE_TIMEOUT = 20
 
-BEGIN = (
-    f"BEGIN; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'; SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}s';"
-    f" SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}s'; SET LOCAL timezone = 'UTC'"
-)
-
 # A pooler such as PgBouncer gives each transaction the server connection that is free: what holds for a session would
 # hold for others, or not at all. So the settings go with each transaction, and with its BEGIN, in one round trip.
 BEGIN = (
