@@ -12,9 +12,10 @@ import re
 import time
 from pathlib import Path
 
-from sqlalchemy import Connection, create_engine, text
+import psycopg
+from sqlalchemy import Connection, text
 
-from gallery.catalogue.connect import transaction
+from gallery.catalogue.connect import connect, transaction
 from gallery.catalogue.migrate import migrate
 from gallery.catalogue.retention import summarise_days
 from gallery.settings import load_settings
@@ -79,21 +80,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=5_000_000)
     rows = parser.parse_args().rows
-    engine = create_engine(load_settings().sqlalchemy_url)
+    settings = load_settings()
+    engine = connect(settings, application="bench", connections=1)
     migrate(engine)
     if rows:
         began = time.monotonic()
         with engine.begin() as connection:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
             fill(connection, rows)
         print(f"filled in {time.monotonic() - began:.0f} s")
         began = time.monotonic()
         with transaction(engine) as session:
             days = summarise_days(session)
         print(f"{len(days)} days summed up in {time.monotonic() - began:.1f} s")
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("VACUUM ANALYZE"))
+        with psycopg.connect(settings.database_url.get_secret_value(), autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE")
     with engine.connect() as connection:
-        connection.execute(text("SET search_path = analytics"))
+        connection.execute(text("SET LOCAL search_path = analytics"))
         for title, query in questions():
             times = []
             for _ in range(3):

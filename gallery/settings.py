@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, timeout_from_conninfo
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -30,8 +32,6 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from gallery.errors import ConfigurationError
 
@@ -92,6 +92,33 @@ def _http_url(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]+(/[^\s]*)?", value):
         raise ValueError("must be an address like https://s3.example.org")
     return value.rstrip("/")
+
+
+def postgresql_url(value: str) -> str:
+    """A database's address as libpq takes it, with all of its parameters; `postgres://` is another name for the scheme.
+
+    Raises `ValueError` that says what is wrong, and quotes no more of the address than the name of a parameter.
+    """
+    like = "must be like postgresql://user:password@host:5432/database, special characters in it percent-encoded"
+    scheme, _, rest = value.partition("://")
+    if not re.fullmatch(r"postgres(ql)?(\+psycopg)?", scheme):
+        raise ValueError(like)
+    url = f"postgresql://{rest}"
+    try:
+        address = conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        if unknown := re.search(r'invalid URI query parameter: "([^"]*)"', str(error)):
+            raise ValueError(f"PostgreSQL has no parameter {unknown[1]!r}: remove it from the address") from None
+        raise ValueError(like) from None
+    # What stands behind an @ or / of the password would be taken for host or database, and named in messages.
+    ports = str(address.get("port", "")).split(",")
+    if not all(port.isdecimal() for port in ports if port) or "@" in f"{address.get('host')}{address.get('dbname')}":
+        raise ValueError(like)
+    try:
+        timeout_from_conninfo(address)
+    except psycopg.ProgrammingError:
+        raise ValueError("connect_timeout must be a number of seconds") from None
+    return url
 
 
 def _is_webhook_secret(value: str) -> bool:
@@ -244,14 +271,8 @@ class Settings(ProcessingSettings):
 
     @field_validator("database_url")
     @classmethod
-    def _psycopg(cls, value: SecretStr) -> SecretStr:
-        try:
-            url = make_url(value.get_secret_value())
-        except (ArgumentError, ValueError):  # ValueError: the port is no number; it would echo what may be a secret
-            raise ValueError("must be like postgresql://user:password@host:5432/database") from None
-        if url.get_backend_name() != "postgresql":
-            raise ValueError("must be a PostgreSQL address: postgresql://user:password@host:5432/database")
-        return SecretStr(url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False))
+    def _for_libpq(cls, value: SecretStr) -> SecretStr:
+        return SecretStr(postgresql_url(value.get_secret_value()))
 
     @field_validator("library_bucket")
     @classmethod
@@ -288,11 +309,6 @@ class Settings(ProcessingSettings):
         if self.alert_url is not None and self.alert_secret is None:
             raise PydanticCustomError("alert", "alerts are always signed: set GALLERY_ALERT_SECRET, too")
         return self
-
-    @property
-    def sqlalchemy_url(self) -> str:
-        """The catalogue's address with its password, for SQLAlchemy and psycopg 3."""
-        return self.database_url.get_secret_value()
 
 
 def _port(value: object) -> object:

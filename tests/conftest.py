@@ -97,12 +97,16 @@ class Servers:
 
     def restart(self, *parts: PartName, **changed: str) -> None:
         """Start what does not run; first end these parts, to start them with these settings changed."""
-        for part in parts:
-            end([psutil.Process(self.pids[part])], PARTS[part].ending, None)
+        self.end(*parts)
         if not self.store.running()["s3"]:
             self.store.stop()
             self.store.start(attached=True, parts=["s3"])
         LocalStack(self.home, PROJECT, {**self.given, **changed}).start()
+
+    def end(self, *parts: PartName) -> None:
+        """End these parts, as a signal from outside does."""
+        for part in parts:
+            end([psutil.Process(self.pids[part])], PARTS[part].ending, None)
 
     @property
     def pids(self) -> Mapping[str, int]:

@@ -20,6 +20,7 @@ from gallery.settings import (
     load_serving_settings,
     load_settings,
     load_stack_settings,
+    postgresql_url,
     variables_of,
 )
 
@@ -42,10 +43,35 @@ def test_what_is_required_is_named_all_at_once() -> None:
 
 def test_what_is_not_required_has_the_documented_default() -> None:
     settings = load_settings(GOOD)
-    assert settings.sqlalchemy_url == f"postgresql+psycopg://gallery:{SECRET}@db:5432/catalogue"
+    assert settings.database_url.get_secret_value() == f"postgresql://gallery:{SECRET}@db:5432/catalogue"
     assert (settings.max_pixels, settings.max_file_bytes) == (200_000_000, 200 * 1024 * 1024)
     assert settings.keep_replaced_days == 0
     assert (settings.api_keys, settings.webhook_secrets, settings.s3_endpoint_url) == ([], [], None)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("postgres://u:p@h/d", "postgresql://u:p@h/d"),
+        ("postgresql+psycopg://u:p@h/d", "postgresql://u:p@h/d"),
+        ("postgres://u:p@h1:1,h2/d?sslmode=require&target_session_attrs=read-write",
+         "postgresql://u:p@h1:1,h2/d?sslmode=require&target_session_attrs=read-write"),
+        ("postgresql://u:p%40s@[::1]/d?channel_binding=require", "postgresql://u:p%40s@[::1]/d?channel_binding=require"),
+    ],
+    ids=["heroku", "sqlalchemy", "several-hosts", "escaped"],
+)  # fmt: skip
+def test_a_databases_address_has_the_forms_that_providers_hand_out(given: str, meant: str) -> None:
+    assert load_settings({**GOOD, "GALLERY_DATABASE_URL": given}).database_url.get_secret_value() == meant
+    assert postgresql_url(given) == meant
+
+
+@pytest.mark.parametrize("more", ["pgbouncer=true", "sslmode=require&pool_mode=transaction", "connection_limit=1"])
+def test_a_parameter_that_postgresql_does_not_have_is_named(more: str) -> None:
+    name = more.rpartition("&")[2].partition("=")[0]
+    with pytest.raises(ConfigurationError) as error:
+        load_settings({**GOOD, "GALLERY_DATABASE_URL": f"{GOOD['GALLERY_DATABASE_URL']}?{more}"})
+    assert f"PostgreSQL has no parameter {name!r}: remove it from the address" in str(error.value)
+    assert SECRET not in str(error.value)
 
 
 def test_secrets_are_not_shown(caplog: pytest.LogCaptureFixture) -> None:
@@ -59,6 +85,10 @@ def test_secrets_are_not_shown(caplog: pytest.LogCaptureFixture) -> None:
         ("GALLERY_DATABASE_URL", f"mysql://u:{SECRET}@h/d"),
         ("GALLERY_DATABASE_URL", SECRET),
         ("GALLERY_DATABASE_URL", f"postgresql://u:p@h:{SECRET}/d"),
+        ("GALLERY_DATABASE_URL", f"postgresql://u:p@{SECRET}@h/d"),
+        ("GALLERY_DATABASE_URL", f"postgresql://u:1/{SECRET}@h/d"),
+        ("GALLERY_DATABASE_URL", f"postgresql://u:%%{SECRET}@h/d"),
+        ("GALLERY_DATABASE_URL", f"postgresql://u:{SECRET}@h/d?connect_timeout=soon"),
         ("GALLERY_API_KEYS", SECRET),
         ("GALLERY_API_KEYS", f"name:{KEY},{SECRET}"),
         ("GALLERY_API_KEYS", f"a name:{SECRET}"),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import Engine, create_engine
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from gallery.errors import TransientError
+from gallery.catalogue.unavailable import READ_ONLY, TRANSIENT_SQLSTATES, sqlstate, unavailable
 from gallery.settings import Settings
 
 # Seconds. A blocked call in a thread cannot be interrupted from outside, so each wait has its own end.
@@ -21,31 +24,68 @@ STATEMENT_TIMEOUT = 120
 # A process that is frozen in a transaction keeps its locks no longer: less than others wait for them.
 IDLE_TIMEOUT = 20
 
-# https://www.postgresql.org/docs/current/errcodes-appendix.html: connection trouble, no resources, a
-# server that shuts down, a deadlock or a lock wait that ran out. What is not here is a defect of ours.
-TRANSIENT_SQLSTATES = ("08", "40", "53", "57", "55P03", "58")
+# A pooler such as PgBouncer gives each transaction the server connection that is free: what holds for a session would
+# hold for others, or not at all. So the settings go with each transaction, and with its BEGIN, in one round trip.
+BEGIN = (
+    f"BEGIN; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'; SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}s'; "
+    f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}s'; SET LOCAL timezone = 'UTC'"
+)
+# Of a connection; the address may say otherwise.
+PARAMETERS = {
+    "connect_timeout": CONNECT_TIMEOUT,
+    # TCP's own patience with a server that vanished is two hours.
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 
 
 def connect(settings: Settings, *, application: str, connections: int | None = None) -> Engine:
-    """An engine with at most `connections` connections (default: `settings.connections`)."""
-    return create_engine(
-        settings.sqlalchemy_url,
+    """An engine with at most `connections` connections (default: `settings.connections`).
+
+    Nothing in it relies on the state of a session, so that a pooler in transaction mode may stand before the server.
+    """
+    # By libpq: SQLAlchemy does not know all of its forms, such as several hosts.
+    address = conninfo_to_dict(settings.database_url.get_secret_value())
+    engine = create_engine(
+        URL.create("postgresql+psycopg", database=str(address.get("dbname", ""))),
         pool_size=connections or settings.connections,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT,
         pool_pre_ping=True,
         connect_args={
-            "connect_timeout": CONNECT_TIMEOUT,
             "application_name": application,
-            "options": f"-c lock_timeout={LOCK_TIMEOUT}s -c statement_timeout={STATEMENT_TIMEOUT}s"
-            f" -c idle_in_transaction_session_timeout={IDLE_TIMEOUT}s -c timezone=UTC",
-            # TCP's own patience with a server that vanished is two hours.
-            "keepalives_idle": 30,
-            "keepalives_interval": 10,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 30_000,
+            **PARAMETERS,
+            **address,
+            # The driver then sends no BEGIN of its own.
+            "autocommit": True,
         },
     )
+    event.listen(engine, "connect", _prepare_if_direct)
+    event.listen(engine, "begin", _begin)
+    event.listen(engine, "handle_error", _leave_replica)
+    return engine
+
+
+def _prepare_if_direct(connection: psycopg.Connection[tuple[Any, ...]], _record: object) -> None:
+    """Have statements prepared only where nothing stands between us and the server: they belong to the session.
+
+    A pooler names a process of its own when it lets us in, not the server's.
+    """
+    process = connection.execute("SELECT pg_backend_pid()").fetchone()
+    if process is None or process[0] != connection.info.backend_pid:
+        connection.prepare_threshold = None
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(BEGIN, execution_options={"no_parameters": True})
+
+
+def _leave_replica(context: ExceptionContext) -> None:
+    """After a failover, connect anew: all connections of the pool lead to a server that takes no writes any more."""
+    if sqlstate(context.original_exception) == READ_ONLY:
+        context.is_disconnect = True
 
 
 @contextmanager
@@ -73,18 +113,10 @@ def translated() -> Iterator[None]:
     """Turn errors of the database that may pass by themselves into `TransientError` (`database_unavailable`)."""
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
-        raise _unavailable(error) from error
+    except PoolTimeout as error:
+        raise unavailable(error) from error
     except DBAPIError as error:
-        if error.connection_invalidated or _sqlstate(error).startswith(TRANSIENT_SQLSTATES):
-            raise _unavailable(error) from error
+        passes = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
+        if passes or sqlstate(error.orig).startswith(TRANSIENT_SQLSTATES):
+            raise unavailable(error.orig) from error
         raise
-
-
-def _sqlstate(error: DBAPIError) -> str:
-    return getattr(error.orig, "sqlstate", None) or ""
-
-
-def _unavailable(error: Exception) -> TransientError:
-    cause = str(getattr(error, "orig", None) or error).strip().splitlines()
-    return TransientError("database_unavailable", f"the catalogue's database: {cause[0] if cause else error!r}")

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
-from sqlalchemy import create_engine, make_url, select
+from sqlalchemy import select
 
-from gallery.catalogue.connect import transaction
+from gallery.catalogue.connect import connect, transaction
 from gallery.catalogue.tables import ImageRow, VersionRow
 from gallery.client.api import GalleryClient
 from gallery.client.ingest import ingest_folder
@@ -22,6 +22,7 @@ from gallery.local.info import StackInfo
 from gallery.local.set_up import set_up_stack
 from gallery.local.stack import LocalStack
 from gallery.models import FINAL_STATES
+from gallery.settings import load_settings
 
 MEGAPIXELS = 12.0
 
@@ -85,7 +86,7 @@ def _rotated(info: StackInfo, result: IngestResult, images: int) -> str | None:
     if position is None:
         return None
     name = photograph_name(position)
-    engine = create_engine(make_url(info.database_url).set(drivername="postgresql+psycopg"))
+    engine = connect(load_settings(info.environment()), application="gallery-demo", connections=1)
     with transaction(engine) as session:
         size = session.execute(
             select(VersionRow.width, VersionRow.height)

@@ -8,13 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
-from gallery.errors import ConfigurationError, GalleryError, TransientError
+from gallery.catalogue.unavailable import unavailable
+from gallery.errors import ConfigurationError, GalleryError
+from gallery.settings import postgresql_url, variable
 
 CONNECT_SECONDS = 5
-SESSION = "-c search_path=analytics -c timezone=UTC -c default_transaction_read_only=on -c statement_timeout=60s"
+# One transaction with settings of its own: a pooler may give the next one another session.
+BEGIN = (
+    b"BEGIN READ ONLY; SET LOCAL search_path = analytics; "
+    b"SET LOCAL timezone = 'UTC'; SET LOCAL statement_timeout = '60s'"
+)
+# One of them named it, or the local stack did.
+SETTING = f"{variable('analytics_database_url')} or {variable('database_url')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +60,23 @@ def open_history(database_url: str) -> Iterator[History]:
     be read, `TransientError` where the database does not answer.
     """
     try:
-        url = make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
-    except (ArgumentError, ValueError):
-        raise ConfigurationError(
-            "the database's address must be like postgresql://user:password@host/database"
-        ) from None
+        url = postgresql_url(database_url)
+    except ValueError as error:
+        raise ConfigurationError(f"the database's address is wrong: {error}") from None
     try:
         with psycopg.connect(
-            url, connect_timeout=CONNECT_SECONDS, application_name="gallery-history", options=SESSION
+            url,
+            connect_timeout=CONNECT_SECONDS,
+            application_name="gallery-history",
+            autocommit=True,
+            prepare_threshold=None,
         ) as connection:
+            connection.execute(BEGIN)
             yield History(connection)
     except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege) as error:
         raise GalleryError(f"no history to read: {_first_line(error)}; run `gallery setup`") from error
     except psycopg.OperationalError as error:
-        raise TransientError("database_unavailable", f"the catalogue's database: {_first_line(error)}") from error
+        raise unavailable(error, SETTING) from error
 
 
 def _first_line(error: Exception) -> str:

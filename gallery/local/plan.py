@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-from sqlalchemy.engine import make_url
+from urllib.parse import quote, urlsplit
 
 from gallery.catalogue.analyst import ROLE
 from gallery.local.credentials import Credentials
@@ -122,8 +121,9 @@ class StackPlan:
     def _analytics_url(self) -> str | None:
         if (password := self._analytics_password()) is None:
             return None
-        url = make_url(self._database_url()).set(drivername="postgresql", username=ROLE, password=password)
-        return url.render_as_string(hide_password=False)
+        address = urlsplit(self._database_url())
+        hosts = address.netloc.rpartition("@")[2]
+        return address._replace(scheme="postgresql", netloc=f"{ROLE}:{quote(password, safe='')}@{hosts}").geturl()
 
     def _gallery_variables(self) -> dict[str, str]:
         inherited, own = self.inherited, self.credentials

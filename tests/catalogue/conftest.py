@@ -10,10 +10,11 @@ from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from psycopg import sql
 from pydantic import SecretStr
-from sqlalchemy import Engine, select, text, update
+from sqlalchemy import URL, Engine, select, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
@@ -279,18 +280,35 @@ def deletions_of(receipt: SaveReceipt) -> set[tuple[str, str, str | None]]:
     return places(receipt.deletions)
 
 
+def address_of(settings: Settings, database: str, user: str = "gallery") -> SecretStr:
+    """The address of another database of the same server; another user's password is the user's name."""
+    url = make_url(settings.database_url.get_secret_value()).set(database=database)
+    if user != url.username:
+        url = url.set(username=user, password=user)
+    return SecretStr(url.render_as_string(hide_password=False))
+
+
+def url_of(engine: Engine) -> str:
+    """The address of the database that an engine is connected to."""
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        its = driver.info
+    url = URL.create("postgresql", its.user, its.password, its.host, its.port, its.dbname)
+    return url.render_as_string(hide_password=False)
+
+
 @pytest.fixture(scope="session")
-def databases(stores: Servers, engine: Engine, settings: Settings) -> Iterator[NewDatabase]:
+def databases(stores: Servers, settings: Settings) -> Iterator[NewDatabase]:
     """Makes empty databases beside the stack's, and drops them in the end."""
     made: list[Engine] = []
 
     def make() -> Engine:
         name = f"scratch_{uuid4().hex[:8]}"
         # A connection each time: between two, a test may have killed the server and started it again.
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
-            admin.execute(text(f"CREATE DATABASE {name}"))
-        url = make_url(settings.sqlalchemy_url).set(database=name).render_as_string(hide_password=False)
-        own = settings.model_copy(update={"database_url": SecretStr(url)})
+        with psycopg.connect(settings.database_url.get_secret_value(), autocommit=True) as admin:
+            admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        own = settings.model_copy(update={"database_url": address_of(settings, name)})
         made.append(connect(own, application="tests", connections=24))
         return made[-1]
 

@@ -7,15 +7,16 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 from pydantic import SecretStr
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
 from gallery.catalogue.analyst import ROLE, set_up_analyst
 from gallery.catalogue.connect import connect
 from gallery.local.info import StackInfo
 from gallery.settings import Settings
-from tests.catalogue.conftest import Catalogue
+from tests.catalogue.conftest import Catalogue, address_of
 from tests.conftest import Servers
 
 Connection = psycopg.Connection[Any]
@@ -116,36 +117,33 @@ def test_a_new_password_takes_the_place_of_the_old_one(password: SecretStr, engi
 def test_the_server_is_told_a_verifier_and_not_the_password(engine: Engine, password: SecretStr) -> None:
     secret = "a-password-to-look-for"
     sent: list[str] = []
-    original = psycopg.Connection.execute
+    original = psycopg.Cursor.execute
 
-    def noting(self: Connection, query: Any, *arguments: Any, **options: Any) -> Any:
-        sent.append(query.as_string(self) if isinstance(query, psycopg.sql.Composable) else str(query))
+    def noting(self: psycopg.Cursor[Any], query: Any, *arguments: Any, **options: Any) -> Any:
+        sent.append(str(query))
         return original(self, query, *arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(psycopg.Connection, "execute", noting)
+        patch.setattr(psycopg.Cursor, "execute", noting)
         set_up_analyst(engine, SecretStr(secret))
     set_up_analyst(engine, password)
     assert any("SCRAM-SHA-256$" in statement for statement in sent)
     assert not any(secret in statement for statement in sent)
 
 
-def test_where_roles_may_not_be_made_one_line_says_what_to_run(
-    engine: Engine, settings: Settings, catalogue: Catalogue
-) -> None:
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
-        admin.execute(text("CREATE ROLE modest LOGIN PASSWORD 'modest'"))
-        database = catalogue.engine.url.database
-        url = make_url(settings.sqlalchemy_url).set(username="modest", password="modest", database=database)
-        own = settings.model_copy(update={"database_url": SecretStr(url.render_as_string(hide_password=False))})
-        modest = connect(own, application="tests", connections=1)
+def test_where_roles_may_not_be_made_one_line_says_what_to_run(settings: Settings, catalogue: Catalogue) -> None:
+    database = catalogue.engine.url.database or ""
+    url = address_of(settings, database, user="modest")
+    with psycopg.connect(settings.database_url.get_secret_value(), autocommit=True) as admin:
+        admin.execute("CREATE ROLE modest LOGIN PASSWORD 'modest'")
+        modest = connect(settings.model_copy(update={"database_url": url}), application="tests", connections=1)
         try:
-            admin.execute(text(f"GRANT CONNECT ON DATABASE {database} TO modest"))
+            admin.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO modest").format(sql.Identifier(database)))
             (sentence,) = set_up_analyst(modest, SecretStr("a-password-to-look-for"))
         finally:
             modest.dispose()
-            admin.execute(text(f"REVOKE CONNECT ON DATABASE {database} FROM modest"))
-            admin.execute(text("DROP ROLE modest"))
+            admin.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM modest").format(sql.Identifier(database)))
+            admin.execute("DROP ROLE modest")
     assert f"CREATE ROLE {ROLE} LOGIN" in sentence
     assert "modest" in sentence
     assert "\n" not in sentence

@@ -229,7 +229,7 @@ def test_several_may_migrate_at_once(database: Engine) -> None:
 
 def test_a_database_that_does_not_answer_is_a_transient_error(settings: Settings) -> None:
     away = settings.model_copy(
-        update={"database_url": SecretStr("postgresql+psycopg://gallery:secret-word@127.0.0.1:9/catalogue")}
+        update={"database_url": SecretStr("postgresql://gallery:secret-word@127.0.0.1:9/catalogue")}
     )
     engine = connect(away, application="tests", connections=1)
     with pytest.raises(TransientError) as error:

@@ -31,7 +31,7 @@ def test_questions_that_make_no_sense_are_one_line(tmp_path: Path) -> None:
     assert "is no time" in error_of(run("report", "--since", "yesterday", home=tmp_path, **away))
     nonsense = {"GALLERY_ANALYTICS_DATABASE_URL": "a-secret-word"}
     line = error_of(run("history", home=tmp_path, **nonsense))
-    assert line.startswith("the database's address must be like")
+    assert line.startswith("the database's address is wrong: must be like")
     assert "a-secret-word" not in line
 
 

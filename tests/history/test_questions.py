@@ -16,7 +16,7 @@ from gallery.history import questions
 from gallery.history.source import History, open_history
 from gallery.models import EntryProblem
 from gallery.timings import Timing
-from tests.catalogue.conftest import JUDGES, Catalogue, NewDatabase, hold
+from tests.catalogue.conftest import JUDGES, Catalogue, NewDatabase, hold, url_of
 from tests.catalogue.test_history import finish, save, timing
 from tests.conftest import PROJECT
 
@@ -26,10 +26,6 @@ QUESTIONS = dict(re.findall(r"^### (.+?)\n\n```sql\n(.+?);\n```", PAGE, re.MULTI
 ANSWERS = re.findall(
     r"^### .+?\n\n```sql\n.+?;\n```\n\n\| (.+?) \|\n\| [-:| ]+ \|\n\| ", PAGE, re.MULTILINE | re.DOTALL
 )
-
-
-def url_of(engine: Engine) -> str:
-    return engine.url.render_as_string(hide_password=False)
 
 
 @pytest.fixture(scope="module")

@@ -56,3 +56,7 @@ def test_analysts_have_an_address_where_their_password_is_known(tmp_path: Path) 
     assert address(**elsewhere, GALLERY_ANALYTICS_PASSWORD="secret-enough") == (
         "postgresql://gallery_analyst:secret-enough@db.example:5433/photos"
     )
+    several = {**elsewhere, "GALLERY_DATABASE_URL": "postgres://gallery:pw@db1:5433,db2/photos?sslmode=require"}
+    assert address(**several, GALLERY_ANALYTICS_PASSWORD="secret-enough") == (
+        "postgresql://gallery_analyst:secret-enough@db1:5433,db2/photos?sslmode=require"
+    )

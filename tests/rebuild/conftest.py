@@ -30,7 +30,7 @@ from gallery.rebuild.steps import RebuildReceipt
 from gallery.settings import Settings
 from gallery.storage.keys import StagedKey
 from gallery.storage.s3 import Storage
-from tests.catalogue.conftest import Catalogue, NewDatabase, databases  # noqa: F401 - a fixture
+from tests.catalogue.conftest import Catalogue, NewDatabase, databases, url_of  # noqa: F401 - a fixture
 from tests.conftest import Servers
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def whole_library(
             patch.setenv(name, stores.environment[name])
         own = settings.model_copy(
             update={
-                "database_url": SecretStr(engine.url.render_as_string(hide_password=False)),
+                "database_url": SecretStr(url_of(engine)),
                 "uploads_bucket": f"uploads-{uuid4().hex[:8]}",
                 "library_bucket": f"library-{uuid4().hex[:8]}",
                 "scratch_dir": folder / "scratch",

@@ -22,7 +22,7 @@ from gallery.settings import Settings
 from gallery.storage.s3 import Storage
 from gallery.sweep.findings import Category, Findings
 from gallery.sweep.run import sweep
-from tests.catalogue.conftest import Catalogue, NewDatabase, databases, prefix_of  # noqa: F401 - a fixture
+from tests.catalogue.conftest import Catalogue, NewDatabase, databases, prefix_of, url_of  # noqa: F401 - a fixture
 from tests.conftest import Servers
 
 # As it stands in keys: the first eight digits of a fingerprint.
@@ -140,7 +140,7 @@ def yard(
     migrate(engine)
     own = settings.model_copy(
         update={
-            "database_url": SecretStr(engine.url.render_as_string(hide_password=False)),
+            "database_url": SecretStr(url_of(engine)),
             "uploads_bucket": f"uploads-{uuid4().hex[:8]}",
             "library_bucket": f"library-{uuid4().hex[:8]}",
             "scratch_dir": tmp_path / "scratch",
