@@ -38,6 +38,7 @@ from gallery.local.supervisor.processes import end
 from gallery.settings import Settings, load_settings, load_stack_settings
 from gallery.storage.s3 import Storage
 from tests.faulty_s3 import FaultyS3
+from tests.second_s3.radosgw import missing, radosgw
 from tests.second_api import second_api  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def clean_environment(**more: str) -> dict[str, str]:
 class Servers:
     """The running stack, as everything under test sees it: S3 through the proxy that can inject faults.
 
-    `environment` is that of the stack's own processes; `given` is what the stack was started with; `ports` are its own.
+    `environment` is that of the stack's own processes; `given` is what the stack was started with; `own` are its ports,
+    and its S3 server where that is elsewhere.
     """
 
     home: Path
@@ -92,14 +94,14 @@ class Servers:
     s3: FaultyS3
     environment: dict[str, str]
     given: dict[str, str]
-    ports: dict[str, str]
+    own: dict[str, str]
 
     def restart(self, *parts: PartName, **changed: str) -> None:
         """Start what does not run; first end these parts, to start them with these settings changed."""
         for part in parts:
             end([psutil.Process(self.pids[part])], PARTS[part].ending, None)
         # To all but the S3 server itself, S3 is elsewhere: behind the proxy.
-        LocalStack(self.home, PROJECT, clean_environment(**self.ports)).start(parts=["postgres", "s3"])
+        LocalStack(self.home, PROJECT, clean_environment(**self.own)).start(parts=["postgres", "s3"])
         LocalStack(self.home, PROJECT, {**self.given, **changed}).start()
 
     @property
@@ -125,28 +127,41 @@ def without_waiting_for_the_disk(info: StackInfo, home: Path) -> None:
         connection.execute("SELECT pg_reload_conf()")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--s3", choices=("embedded", "radosgw"), default="embedded", help="the S3 server of the stack")
+
+
 @pytest.fixture(scope="session")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def s3_elsewhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The variables that name another S3 server to the stack than its own, where `--s3` asks for one."""
+    if request.config.getoption("s3") == "embedded":
+        yield {}
+        return
+    if absent := missing():
+        pytest.skip(f"there is no {', '.join(absent)}: see `make s3-second`")
+    with radosgw(tmp_path_factory.mktemp("radosgw")) as server:
+        yield server.environment
+
+
+@pytest.fixture(scope="session")
+def stores(tmp_path_factory: pytest.TempPathFactory, s3_elsewhere: dict[str, str]) -> Iterator[Servers]:
     """PostgreSQL and S3, started once a session and ended with it, however it ends."""
     home = tmp_path_factory.mktemp("stack")
-    ports = free_ports()
-    stack = LocalStack(home, PROJECT, clean_environment(**ports))
+    own = free_ports() | s3_elsewhere
+    stack = LocalStack(home, PROJECT, clean_environment(**own))
     try:
         direct = stack.start(attached=True, parts=["postgres", "s3"])
         without_waiting_for_the_disk(direct, home)
         s3 = FaultyS3(direct.s3_endpoint_url)
+        credentials = {name: value for name, value in direct.environment().items() if name.startswith("AWS_")}
         environment = clean_environment(
             **SHORT_PAUSES,
-            **ports,
-            GALLERY_S3_ENDPOINT_URL=s3.url,
+            **{**own, **credentials, "GALLERY_S3_ENDPOINT_URL": s3.url},
             GALLERY_API_KEYS=f"partner:{PARTNER_KEY}",
             GALLERY_WEBHOOK_SECRETS=ROTATED_SECRET,
-            AWS_ACCESS_KEY_ID=direct.s3_access_key or "",
-            AWS_SECRET_ACCESS_KEY=direct.s3_secret_key or "",
-            AWS_DEFAULT_REGION=direct.environment()["AWS_DEFAULT_REGION"],
         )
         info = LocalStack(home, PROJECT, environment).start(parts=["postgres"])
-        yield Servers(home, info, s3, info.process_environment(environment), environment, ports)
+        yield Servers(home, info, s3, info.process_environment(environment), environment, own)
         s3.close()
     finally:
         stack.stop()

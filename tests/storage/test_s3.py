@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import boto3
 import httpx
@@ -101,8 +102,7 @@ class TestEveryStore:
         assert answer["ContentType"] == "image/jpeg"
         assert store.storage.head(store.storage.uploads_bucket, staged.key) == staged
 
-    # moto copies whatever the condition says; the embedded server keeps it, as S3 does.
-    @pytest.mark.parametrize("store", ["embedded"], indirect=True)
+    # moto copies whatever the condition says, as Ceph's radosgw does; the embedded server keeps it, as S3 does.
     def test_a_changed_or_missing_original_is_not_copied(self, store: Store) -> None:
         pinned, key = store.stage("a.jpg"), store.key("1/original.jpg")
         store.stage("a.jpg", b"other")
@@ -113,6 +113,20 @@ class TestEveryStore:
             store.storage.copy_original(ObjectKey(f"{pinned.key}2"), pinned.etag, key, "image/jpeg")
         assert error.value.reason == "missing_object"
         assert store.storage.head(store.storage.library_bucket, key) is None
+
+    def test_an_original_that_was_sent_in_parts_is_copied(self, store: Store) -> None:
+        """The copy has another ETag than the original."""
+        key, copy = store.key("a.jpg"), store.key("1/original.jpg")
+        at: Any = {"Bucket": store.storage.uploads_bucket, "Key": key}
+        upload_id = store.client.create_multipart_upload(**at)["UploadId"]
+        part = store.client.upload_part(**at, UploadId=upload_id, PartNumber=1, Body=CONTENT)
+        parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+        store.client.complete_multipart_upload(**at, UploadId=upload_id, MultipartUpload=parts)
+        staged = store.storage.head(store.storage.uploads_bucket, key)
+        assert staged is not None
+        assert staged.etag.endswith("-1")
+        store.storage.copy_original(key, staged.etag, copy, "image/jpeg")
+        assert store.read(copy) == CONTENT
 
     def test_small_objects_are_written_and_read(self, store: Store) -> None:
         store.storage.write_bytes(store.key("result"), b"{}")
