@@ -38,8 +38,8 @@ from gallery.local.supervisor.processes import end
 from gallery.settings import Settings, load_settings, load_stack_settings
 from gallery.storage.s3 import Storage
 from tests.faulty_s3 import FaultyS3
-from tests.second_s3.radosgw import missing, radosgw
 from tests.second_api import second_api  # noqa: F401 - a fixture
+from tests.second_s3.radosgw import missing, radosgw
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -69,6 +69,8 @@ mon_data_avail_crit = 0
 
 [client.rgw]
 rgw_frontends = beast endpoint={host}:{gateway}
+# As behind a proxy that ends TLS: passwords of topics are refused otherwise.
+rgw_trust_forwarded_https = true
 """
 
 
@@ -112,7 +114,12 @@ def radosgw(folder: Path) -> Iterator[Radosgw]:
 
         def run(*command: str) -> None:
             done = subprocess.run(
-                _command(command), env=_environment(folder), capture_output=True, text=True, timeout=PATIENCE, check=False
+                _command(command),
+                env=_environment(folder),
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
             )
             assert done.returncode == 0, f"{command}: {done.stderr or done.stdout}"
 
