@@ -15,12 +15,12 @@ import httpx
 import pytest
 from moto import mock_aws
 
-from gallery.errors import StagedFileError, TransientError
+from gallery.errors import ConfigurationError, StagedFileError, TransientError
 from gallery.models import Deletion, ObjectKey
 from gallery.settings import Settings
 from gallery.storage.s3 import CALLS, Storage, StoredObject
 from tests.conftest import PROJECT, Servers
-from tests.faulty_s3 import FaultyS3
+from tests.faulty_s3 import FaultyS3, Request
 from tests.storage.conftest import CONTENT, Store
 
 BIG = 128 * 1024 * 1024
@@ -184,6 +184,42 @@ def test_links_into_aws_name_the_region_since_a_young_bucket_would_redirect_them
     put = storage.presign_put(key, size=17, content_type="image/jpeg", expires_seconds=60)
     hosts = {httpx.URL(link).host for link in (post, put, storage.presign_get(key, expires_seconds=60))}
     assert hosts == {"uploads.s3.eu-central-1.amazonaws.com", "library.s3.eu-central-1.amazonaws.com"}
+
+
+@pytest.fixture
+def of_another_region(
+    stores: Servers, own_proxy: FaultyS3, settings: Settings, gallery_id: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Storage]:
+    """Two buckets that are not there yet, from a shell with the region of another store."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, stores.environment[name])
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    own = {"uploads_bucket": f"{gallery_id}-uploads", "library_bucket": f"{gallery_id}-library"}
+    storage = Storage(settings.model_copy(update={"s3_endpoint_url": own_proxy.url, **own}))
+    yield storage
+    storage.close()
+
+
+@pytest.mark.parametrize("code", ["InvalidLocationConstraint", "IllegalLocationConstraintException", "InvalidRegion"])
+def test_a_store_that_knows_no_regions_is_asked_for_none(
+    own_proxy: FaultyS3, of_another_region: Storage, code: str
+) -> None:
+    with own_proxy.fault("PUT", "", when=names_a_region, status=400, code=code) as refused:
+        of_another_region.create_buckets()
+    assert refused.seen == 2
+    of_another_region.reachable()
+
+
+def test_a_region_that_a_store_refuses_either_way_is_named(own_proxy: FaultyS3, of_another_region: Storage) -> None:
+    with (
+        own_proxy.fault("PUT", "", status=400, code="InvalidLocationConstraint"),
+        pytest.raises(ConfigurationError, match=r"'eu-central-1', which AWS_DEFAULT_REGION"),
+    ):
+        of_another_region.create_buckets()
+
+
+def names_a_region(request: Request) -> bool:
+    return b"<LocationConstraint>eu-central-1<" in request.body
 
 
 @pytest.mark.usefixtures("impatient")
