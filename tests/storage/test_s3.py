@@ -120,7 +120,7 @@ class TestEveryStore:
         at: Any = {"Bucket": store.storage.uploads_bucket, "Key": key}
         upload_id = store.client.create_multipart_upload(**at)["UploadId"]
         part = store.client.upload_part(**at, UploadId=upload_id, PartNumber=1, Body=CONTENT)
-        parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+        parts: Any = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
         store.client.complete_multipart_upload(**at, UploadId=upload_id, MultipartUpload=parts)
         staged = store.storage.head(store.storage.uploads_bucket, key)
         assert staged is not None
