@@ -1,6 +1,6 @@
 """Ceph's radosgw on loopback: one monitor, one OSD that keeps everything in memory, and the gateway before them.
 
-`make s3-second` unpacks them. It takes ten seconds to start, as whatever user, and leaves nothing behind.
+`make s3-second` unpacks them. They start in some ten seconds, for any user, and end with this process.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ import httpx
 from tests.second_api import free_port
 
 UNPACKED = Path(__file__).resolve().parents[2] / ".second-s3"
-PROGRAMS = ("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "monmaptool", "osdmaptool", "ceph-authtool")
+PROGRAMS = (
+    *("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "monmaptool", "osdmaptool", "ceph-authtool"),
+    "setpriv",
+)
 HOST = "127.0.0.1"
-# It knows none, and calls itself by none; requests have to be signed for one.
+# It knows no regions, but requests have to be signed for one.
 REGION = "us-east-1"
 # Seconds.
 PATIENCE = 60
@@ -34,7 +37,7 @@ mon_host = v2:{host}:{monitor}/0
 public_addr = {host}
 cluster_addr = {host}
 
-# Nobody else is here to be kept out, and without keys nothing can be encrypted.
+# Without keys nothing can be encrypted, which radosgw otherwise demands of its connection to the monitor.
 auth_cluster_required = none
 auth_service_required = none
 auth_client_required = none
@@ -47,7 +50,7 @@ keyring = {folder}/keyring
 log_file = {folder}/$name.log
 crash_dir = {folder}
 run_dir = {folder}
-# A path too long for a socket, in the tests' folders.
+# The paths of the tests' folders are too long for sockets.
 admin_socket =
 pid_file =
 
@@ -55,7 +58,7 @@ plugin_dir = {libraries}/ceph
 erasure_code_dir = {libraries}/ceph/erasure-code
 osd_class_dir = {libraries}/rados-classes
 
-# One OSD has to do for everything.
+# One OSD, where Ceph would have three.
 osd_objectstore = memstore
 memstore_device_bytes = 4294967296
 osd_crush_chooseleaf_type = 0
@@ -64,7 +67,7 @@ osd_pool_default_min_size = 1
 osd_pool_default_pg_num = 1
 osd_pool_default_pg_autoscale_mode = off
 mon_allow_pool_size_one = true
-# It refuses to write on disks that are nearly full; it writes to memory.
+# The monitor ends where its disk is nearly full.
 mon_data_avail_crit = 0
 
 [client.rgw]
@@ -101,63 +104,61 @@ def missing() -> list[str]:
 @contextmanager
 def radosgw(folder: Path) -> Iterator[Radosgw]:
     """One that runs while the block does, with its configuration and logs in `folder`, which is empty."""
-    monitor, gateway = free_port(), free_port()
-    fsid, libraries = uuid4(), next(UNPACKED.glob("usr/lib/*-linux-gnu"), Path("/usr/lib"))
+    monitor, gateway, fsid = free_port(), free_port(), str(uuid4())
+    server = Radosgw(f"http://{HOST}:{gateway}")
+    libraries = next(_folders("usr/lib/*-linux-gnu/rados-classes")).parent
     configuration = CONFIGURATION.format(
         fsid=fsid, host=HOST, monitor=monitor, gateway=gateway, folder=folder, libraries=libraries
     )
     (folder / "ceph.conf").write_text(configuration)
     (folder / "monitor").mkdir()
     (folder / "osd").mkdir()
-    server = Radosgw(f"http://{HOST}:{gateway}")
+    keyring, monitors, osds = (str(folder / name) for name in ("keyring", "monitors", "osds"))
+    _run(folder, "ceph-authtool", "--create-keyring", keyring, "--gen-key", "-n", "mon.")
+    _run(folder, "monmaptool", "--create", "--fsid", fsid, "--addv", "a", f"[v2:{HOST}:{monitor}]", monitors)
+    _run(folder, "osdmaptool", "--createsimple", "1", osds)
+    _run(folder, "ceph-mon", "--mkfs", "-i", "a", "--monmap", monitors, "--osdmap", osds, "--keyring", keyring)
     with ExitStack() as running:
-
-        def run(*command: str) -> None:
-            done = subprocess.run(
-                _command(command),
-                env=_environment(folder),
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE,
-                check=False,
-            )
-            assert done.returncode == 0, f"{command}: {done.stderr or done.stdout}"
-
-        def start(*command: str) -> None:
-            log = running.enter_context((folder / f"{command[0]}.out").open("wb"))
-            # It has nothing to lose; and an OSD that ends as it should writes its memory to disk.
-            process = subprocess.Popen(_command(command), env=_environment(folder), stdout=log, stderr=log)
-            running.callback(process.wait)
-            running.callback(process.kill)
-
-        keyring, monitors, osds = (str(folder / name) for name in ("keyring", "monitors", "osds"))
-        run("ceph-authtool", "--create-keyring", keyring, "--gen-key", "-n", "mon.")
-        run("monmaptool", "--create", "--fsid", str(fsid), "--addv", "a", f"[v2:{HOST}:{monitor}]", monitors)
-        run("osdmaptool", "--createsimple", "1", osds)
-        run("ceph-mon", "--mkfs", "-i", "a", "--monmap", monitors, "--osdmap", osds, "--keyring", keyring)
-        start("ceph-mon", "-f", "-i", "a")
-        run("ceph-osd", "--mkfs", "-i", "0", "--osd-uuid", str(uuid4()))
-        start("ceph-osd", "-f", "-i", "0")
+        _start(running, folder, "ceph-mon", "-f", "-i", "a")
+        _run(folder, "ceph-osd", "--mkfs", "-i", "0", "--osd-uuid", str(uuid4()))
+        _start(running, folder, "ceph-osd", "-f", "-i", "0")
         keys = ("--access-key", server.access_key, "--secret-key", server.secret_key)
-        run("radosgw-admin", "user", "create", "--uid", "gallery", "--display-name", "gallery", *keys)
-        start("radosgw", "-f", "-n", "client.rgw")
+        _run(folder, "radosgw-admin", "user", "create", "--uid", "gallery", "--display-name", "gallery", *keys)
+        _start(running, folder, "radosgw", "-f", "-n", "client.rgw")
         _wait_for(server.url)
         yield server
+
+
+def _run(folder: Path, *command: str) -> None:
+    done = subprocess.run(
+        _command(command), env=_environment(folder), capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert done.returncode == 0, f"{command}: {done.stderr or done.stdout}"
+
+
+def _start(running: ExitStack, folder: Path, *command: str) -> None:
+    """Start a program that ends with `running`, and with this process, however that ends."""
+    log = running.enter_context((folder / f"{command[0]}.out").open("wb"))
+    command = ("setpriv", "--pdeathsig", "KILL", "--", *_command(command))
+    process = subprocess.Popen(command, env=_environment(folder), stdout=log, stderr=log)
+    running.callback(process.wait)
+    # An OSD that is ended more gently writes its memory to disk.
+    running.callback(process.kill)
+
+
+def _command(command: tuple[str, ...]) -> tuple[str, ...]:
+    program = _where(command[0])
+    assert program is not None, f"there is no {command[0]}"
+    return (program, *command[1:])
 
 
 def _where(program: str) -> str | None:
     return shutil.which(program, path=os.pathsep.join(map(str, [*_folders("usr/bin", "usr/sbin"), os.environ["PATH"]])))
 
 
-def _command(command: tuple[str, ...]) -> list[str]:
-    program = _where(command[0])
-    assert program is not None, f"there is no {command[0]}"
-    # They end with this process, however it ends.
-    return ["setpriv", "--pdeathsig", "KILL", "--", program, *command[1:]]
-
-
 def _environment(folder: Path) -> Mapping[str, str]:
-    libraries = _folders("lib/*-linux-gnu", "usr/lib/*-linux-gnu", "usr/lib/*-linux-gnu/ceph", "usr/lib/ceph")
+    libraries = [*UNPACKED.glob("lib/*-linux-gnu"), *UNPACKED.glob("usr/lib/*-linux-gnu")]
+    libraries += UNPACKED.glob("usr/lib/*-linux-gnu/ceph")
     return {
         "PATH": os.environ["PATH"],
         "LD_LIBRARY_PATH": os.pathsep.join(map(str, libraries)),
@@ -165,8 +166,9 @@ def _environment(folder: Path) -> Mapping[str, str]:
     }
 
 
-def _folders(*patterns: str) -> list[Path]:
-    return [folder for pattern in patterns for folder in UNPACKED.glob(pattern)]
+def _folders(*patterns: str) -> Iterator[Path]:
+    """Unpacked ones before those of the system."""
+    return (found for root in (UNPACKED, Path("/")) for pattern in patterns for found in root.glob(pattern))
 
 
 def _wait_for(url: str) -> None:
