@@ -188,8 +188,8 @@ class Storage:
                 ContentType=content_type,
                 MetadataDirective="REPLACE",
             )
-            # Ceph's radosgw ignores the condition: https://tracker.ceph.com/issues/53945. The copy of a file in several
-            # parts may have another ETag; then the source tells.
+            # Ceph's radosgw 16 and others ignore the condition: https://tracker.ceph.com/issues/53945. The copy of a
+            # file in several parts may have another ETag; then the source tells.
             if answer["CopyObjectResult"].get("ETag") not in (_quoted(etag), etag):
                 now = self._client.head_object(Bucket=bucket, Key=source)["ETag"].strip('"')
                 if now != etag:

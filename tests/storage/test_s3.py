@@ -102,7 +102,7 @@ class TestEveryStore:
         assert answer["ContentType"] == "image/jpeg"
         assert store.storage.head(store.storage.uploads_bucket, staged.key) == staged
 
-    # moto copies whatever the condition says, as Ceph's radosgw does; the embedded server keeps it, as S3 does.
+    # moto copies whatever the condition says, as Ceph's radosgw 16 does; the embedded server keeps it, as S3 does.
     def test_a_changed_or_missing_original_is_not_copied(self, store: Store) -> None:
         pinned, key = store.stage("a.jpg"), store.key("1/original.jpg")
         store.stage("a.jpg", b"other")
