@@ -15,13 +15,14 @@ export PYTHONDONTWRITEBYTECODE :=
 
 # Beside the wheel: a Python that has it first in its path uses it.
 SIMD := .pillow-simd
+SECOND_S3 := .second-s3
 TSC := node_modules/.bin/tsc
 TSC_STAMP := node_modules/.installed
 
-.PHONY: demo test unit long chaos coverage bench simd dist lint page-types types fmt check full lock clean help
+.PHONY: demo test unit long chaos coverage bench simd s3-second dist lint page-types types fmt check full lock clean help
 
 help: ## What there is to make
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
 demo: $(STAMP) ## A gallery through everything, on embedded parts; then stop it all
 	@$(BIN)/gallery demo $(DEMO_FLAGS)
@@ -46,6 +47,10 @@ coverage: $(STAMP) ## All tests, and how much of the product they run, in all it
 
 simd: $(STAMP) ## Compile Pillow-SIMD into .pillow-simd, for its test and for: PYTHONPATH=$PWD/.pillow-simd make bench
 	bash deployments/build_pillow_simd.sh $(SIMD) $(BIN)/python
+
+s3-second: $(STAMP) ## Storage and a whole gallery on another S3 server: Ceph's radosgw, unpacked into .second-s3
+	bash tests/second_s3/install.sh $(SECOND_S3)
+	$(BIN)/python -m pytest --s3 radosgw tests/storage tests/second_s3
 
 dist: $(STAMP) ## Wheel and source distribution in dist/; the wheel is tried in an empty environment
 	rm -rf dist
@@ -82,7 +87,7 @@ check: lint types test ## All that is checked before a change lands
 long: $(STAMP) ## The tests that take too long for each change
 	$(BIN)/python -m pytest -m full
 
-full: simd check long dist demo ## That, with what takes too long for each change; see CONTRIBUTING.md
+full: simd check long s3-second dist demo ## That, with what takes too long for each change; see CONTRIBUTING.md
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -103,4 +108,4 @@ lock: ## Pin what pyproject.toml asks for; needs uv
 		--no-emit-package gallery-ingest --extra local --extra dev pyproject.toml --output-file requirements/dev.txt
 
 clean: ## Remove what was installed and made, but not the local stack's state
-	rm -rf $(VENV) $(SIMD) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) $(SIMD) $(SECOND_S3) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

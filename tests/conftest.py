@@ -39,6 +39,7 @@ from gallery.settings import Settings, load_settings, load_stack_settings
 from gallery.storage.s3 import Storage
 from tests.faulty_s3 import FaultyS3
 from tests.second_api import second_api  # noqa: F401 - a fixture
+from tests.second_s3.radosgw import missing, radosgw
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -84,7 +85,7 @@ def clean_environment(**more: str) -> dict[str, str]:
 class Servers:
     """The running stack, as everything under test sees it: S3 through the proxy that can inject faults.
 
-    To the stack S3 is elsewhere: the server behind the proxy is one of its own, `store`.
+    To the stack S3 is elsewhere: the server behind the proxy is one of its own, `store`, or what `--s3` asks for.
     `environment` is that of the stack's own processes; `given` is what the stack was started with.
     """
 
@@ -130,25 +131,38 @@ def without_waiting_for_the_disk(info: StackInfo, home: Path) -> None:
         connection.execute("SELECT pg_reload_conf()")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--s3", choices=("embedded", "radosgw"), default="embedded", help="the S3 server of the stack")
+
+
 @pytest.fixture(scope="session")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def s3_elsewhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The variables that name another S3 server to the stack than its own, where `--s3` asks for one."""
+    if request.config.getoption("s3") == "embedded":
+        yield {}
+        return
+    if absent := missing():
+        pytest.skip(f"there is no {', '.join(absent)}: see `make s3-second`")
+    with radosgw(tmp_path_factory.mktemp("radosgw")) as server:
+        yield server.environment
+
+
+@pytest.fixture(scope="session")
+def stores(tmp_path_factory: pytest.TempPathFactory, s3_elsewhere: dict[str, str]) -> Iterator[Servers]:
     """PostgreSQL and S3, started once a session and ended with it, however it ends."""
     home = tmp_path_factory.mktemp("stack")
     ports = free_ports()
-    store = LocalStack(home / "store", PROJECT, clean_environment(**ports))
+    store = LocalStack(home / "store", PROJECT, clean_environment(**ports, **s3_elsewhere))
     with ExitStack() as ends:
         ends.callback(store.stop)
         direct = store.start(attached=True, parts=["s3"])
         s3 = FaultyS3(direct.s3_endpoint_url)
+        credentials = {name: value for name, value in direct.environment().items() if name.startswith("AWS_")}
         environment = clean_environment(
             **SHORT_PAUSES,
-            **ports,
-            GALLERY_S3_ENDPOINT_URL=s3.url,
+            **{**ports, **credentials, "GALLERY_S3_ENDPOINT_URL": s3.url},
             GALLERY_API_KEYS=f"partner:{PARTNER_KEY}",
             GALLERY_WEBHOOK_SECRETS=ROTATED_SECRET,
-            AWS_ACCESS_KEY_ID=direct.s3_access_key or "",
-            AWS_SECRET_ACCESS_KEY=direct.s3_secret_key or "",
-            AWS_DEFAULT_REGION=direct.environment()["AWS_DEFAULT_REGION"],
         )
         ends.callback(s3.close)
         stack = LocalStack(home, PROJECT, environment)

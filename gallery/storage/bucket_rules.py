@@ -18,8 +18,9 @@ CORS_RULE = "gallery-ingest"
 LIFECYCLE_RULE = "gallery-ingest-staged"
 # A browser asks again after this many seconds whether it may; Chromium caps it at two hours.
 PREFLIGHT_SECONDS = 3600
-# What stores answer that lack a feature: MinIO has no CORS of buckets, others no lifecycle.
-UNSUPPORTED = frozenset({"NotImplemented", "MethodNotAllowed", "NotSupported", "501", "405"})
+# What stores answer that lack a feature: MinIO has no CORS of buckets, others no lifecycle. Swift takes the rules for
+# those of a new bucket, and says MalformedXML.
+UNSUPPORTED = frozenset({"NotImplemented", "MethodNotAllowed", "NotSupported", "MalformedXML", "501", "405"})
 NONE_YET = frozenset({"NoSuchCORSConfiguration", "NoSuchLifecycleConfiguration", "404"})
 
 
@@ -53,7 +54,7 @@ def _supported(set_rule: Callable[[], None], feature: str, bucket: str) -> str |
 
 
 def _set_cors(client: Any, md5: ContentMd5, bucket: str, origins: Sequence[str]) -> None:
-    others = _rules(lambda: client.get_bucket_cors(Bucket=bucket)["CORSRules"], CORS_RULE)
+    others = _rules(lambda: client.get_bucket_cors(Bucket=bucket).get("CORSRules", []), CORS_RULE)
     ours = {
         "ID": CORS_RULE,
         "AllowedOrigins": list(origins),
@@ -72,7 +73,7 @@ def _set_cors(client: Any, md5: ContentMd5, bucket: str, origins: Sequence[str])
 
 def _set_expiry(client: Any, md5: ContentMd5, bucket: str, days: int) -> None:
     others = _rules(
-        lambda: client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"],
+        lambda: client.get_bucket_lifecycle_configuration(Bucket=bucket).get("Rules", []),
         LIFECYCLE_RULE,
     )
     ours = {

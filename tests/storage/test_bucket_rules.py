@@ -11,7 +11,7 @@ from gallery.settings import Settings
 from gallery.storage.bucket_rules import set_bucket_rules
 from gallery.storage.s3 import Storage
 from tests.conftest import Servers
-from tests.faulty_s3 import FaultyS3
+from tests.faulty_s3 import FaultyS3, Request
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -59,3 +59,21 @@ def test_a_store_without_such_rules_is_named_and_does_no_harm(servers: Servers, 
     with s3.fault("PUT", rf"^/{servers.info.uploads_bucket}$", status=501):
         said = rules(cors_origins=["https://photos.example.org"])
     assert [sentence.split(" rules")[0].split(" ")[-1] for sentence in said] == ["CORS", "lifecycle"]
+
+
+def test_a_store_that_takes_rules_for_those_of_a_new_bucket_is_named(servers: Servers, rules: Any) -> None:
+    """As Swift does: the question is answered with a listing."""
+    bucket = rf"^/{servers.info.uploads_bucket}$"
+    listing = b"<ListBucketResult><Name>uploads</Name></ListBucketResult>"
+    with (
+        servers.s3.fault("GET", bucket, when=about_lifecycle, status=200, content=listing),
+        servers.s3.fault("PUT", bucket, when=about_lifecycle, status=400, code="MalformedXML"),
+    ):
+        said = rules(cors_origins=["https://photos.example.org"])
+    assert [sentence.partition(": ")[2] for sentence in said] == [
+        "this store has no lifecycle rules of buckets; set them as its manual says"
+    ]
+
+
+def about_lifecycle(request: Request) -> bool:
+    return request.query.split("=")[0] == "lifecycle"

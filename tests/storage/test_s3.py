@@ -8,21 +8,23 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import boto3
 import httpx
 import pytest
 from moto import mock_aws
 
-from gallery.errors import MissingBucket, StagedFileError, TransientError
+from gallery.errors import ConfigurationError, MissingBucket, StagedFileError, TransientError
 from gallery.models import Deletion, ObjectKey
 from gallery.settings import Settings
 from gallery.storage.s3 import CALLS, Storage, StoredObject
 from tests.conftest import PROJECT, Servers
-from tests.faulty_s3 import FaultyS3
+from tests.faulty_s3 import FaultyS3, Request
 from tests.storage.conftest import CONTENT, Store
 
 BIG = 128 * 1024 * 1024
+CREATED = b"<CreateBucketResult/>"
 ON_AWS = {
     "GALLERY_DATABASE_URL": "postgresql://nobody@nowhere/none",
     "GALLERY_UPLOADS_BUCKET": "uploads",
@@ -101,8 +103,7 @@ class TestEveryStore:
         assert answer["ContentType"] == "image/jpeg"
         assert store.storage.head(store.storage.uploads_bucket, staged.key) == staged
 
-    # moto copies whatever the condition says; the embedded server keeps it, as S3 does.
-    @pytest.mark.parametrize("store", ["embedded"], indirect=True)
+    # moto copies whatever the condition says, as Ceph's radosgw 16 does; the embedded server keeps it, as S3 does.
     def test_a_changed_or_missing_original_is_not_copied(self, store: Store) -> None:
         pinned, key = store.stage("a.jpg"), store.key("1/original.jpg")
         store.stage("a.jpg", b"other")
@@ -113,6 +114,20 @@ class TestEveryStore:
             store.storage.copy_original(ObjectKey(f"{pinned.key}2"), pinned.etag, key, "image/jpeg")
         assert error.value.reason == "missing_object"
         assert store.storage.head(store.storage.library_bucket, key) is None
+
+    def test_an_original_that_was_sent_in_parts_is_copied(self, store: Store) -> None:
+        """The copy has another ETag than the original."""
+        key, copy = store.key("a.jpg"), store.key("1/original.jpg")
+        at: Any = {"Bucket": store.storage.uploads_bucket, "Key": key}
+        upload_id = store.client.create_multipart_upload(**at)["UploadId"]
+        part = store.client.upload_part(**at, UploadId=upload_id, PartNumber=1, Body=CONTENT)
+        parts: Any = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+        store.client.complete_multipart_upload(**at, UploadId=upload_id, MultipartUpload=parts)
+        staged = store.storage.head(store.storage.uploads_bucket, key)
+        assert staged is not None
+        assert staged.etag.endswith("-1")
+        store.storage.copy_original(key, staged.etag, copy, "image/jpeg")
+        assert store.read(copy) == CONTENT
 
     def test_small_objects_are_written_and_read(self, store: Store) -> None:
         store.storage.write_bytes(store.key("result"), b"{}")
@@ -194,6 +209,44 @@ def test_links_into_aws_name_the_region_since_a_young_bucket_would_redirect_them
     put = storage.presign_put(key, size=17, content_type="image/jpeg", expires_seconds=60)
     hosts = {httpx.URL(link).host for link in (post, put, storage.presign_get(key, expires_seconds=60))}
     assert hosts == {"uploads.s3.eu-central-1.amazonaws.com", "library.s3.eu-central-1.amazonaws.com"}
+
+
+@pytest.fixture
+def of_another_region(
+    stores: Servers, own_proxy: FaultyS3, settings: Settings, gallery_id: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Storage]:
+    """Two buckets that are not there yet, from a shell with the region of another store."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, stores.environment[name])
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    own = {"uploads_bucket": f"{gallery_id}-uploads", "library_bucket": f"{gallery_id}-library"}
+    storage = Storage(settings.model_copy(update={"s3_endpoint_url": own_proxy.url, **own}))
+    yield storage
+    storage.close()
+
+
+@pytest.mark.parametrize("code", ["InvalidLocationConstraint", "IllegalLocationConstraintException", "InvalidRegion"])
+def test_a_store_that_knows_no_regions_is_asked_for_none(
+    own_proxy: FaultyS3, of_another_region: Storage, code: str
+) -> None:
+    with (
+        own_proxy.fault("PUT", "", when=names_a_region, status=400, code=code) as refused,
+        own_proxy.fault("PUT", "", when=lambda request: not request.body, status=200, content=CREATED) as created,
+    ):
+        of_another_region.create_buckets()
+    assert (refused.seen, created.seen) == (2, 2)
+
+
+def test_a_region_that_a_store_refuses_either_way_is_named(own_proxy: FaultyS3, of_another_region: Storage) -> None:
+    with (
+        own_proxy.fault("PUT", "", status=400, code="InvalidLocationConstraint"),
+        pytest.raises(ConfigurationError, match=r"'eu-central-1', which AWS_DEFAULT_REGION"),
+    ):
+        of_another_region.create_buckets()
+
+
+def names_a_region(request: Request) -> bool:
+    return b"<LocationConstraint>eu-central-1<" in request.body
 
 
 @pytest.mark.usefixtures("impatient")
