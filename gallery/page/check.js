@@ -31,7 +31,7 @@ const TYPE = /^[A-Za-z0-9!#$&^_.+-]{1,60}\/[A-Za-z0-9!#$&^_.+-]{1,60}$/;
 /** @type {Reason} */
 const TWICE = {
   title: "Twice the same name",
-  advice: "A gallery can hold a name only once. The first file with this name is sent; rename the other one to send it too.",
+  advice: "A gallery can hold a name only once. The first file with this name is sent. To send the other one too, choose it again afterwards, or rename it.",
 };
 
 /**

@@ -55,8 +55,9 @@ function leftOutInWords(files) {
 function othersInWords(rejected, toDecide, skipped) {
   if (toDecide === rejected) return "The others were not added, because they would have replaced photographs. Choose below what to do with them.";
   if (skipped === rejected) return `The others were skipped, as you chose. ${CLOSE}`;
-  if (toDecide) return "Some of the others need your choice, and some cannot be used as they are. See below.";
-  return `The others cannot be used as they are; what to do about each stands below. ${CLOSE}`;
+  if (!toDecide && !skipped) return `The others cannot be used as they are; what to do about each stands below. ${CLOSE}`;
+  const kinds = [toDecide && "need your choice", skipped && "were skipped, as you chose", rejected > toDecide + skipped && "cannot be used as they are"].filter(Boolean);
+  return `Some of the others ${kinds.slice(0, -1).join(", some ")}, and some ${kinds.at(-1)}. See below.`;
 }
 
 /**

@@ -44,8 +44,16 @@ test("what a later upload or a deletion has overtaken does not count, and is tol
 test("what was not taken, what was skipped and what cannot be used are told apart", () => {
   assert.match(told("completed_with_rejects", { saved: 1, rejected: 2 }, { to_decide: 2 })[1], /not added, because they would have replaced photographs/);
   assert.match(told("completed_with_rejects", { saved: 1, rejected: 2 }, { skipped: 2 })[1], /skipped, as you chose/);
-  assert.match(told("completed_with_rejects", { saved: 1, rejected: 2 }, { to_decide: 1 })[1], /need your choice, and some cannot be used/);
-  assert.match(told("completed_with_rejects", { saved: 1, rejected: 2 }, { skipped: 1 })[1], /^The others cannot be used/);
+  assert.match(told("completed_with_rejects", { saved: 1, rejected: 2 })[1], /^The others cannot be used/);
+  assert.equal(
+    told("completed_with_rejects", { saved: 1, rejected: 2 }, { to_decide: 1 })[1],
+    "Some of the others need your choice, and some cannot be used as they are. See below.",
+  );
+  assert.equal(
+    told("completed_with_rejects", { saved: 1, rejected: 3 }, { to_decide: 1, skipped: 1 })[1],
+    "Some of the others need your choice, some were skipped, as you chose, and some cannot be used as they are. See below.",
+  );
+  assert.match(told("completed_with_rejects", { saved: 1, rejected: 2 }, { skipped: 1 })[1], /^Some of the others were skipped, as you chose, and some cannot be used/);
 });
 
 test("where nothing had to be sent, the end says why", () => {
