@@ -26,6 +26,7 @@ const FAILED = {
   storage_unavailable: ["Storage did not answer", "Your photograph is fine and was received. It can be tried again without sending it: tell whoever runs the gallery."],
   database_unavailable: ["The gallery's records did not answer", "Your photograph is fine and was received. It can be tried again without sending it: tell whoever runs the gallery."],
   scratch_unavailable: ["A computer here has no room", "Your photograph is fine and was received. It can be tried again without sending it: tell whoever runs the gallery."],
+  deletion_refused: ["Storage refused to delete a file", "Your photograph is fine and was received. It can be tried again without sending it: tell whoever runs the gallery."],
   stale_attempt: ["Interrupted", "Your photograph is fine and was received. It is tried again, or can be: tell whoever runs the gallery."],
   internal_error: ["Something went wrong here", "Your photograph is not at fault. Tell whoever runs the gallery; it can be tried again."],
 };

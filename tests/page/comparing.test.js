@@ -38,7 +38,7 @@ class Gallery {
         const here = this.images[file_name] ?? null;
         const elsewhere = Object.keys(this.images).filter((name) => name !== file_name && this.images[name] === sha256);
         const would = here === null ? "add" : here === sha256 ? "leave_unchanged" : "replace";
-        return { file_name, would, sha256: here, image_id: null, same_content_as: elsewhere, recipe: null, hash_wanted: sha256 === undefined && here !== null };
+        return { file_name, would, sha256: here, image_id: null, same_content_as: elsewhere, recipe: null, hash_wanted: sha256 === undefined && here !== null, under_way_as: [] };
       }),
     };
   }

@@ -24,7 +24,7 @@ def odd_names(count: int) -> list[str]:
     """Names around the limits of length, of letters that are one to four bytes long, with accents, dots and folders."""
     chance = random.Random(22)
     letters = ["x", "ä", "\u0302", "\u0e31", "\u20ac", "\U0001f600", "\u20dd", ".", " "]
-    names = []
+    names: list[str] = []
     while len(names) < count:
         lengths = (
             chance.choice([0, 3, 120, 238, 244, 248]),
