@@ -4,7 +4,7 @@
  * @import { EntryAnswer, ProblemItem, StatusAnswer } from "../api/schemas.ts"
  * @import { GalleryApi } from "./api.js"
  * @typedef {Pick<ProblemItem, "file_name" | "reason" | "message"> & Pick<EntryAnswer, "outcome">} Problem
- * @typedef {{ listed: Problem[], open: number, skipped: number }} Found
+ * @typedef {{ listed: Problem[], open: number, skipped: number }} NotAdded
  * `listed`: what a person can do something about, all of it once the upload has ended; `open`: how many those are;
  * `skipped`: how many were skipped by choice.
  */
@@ -28,7 +28,7 @@ export class Problems {
   /**
    * @param {Pick<StatusAnswer, "counts" | "to_decide" | "problems">} status
    * @param {boolean} isFinal
-   * @returns {Promise<Found>}
+   * @returns {Promise<NotAdded>}
    */
   async of({ counts, to_decide: toDecide = 0, problems }, isFinal) {
     const all = counts.rejected + counts.failed;

@@ -26,8 +26,9 @@ import { leavingOutFaulty } from "../faulty.js";
 import { showGroups } from "../groups.js";
 import { measure, named } from "../pick.js";
 import { keepAsking } from "../under_way.js";
-import { bytes, count, number } from "../words.js";
+import { count, number } from "../words.js";
 import { ChoiceList } from "./choice_list.js";
+import { goneInWords, summaryOf, underWayInWords, whyNotCompared, whyNotOpened, wordsFor } from "./choose_words.js";
 import { drawElsewhere, drawFindings } from "./findings.js";
 import { listen } from "./folder_field.js";
 
@@ -361,48 +362,7 @@ class ChooseScreen {
   }
 }
 
-/** @type {(files: { size: number }[], there: number, skipped: number) => string} */
-function summaryOf(files, there, skipped) {
-  if (files.length) return `${count(files.length, "photograph")}${there || skipped ? " to send" : ""}, ${bytes(files.reduce((sum, one) => sum + one.size, 0))}`;
-  if (there && !skipped) return there === 1 ? "The photograph is in the gallery already" : `All ${count(there, "photograph")} are in the gallery already`;
-  return there || skipped ? "Nothing to send" : "Nothing that can be sent";
-}
-
-/** @param {number} photographs */
-function underWayInWords(photographs) {
-  return `Another upload of this gallery is being worked on. ${number(photographs)} of your photographs may be among it. This page checks again automatically.`;
-}
-
-/** @param {number} photographs */
-function goneInWords(photographs) {
-  const [were, are, them] = photographs === 1 ? ["was", "is", "it"] : ["were", "are", "them"];
-  return `${count(photographs, "photograph")} that ${were} in the gallery already ${are} no longer there: someone has deleted or replaced ${them} since. Check what is sent now, then continue.`;
-}
-
-/** @param {Skipped} skipped */
-function wordsFor({ hidden, unreadable }) {
-  const words = [];
-  if (hidden) words.push(`${count(hidden, "hidden or system file")} left out.`);
-  if (unreadable) words.push(`${count(unreadable, "file or folder", "files or folders")} could not be read.`);
-  return words.join(" ");
-}
-
 function freshKey() {
   // Not randomUUID: browsers have it on encrypted pages only.
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-/** @param {unknown} caught */
-function whyNotOpened(caught) {
-  const error = ApiError.of(caught);
-  if (error.isLockedOut) return "This upload link has expired. Ask for a new one, open it in this tab and press Send again: your choice is kept.";
-  if (error.status === 0) return "The server does not answer. Check your connection and try again.";
-  return `The server does not take these files: ${error.message}.`;
-}
-
-/** @param {ApiError} error */
-function whyNotCompared(error) {
-  if (error.isLockedOut) return "This upload link has expired. Ask for a new one and open it in this tab: your choice is kept.";
-  if (error.status === 0) return "The server does not answer. Check your connection and try again.";
-  return `The photographs could not be compared with the gallery: ${error.message}. Try again.`;
 }

@@ -4,7 +4,7 @@
  * @import { FileToCompare, LimitsAnswer, Outcome, StatusAnswer } from "../../api/schemas.ts"
  * @import { GalleryApi } from "../api.js"
  * @import { Journal, NotSent } from "../journal.js"
- * @import { Found } from "../problems.js"
+ * @import { NotAdded } from "../problems.js"
  * @import { Accepted, NothingToSend, Upload } from "./send.js"
  */
 
@@ -141,7 +141,7 @@ function followToEnd(watched) {
   });
 }
 
-/** @type {(status: StatusAnswer, notSent: NotSent, found: Found & { gone: FileToCompare[] }, isFinal: boolean) => void} */
+/** @type {(status: StatusAnswer, notSent: NotSent, found: NotAdded & { gone: FileToCompare[] }, isFinal: boolean) => void} */
 function drawStatus(status, notSent, found, isFinal) {
   const { counts, image_count: total, to_decide: toDecide = 0 } = status;
   const { skipped, gone } = found;
@@ -185,7 +185,7 @@ function tally(outcome, value, text) {
 
 /**
  * What a person can do something about: neither what waits for a choice above, nor what was skipped by choice.
- * @param {Found & { gone: FileToCompare[] }} found
+ * @param {NotAdded & { gone: FileToCompare[] }} found
  */
 function drawProblems({ listed, open, gone }) {
   const shown = [...listed.map((one) => ({ name: one.file_name, ...explain(one) })), ...gone.map((one) => ({ name: one.file_name, ...GONE }))];
