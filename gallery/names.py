@@ -58,7 +58,7 @@ def numbered(file_name: str, number: int) -> str:
     while len(cut.encode()) > room:
         cut = cut[:-1]
     # Never between a letter and the accents that belong to it.
-    while len(cut) < len(stem) and cut and unicodedata.combining(stem[len(cut)]):
+    while len(cut) < len(stem) and cut and unicodedata.category(stem[len(cut)]).startswith("M"):
         cut = cut[:-1]
     return f"{folder}{slash}{cut}{tail}"
 

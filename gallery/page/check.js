@@ -28,35 +28,71 @@ const WORDS = {
 const TYPES = { heic: "image/heic", heif: "image/heif", webp: "image/webp", avif: "image/avif" };
 const TYPE = /^[A-Za-z0-9!#$&^_.+-]{1,60}\/[A-Za-z0-9!#$&^_.+-]{1,60}$/;
 
+/** @type {Reason} */
+const TWICE = {
+  title: "Twice the same name",
+  advice: "A gallery can hold a name only once. The first file with this name is sent. To send the other one too, choose it again afterwards, or rename it.",
+};
+
 /**
- * Divide named files into those that can be sent and those that would be refused, each with its reason.
+ * Divide named files into those that can be sent and those that would be refused, each with its reason. `digests` tells
+ * which of the `lookalikes` are the same photograph, chosen again: that is no mistake worth a word.
+ * @param {Named[]} files
+ * @param {LimitsAnswer} limits
+ * @param {WeakMap<File, string>} [digests]
+ */
+export function sortOut(files, limits, digests = new WeakMap()) {
+  const kinds = kindByExtension(limits);
+  /** @type {Sendable[]} */
+  const good = [];
+  /** @type {Item[]} */
+  const refused = [];
+  /** @type {Map<string, File[]>} */
+  const byName = new Map();
+  for (const { name, file } of files) {
+    const why = reasonAgainst(name, file, limits, kinds);
+    const earlier = byName.get(name);
+    if (why) refused.push({ name, ...why });
+    else if (!earlier) {
+      byName.set(name, [file]);
+      good.push({ name, file, size: file.size, type: typeOf(name, file) });
+    } else if (!earlier.some((one) => haveSameContent(one, file, digests))) {
+      earlier.push(file);
+      refused.push({ name, ...TWICE });
+    }
+  }
+  return { good: good.sort(byNames), refused: refused.sort(byNames) };
+}
+
+/**
+ * Files that share name and size with others of `files`. Only their content tells whether they are the same: cards are
+ * copied with their times, and cameras write files of equal size.
  * @param {Named[]} files
  * @param {LimitsAnswer} limits
  */
-export function sortOut(files, limits) {
+export function lookalikes(files, limits) {
   const kinds = kindByExtension(limits);
-  /** @type {Map<string, Sendable>} */
-  const good = new Map();
-  /** @type {Item[]} */
-  const refused = [];
-  for (const { name, file } of files) {
-    const earlier = good.get(name);
-    const why = earlier ? twice(earlier.file, file) : reasonAgainst(name, file, limits, kinds);
-    if (why) refused.push({ name, ...why });
-    else if (!earlier) good.set(name, { name, file, size: file.size, type: typeOf(name, file) });
+  /** @type {Map<string, Named[]>} */
+  const alike = new Map();
+  for (const one of files) {
+    if (reasonAgainst(one.name, one.file, limits, kinds)) continue;
+    const key = `${one.file.size} ${one.name}`;
+    const others = alike.get(key);
+    if (others) others.push(one);
+    else alike.set(key, [one]);
   }
-  const inOrder = [...good.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-  return { good: inOrder, refused: refused.sort((a, b) => (a.name < b.name ? -1 : 1)) };
+  return [...alike.values()].filter((group) => group.length > 1).flat();
 }
 
-/** @type {(earlier: File, file: File) => Reason | null} */
-function twice(earlier, file) {
-  // The same file chosen again is no mistake worth a word.
-  if (earlier.size === file.size && earlier.lastModified === file.lastModified) return null;
-  return {
-    title: "Twice the same name",
-    advice: "A gallery can hold a name only once. The first file with this name is sent; rename the other one to send it too.",
-  };
+/** @type {(one: File, other: File, digests: WeakMap<File, string>) => boolean} */
+function haveSameContent(one, other, digests) {
+  const digest = digests.get(one);
+  return one === other || (digest !== undefined && digest === digests.get(other));
+}
+
+/** @type {(a: { name: string }, b: { name: string }) => number} */
+function byNames(a, b) {
+  return a.name < b.name ? -1 : 1;
 }
 
 /** @type {(name: string, file: File, limits: LimitsAnswer, kinds: Map<string, string>) => Reason | null} */
@@ -66,7 +102,7 @@ function reasonAgainst(name, file, limits, kinds) {
   if (broken) return { title: `The name ${broken}`, advice: "Rename the file or its folder and choose it again." };
   const kind = kinds.get(extension);
   if (kind !== undefined) return (WORDS[kind] ?? WORDS.other)(extension);
-  if (file.size === 0) return { title: "Empty file", advice: "It has no content; perhaps copying it was interrupted. Copy it again from the card." };
+  if (file.size === 0) return { title: "Empty file", advice: "The file has no content (0 bytes), so there is nothing to send. Copying it may have been interrupted: copy it again from the card." };
   if (file.size > limits.max_file_bytes) {
     return { title: `Larger than ${bytes(limits.max_file_bytes)}`, advice: "Export it smaller, for example as a JPEG of high quality." };
   }

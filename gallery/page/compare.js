@@ -7,28 +7,37 @@ twice. */
  * @typedef {"add" | "there" | "elsewhere" | "conflict" | "unknown"} Finding
  * `there`: with this name and content; `elsewhere`: with this content under another name; `conflict`: another photograph
  * has this name; `unknown`: an upload under way has a file of this name.
- * @typedef {{ file: Sendable, finding: Finding, answer: ComparedFile }} Compared
+ * @typedef {Omit<ComparedFile, "under_way_as"> & { under_way_as?: string[] }} Answer older servers lack the last one
+ * @typedef {{ file: Sendable, finding: Finding, answer: Answer }} Compared
  * @typedef {Sendable & { path: string, expect?: FileToPresign["expect"] }} Planned `path`: the name as it was dropped
  * @typedef {{ choices: Choices, sendElsewhere: boolean }} Given
- * @typedef {{ send: Planned[], there: number, skipped: number, waiting: number }} Plan
+ * @typedef {{ send: Planned[], there: Sendable[], skipped: number, waiting: number }} Plan
  */
 
-import { brokenRule } from "./names.js";
+import { numberedName } from "./names.js";
 
 /** @type {Choice} */
 const DEFAULT = "keep_both";
 
-/** @type {(file: Sendable, answer: ComparedFile) => Compared} */
+/** @type {(file: Sendable, answer: Answer) => Compared} */
 export function found(file, answer) {
   return { file, answer, finding: findingOf(answer) };
 }
 
-/** @type {(answer: ComparedFile) => Finding} */
+/** @type {(answer: Answer) => Finding} */
 function findingOf({ would, same_content_as: elsewhere }) {
   if (would === "leave_unchanged") return "there";
   if (would === "unknown") return "unknown";
   if (elsewhere.length) return "elsewhere";
   return would === "replace" ? "conflict" : "add";
+}
+
+/**
+ * Whether a file may be among those of an upload under way, by name or size.
+ * @param {Compared} compared
+ */
+export function mayBeUnderWay({ answer }) {
+  return Boolean(answer.under_way_as?.length);
 }
 
 /** What a person has chosen for files whose name another photograph has: for all, or for some. */
@@ -95,14 +104,14 @@ export function plan(compared, given) {
   const { choices, numbered } = given;
   const replaced = replacedNames(compared, given);
   /** @type {Plan} */
-  const planned = { send: [], there: 0, skipped: 0, waiting: 0 };
+  const planned = { send: [], there: [], skipped: 0, waiting: 0 };
   /** @type {(file: Sendable, expect: string) => void} */
   const send = (file, expect) => void planned.send.push({ ...file, path: file.name, expect });
   for (const one of compared) {
     const { file, finding, answer } = one;
     const isUnknown = finding === "unknown";
     if (!isUnknown && !isConflict(one, given, replaced)) {
-      if (finding === "there" || (finding === "elsewhere" && !isSentElsewhere(one, given, replaced))) planned.there += 1;
+      if (finding === "there" || (finding === "elsewhere" && !isSentElsewhere(one, given, replaced))) planned.there.push(file);
       else send(file, "absent");
       continue;
     }
@@ -149,27 +158,12 @@ function replacedNames(compared, given) {
 }
 
 /**
- * `IMG_0001 (2).JPG`: the name under which a second photograph is kept beside the first, as gallery/names.py makes it.
- * A long one is cut, to stay valid.
- * @type {(name: string, copy: number) => string}
- */
-export function numberedName(name, copy) {
-  const [, folder = "", stem, extension = ""] = /** @type {RegExpExecArray} */ (/^(.*\/)?([^/]+?)(\.[^./]*)?$/su.exec(name));
-  const letters = [...stem];
-  for (;;) {
-    const candidate = `${folder}${letters.join("")} (${copy})${extension}`;
-    if (!letters.length || brokenRule(candidate) === null) return candidate;
-    // With the accents that belong to it.
-    while (/\p{M}/u.test(letters.pop() ?? ""));
-  }
-}
-
-/**
  * The first free numbered name for each of `files`, by name. `taken`: names that will be sent as they are; `isFree` asks
- * the gallery about candidates, all of a round together.
+ * the gallery about candidates, all of a round together. One that it does not accept as a name (null) ends the search for
+ * its file, which then has none.
  * @param {Sendable[]} files
  * @param {Iterable<string>} taken
- * @param {(candidates: Sendable[]) => Promise<boolean[]>} isFree
+ * @param {(candidates: Sendable[]) => Promise<(boolean | null)[]>} isFree
  */
 export async function numberedNames(files, taken, isFree) {
   const used = new Set(taken);
@@ -186,7 +180,7 @@ export async function numberedNames(files, taken, isFree) {
     });
     const free = await isFree(candidates);
     open.forEach((one, index) => free[index] && names.set(one.file.name, candidates[index].name));
-    open = open.filter((_, index) => !free[index]);
+    open = open.filter((_, index) => free[index] === false);
   }
   return names;
 }

@@ -18,12 +18,13 @@ const WORDS = {
 const OTHER = { title: "Not accepted", advice: "Export it again as JPEG and send it again. If that does not help, tell whoever runs the gallery." };
 
 /**
- * Ask the server for something about `files`. Where it refuses some, leave those out and ask once more.
+ * Ask the server for something about `files`. Where it refuses some, leave those out and ask once more; where it refuses
+ * all, there is no answer.
  * @template {{ name: string, path?: string }} File
  * @template Answer
  * @param {File[]} files
  * @param {(files: File[]) => Promise<Answer>} ask
- * @returns {Promise<{ answer: Answer, files: File[], leftOut: Item[] }>} what was asked about in the end, and what was left out
+ * @returns {Promise<{ answer: Answer | null, files: File[], leftOut: Item[] }>} what was asked about in the end, and what was left out
  */
 export async function leavingOutFaulty(files, ask) {
   try {
@@ -31,9 +32,9 @@ export async function leavingOutFaulty(files, ask) {
   } catch (caught) {
     const faulty = new Map(ApiError.of(caught).faulty.map((one) => [one.index, one]));
     const rest = files.filter((_, index) => !faulty.has(index));
-    if (!rest.length || rest.length === files.length) throw caught;
+    if (rest.length === files.length) throw caught;
     const leftOut = files.flatMap(({ name, path = name }, index) => inWords(path, faulty.get(index)));
-    return { answer: await ask(rest), files: rest, leftOut };
+    return { answer: rest.length ? await ask(rest) : null, files: rest, leftOut };
   }
 }
 

@@ -17,11 +17,12 @@ const FINAL = new Set(["completed", "completed_with_rejects", "failed", "cancell
 const MAY_GO_ON = new Set(["failed", "crashed"]);
 
 /**
- * Call `onStatus` for each answer, of an end once, and `onTrouble` where there is none.
+ * Call `onStatus` for each answer, of an end once, and `onTrouble` where there is none, or where `onStatus` fails: then it
+ * is called again.
  * @param {GalleryApi} api
  * @param {string} uploadId
  * @param {AbortSignal} signal
- * @param {{ onStatus: (status: StatusAnswer, isFinal: boolean) => void, onTrouble: (error: ApiError) => void }} listener
+ * @param {{ onStatus: (status: StatusAnswer, isFinal: boolean) => Promise<void>, onTrouble: (error: ApiError) => void }} listener
  */
 export async function follow(api, uploadId, signal, { onStatus, onTrouble }) {
   let wait = SOON;
@@ -32,7 +33,8 @@ export async function follow(api, uploadId, signal, { onStatus, onTrouble }) {
       if (signal.aborted) return;
       const isFinal = FINAL.has(status.state);
       const now = JSON.stringify([status.state, status.counts]);
-      if (!isFinal || now !== last) onStatus(status, isFinal);
+      if (!isFinal || now !== last) await onStatus(status, isFinal);
+      if (signal.aborted) return;
       if (isFinal && !MAY_GO_ON.has(status.state)) return;
       wait = isFinal ? LATEST : now === last ? Math.min(LATEST, wait * 1.5) : SOON;
       last = now;

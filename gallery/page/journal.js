@@ -2,13 +2,14 @@
 a page may not keep hold of files by itself. Written before the first byte is sent; one upload a gallery. */
 
 /**
+ * @import { FileToCompare } from "../api/schemas.ts"
  * @import { Item } from "./groups.js"
  * @import { Named } from "./pick.js"
  * @import { FileToSend } from "./sender.js"
  * @typedef {{ name: string, size: number }} Missing
  * @typedef {Missing & { lastModified: number, path: string }} KeptFile `path`: as it was dropped, where "keep both" gave it another name
- * @typedef {{ there: number, skipped: number, leftOut: Item[] }} NotSent
- * How many of the chosen files were in the gallery already, and how many were skipped by choice; what the server does not take.
+ * @typedef {{ there: FileToCompare[], skipped: number, leftOut: Item[] }} NotSent
+ * Which of the chosen files were in the gallery already, and how many were skipped by choice; what the server does not take.
  * @typedef {{ uploadId: string, state: "open" | "accepted", files: KeptFile[], notSent: NotSent }} Kept
  * @typedef {Named & { path?: string }} Opened
  * @typedef {{ files: FileToSend[], absent: Missing[], changed: Missing[], edited: string[], others: number }} Matched
@@ -16,7 +17,7 @@ a page may not keep hold of files by itself. Written before the first byte is se
 
 const PREFIX = "gallery-upload/";
 /** @type {NotSent} */
-export const ALL_SENT = { there: 0, skipped: 0, leftOut: [] };
+export const ALL_SENT = { there: [], skipped: 0, leftOut: [] };
 
 export class Journal {
   /** @param {string} galleryId */
@@ -32,7 +33,7 @@ export class Journal {
       /** @type {[name: string, size: number, lastModified: number, path?: string][]} */
       const rows = kept.files;
       const files = rows.map(([name, size, lastModified, path]) => ({ name, size, lastModified, path: path ?? name }));
-      return { uploadId: kept.uploadId, state: kept.state, files, notSent: { ...ALL_SENT, ...kept.notSent } };
+      return { uploadId: kept.uploadId, state: kept.state, files, notSent: notSentOf(kept.notSent) };
     } catch {
       return null;
     }
@@ -45,7 +46,7 @@ export class Journal {
    */
   opened(uploadId, files, notSent) {
     const rows = files.map(({ name, file, path = name }) => [name, file.size, file.lastModified, ...(path === name ? [] : [path])]);
-    return this.#write({ uploadId, state: "open", files: rows, notSent });
+    return this.#write({ uploadId, state: "open", files: rows, notSent: rowsOf(notSent) });
   }
 
   /**
@@ -54,7 +55,7 @@ export class Journal {
    * @param {NotSent} notSent
    */
   accepted(uploadId, notSent) {
-    return this.#write({ uploadId, state: "accepted", files: [], notSent });
+    return this.#write({ uploadId, state: "accepted", files: [], notSent: rowsOf(notSent) });
   }
 
   /**
@@ -95,6 +96,21 @@ export class Journal {
   }
 }
 
+/** @param {NotSent} notSent */
+function rowsOf({ there, ...rest }) {
+  return { ...rest, there: there.map(({ file_name, size, sha256 }) => [file_name, size, sha256]) };
+}
+
+/**
+ * @param {any} kept as `rowsOf` gives it, if at all
+ * @returns {NotSent}
+ */
+function notSentOf(kept) {
+  /** @type {[file_name: string, size: number, sha256: string][]} Former versions of this page kept only their number. */
+  const rows = Array.isArray(kept?.there) ? kept.there : [];
+  return { ...ALL_SENT, ...kept, there: rows.map(([file_name, size, sha256]) => ({ file_name, size, sha256 })) };
+}
+
 /**
  * Match chosen files with a remembered upload of which `missing` (names) have not arrived: by path and size, since
  * other bytes would not be taken. `files` go on, `absent` and `changed` cannot, `edited` were saved
@@ -104,7 +120,8 @@ export class Journal {
  * @param {Named[]} chosen
  */
 export function match(remembered, missing, chosen) {
-  const byPath = new Map(chosen.map((one) => [one.name, one.file]));
+  // Of two of one name, the first one is sent.
+  const byPath = new Map([...chosen].reverse().map((one) => [one.name, one.file]));
   /** @type {Matched} */
   const matched = { files: [], absent: [], changed: [], edited: [], others: 0 };
   for (const { name, size, lastModified, path } of remembered) {

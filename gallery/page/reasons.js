@@ -1,7 +1,8 @@
 /* What became of a file, in the words of somebody who takes photographs. The codes are those of gallery/errors.py. */
 
 /**
- * @import { Outcome, ProblemItem } from "../api/schemas.ts"
+ * @import { Outcome } from "../api/schemas.ts"
+ * @import { Problem } from "./problems.js"
  * @typedef {[title: string, advice: string]} Words
  */
 
@@ -25,6 +26,7 @@ const FAILED = {
   storage_unavailable: ["Storage did not answer", "Your photograph is fine and was received. It can be tried again without sending it: tell whoever runs the gallery."],
   database_unavailable: ["The gallery's records did not answer", "Your photograph is fine and was received. It can be tried again without sending it: tell whoever runs the gallery."],
   scratch_unavailable: ["A computer here has no room", "Your photograph is fine and was received. It can be tried again without sending it: tell whoever runs the gallery."],
+  deletion_refused: ["Storage refused to delete a file", "Your photograph is fine and was received. It can be tried again without sending it: tell whoever runs the gallery."],
   stale_attempt: ["Interrupted", "Your photograph is fine and was received. It is tried again, or can be: tell whoever runs the gallery."],
   internal_error: ["Something went wrong here", "Your photograph is not at fault. Tell whoever runs the gallery; it can be tried again."],
 };
@@ -33,11 +35,14 @@ const TELLING = new Set(["too_many_pixels", "too_many_bytes", "too_many_frames",
 const OTHER_REJECTION = ["Cannot be used", "Export it anew as JPEG and send it again."];
 const OTHER_FAILURE = ["Something went wrong here", "Your photograph is not at fault. Tell whoever runs the gallery; it can be tried again."];
 
+const SUPERSEDED = { title: "A later upload or a deletion got there first", advice: "It was not added. If you want it in the gallery, send it again.", detail: "" };
+
 /**
  * Title, advice and detail for one of an upload's problems; `detail` may be empty.
- * @param {ProblemItem} problem
+ * @param {Problem} problem
  */
 export function explain(problem) {
+  if (problem.outcome === "superseded") return SUPERSEDED;
   const rejected = problem.outcome === "rejected";
   const known = (rejected ? REJECTED : FAILED)[problem.reason];
   const [title, advice] = known ?? (rejected ? OTHER_REJECTION : OTHER_FAILURE);
@@ -49,7 +54,7 @@ export const OUTCOMES = [
   ["saved", "new in the gallery"],
   ["replaced", "replaced an earlier version"],
   ["unchanged", "in the gallery already"],
-  ["superseded", "a later upload was faster"],
+  ["superseded", "not added: a later upload or a deletion got there first"],
   ["rejected", "cannot be used"],
   ["failed", "failed, can be tried again"],
 ];

@@ -1,27 +1,34 @@
-/* The words at the end of an upload. Files that were not sent, because they were there already, count as in the gallery. */
+/* The words at the end of an upload. Files that were not sent, because they were there already, count as in the gallery as
+long as they are. */
 
 /**
  * @import { StatusAnswer } from "../api/schemas.ts"
  * @import { NotSent } from "./journal.js"
  * @typedef {[heading: string, text: string]} Verdict
+ * @typedef {{ skipped?: number, gone?: number }} More `skipped`: how many of those that were sent were skipped by choice;
+ * `gone`: how many that were in the gallery already are so no longer
  */
 
 import { count, number } from "./words.js";
 
-/** @type {(status: Pick<StatusAnswer, "state" | "counts" | "image_count" | "to_decide" | "problems">, notSent: NotSent) => Verdict} */
-export function verdict({ state, counts, image_count: sent, to_decide: toDecide = 0, problems }, { there, leftOut }) {
-  const total = sent + there;
-  const good = counts.saved + counts.replaced + counts.unchanged + counts.superseded + there;
+const CLOSE = "You may close this tab.";
+
+/** @type {(status: Pick<StatusAnswer, "state" | "counts" | "image_count" | "to_decide">, notSent: NotSent, more?: More) => Verdict} */
+export function verdict({ state, counts, image_count: sent, to_decide: toDecide = 0 }, { there, leftOut }, { skipped = 0, gone = 0 } = {}) {
+  const total = sent + there.length;
+  const good = counts.saved + counts.replaced + counts.unchanged + there.length - gone;
   const all = `${leftOut.length ? "" : "All "}${count(total, "photograph")} are in the gallery`;
   const some = `${number(good)} of ${count(total, "photograph")} ${good === 1 || total === 1 ? "is" : "are"} in the gallery`;
+  const lost = lostInWords(counts.superseded, gone);
   switch (state) {
     case "completed":
+      if (lost.length) return [some, [...lost, leftOut.length ? leftOutInWords(leftOut.length) : CLOSE].join(" ")];
       if (leftOut.length) return [total === 1 ? "1 photograph is in the gallery" : all, leftOutInWords(leftOut.length)];
-      return [total === 1 ? "The photograph is in the gallery" : all, "That was all. You may close this tab."];
+      return [total === 1 ? "The photograph is in the gallery" : all, `That was all. ${CLOSE}`];
     case "completed_with_rejects":
-      return [some, othersInWords(counts.rejected, toDecide, problems.filter((one) => one.reason === "left_out").length)];
+      return [some, [...lost, othersInWords(counts.rejected, toDecide, skipped)].join(" ")];
     case "failed":
-      return [some, "The others were received, but could not be finished. Whoever runs the gallery can have them tried again; your photographs are kept meanwhile."];
+      return [some, [...lost, "The others were received, but could not be finished. Whoever runs the gallery can have them tried again; your photographs are kept meanwhile."].join(" ")];
     case "cancelled":
       return ["This upload was stopped", `Whoever runs the gallery stopped it. ${some}. Ask them, or send the photographs again.`];
     case "expired":
@@ -31,17 +38,26 @@ export function verdict({ state, counts, image_count: sent, to_decide: toDecide 
   }
 }
 
-/** @param {number} files */
-function leftOutInWords(files) {
-  return `${count(files, "file")} ${files === 1 ? "was" : "were"} left out; the reason is given below. You may close this tab.`;
+/** @type {(superseded: number, gone: number) => string[]} */
+function lostInWords(superseded, gone) {
+  const words = [];
+  if (superseded) words.push(`${count(superseded, "photograph")} ${superseded === 1 ? "was" : "were"} not added: a later upload or a deletion got there first.`);
+  if (gone) words.push(`${count(gone, "photograph")} that ${gone === 1 ? "was" : "were"} in the gallery already ${gone === 1 ? "is" : "are"} no longer there: send ${gone === 1 ? "it" : "them"} again.`);
+  return words;
 }
 
-/** @type {(rejected: number, toDecide: number, leftOut: number) => string} */
-function othersInWords(rejected, toDecide, leftOut) {
+/** @param {number} files */
+function leftOutInWords(files) {
+  return `${count(files, "file")} ${files === 1 ? "was" : "were"} left out; the reason is given below. ${CLOSE}`;
+}
+
+/** @type {(rejected: number, toDecide: number, skipped: number) => string} */
+function othersInWords(rejected, toDecide, skipped) {
   if (toDecide === rejected) return "The others were not added, because they would have replaced photographs. Choose below what to do with them.";
-  if (leftOut === rejected) return "The others were skipped, as you chose. You may close this tab.";
-  if (toDecide) return "Some of the others need your choice, and some cannot be used as they are. See below.";
-  return "The others cannot be used as they are; what to do about each stands below. You may close this tab.";
+  if (skipped === rejected) return `The others were skipped, as you chose. ${CLOSE}`;
+  if (!toDecide && !skipped) return `The others cannot be used as they are; what to do about each stands below. ${CLOSE}`;
+  const kinds = [toDecide && "need your choice", skipped && "were skipped, as you chose", rejected > toDecide + skipped && "cannot be used as they are"].filter(Boolean);
+  return `Some of the others ${kinds.slice(0, -1).join(", some ")}, and some ${kinds.at(-1)}. See below.`;
 }
 
 /**
@@ -50,8 +66,9 @@ function othersInWords(rejected, toDecide, leftOut) {
  * @returns {Verdict}
  */
 export function nothingSent({ there, skipped, leftOut }) {
-  const text = leftOut.length ? `Nothing had to be sent. ${leftOutInWords(leftOut.length)}` : "Nothing had to be sent. You may close this tab.";
-  if (there && leftOut.length) return [`${count(there, "photograph")} ${there === 1 ? "is" : "are"} in the gallery already`, text];
-  if (!there) return ["Nothing was sent", `${count(skipped, "photograph")} ${skipped === 1 ? "was" : "were"} skipped, as you chose. You may close this tab.`];
-  return [there === 1 ? "The photograph is in the gallery already" : `All ${count(there, "photograph")} are in the gallery already`, text];
+  const found = there.length;
+  const text = leftOut.length ? `Nothing had to be sent. ${leftOutInWords(leftOut.length)}` : `Nothing had to be sent. ${CLOSE}`;
+  if (found && leftOut.length) return [`${count(found, "photograph")} ${found === 1 ? "is" : "are"} in the gallery already`, text];
+  if (!found) return ["Nothing was sent", `${count(skipped, "photograph")} ${skipped === 1 ? "was" : "were"} skipped, as you chose. ${CLOSE}`];
+  return [found === 1 ? "The photograph is in the gallery already" : `All ${count(found, "photograph")} are in the gallery already`, text];
 }

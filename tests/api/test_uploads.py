@@ -205,7 +205,7 @@ def test_a_lone_surrogate_in_a_file_name_is_refused(api: Api, gallery_id: str) -
     refusal(api.http.post(f"/v1/galleries/{gallery_id}/uploads", content=body, headers=headers), 422)
 
 
-@pytest.mark.parametrize("name", ["a" * 255, "ä" * 127, "a/b/c/d.jpg", "...", "a..b", "$filename{}", " a ", "a:b*?"])
+@pytest.mark.parametrize("name", ["a" * 255, "ä" * 127, "a/b/c/d.jpg", "...", "a..b", "$filename{}", "a:b*?"])
 def test_a_strange_but_good_file_name_is_taken(api: Api, gallery_id: str, name: str) -> None:
     assert api.opened(gallery_id, {name: PHOTO})["files"][0]["file_name"] == name
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { sortOut, tooMany } from "../../gallery/page/check.js";
+import { lookalikes, sortOut, tooMany } from "../../gallery/page/check.js";
 
 const LIMITS = {
   max_files: 2000,
@@ -25,10 +25,33 @@ test("each file that would be refused has its reason, in the order of names", ()
   ]);
 });
 
-test("of two files of one name the first is sent; the same file chosen twice is no mistake", () => {
-  const { good, refused } = sortOut([file("a.jpg"), file("a.jpg"), file("a.jpg", { size: 2 })], LIMITS);
-  assert.deepEqual(good.map(({ name, size }) => [name, size]), [["a.jpg", 1]]);
-  assert.deepEqual(refused.map(({ title }) => title), ["Twice the same name"]);
+/** @type {(...files: [named: Named, sha256: string | null][]) => string[]} */
+function ofOneName(...files) {
+  const digests = new WeakMap(files.flatMap(([{ file }, sha256]) => (sha256 ? [[file, sha256]] : [])));
+  const { good, refused } = sortOut(files.map(([one]) => one), LIMITS, digests);
+  return [`${good.length} of ${good[0].size}`, ...refused.map(({ title }) => title)];
+}
+
+test("of two files of one name the first is sent, and the other one is told", () => {
+  assert.deepEqual(ofOneName([file("a.jpg"), null], [file("a.jpg", { size: 2 }), null]), ["1 of 1", "Twice the same name"]);
+});
+
+test("only its content makes a file the same one, chosen again: not path, size and time, which two cards share", () => {
+  assert.deepEqual(ofOneName([file("a.jpg"), "one"], [file("a.jpg"), "one"]), ["1 of 1"]);
+  assert.deepEqual(ofOneName([file("a.jpg"), "one"], [file("a.jpg"), "other"]), ["1 of 1", "Twice the same name"]);
+  assert.deepEqual(ofOneName([file("a.jpg"), "one"], [file("a.jpg"), null]), ["1 of 1", "Twice the same name"]);
+  assert.deepEqual(ofOneName([file("a.jpg"), "one"], [file("a.jpg"), "other"], [file("a.jpg"), "other"]), ["1 of 1", "Twice the same name"]);
+  const same = file("a.jpg");
+  assert.deepEqual(ofOneName([same, null], [same, null]), ["1 of 1"]);
+});
+
+test("files that have name and size in common are those to be read, unless they would be refused anyway", () => {
+  const files = [file("a.jpg"), file("b.jpg"), file("a.jpg"), file("b.jpg", { size: 2 }), file("c.mov"), file("c.mov"), file("d.jpg")];
+  assert.deepEqual(lookalikes(files, LIMITS), [files[0], files[2]]);
+});
+
+test("an empty file is told as that, also where another one has its name", () => {
+  assert.deepEqual(titles(file("a.jpg"), file("a.jpg", { size: 0 })), ["a.jpg: Empty file"]);
 });
 
 test("names that differ in case or folder are different", () => {

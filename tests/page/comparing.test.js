@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ApiError } from "../../gallery/page/api.js";
-import { compareWithGallery, namesForBoth } from "../../gallery/page/comparing.js";
+import { compareWithGallery, namesForBoth, noLongerThere, readAll } from "../../gallery/page/comparing.js";
 
 /** @type {(name: string, size?: number) => Sendable} */
 const sendable = (name, size = 1) => ({ name, file: new File([name], name), size, type: "image/jpeg" });
@@ -38,7 +38,7 @@ class Gallery {
         const here = this.images[file_name] ?? null;
         const elsewhere = Object.keys(this.images).filter((name) => name !== file_name && this.images[name] === sha256);
         const would = here === null ? "add" : here === sha256 ? "leave_unchanged" : "replace";
-        return { file_name, would, sha256: here, image_id: null, same_content_as: elsewhere, recipe: null, hash_wanted: sha256 === undefined && here !== null };
+        return { file_name, would, sha256: here, image_id: null, same_content_as: elsewhere, recipe: null, hash_wanted: sha256 === undefined && here !== null, under_way_as: [] };
       }),
     };
   }
@@ -113,5 +113,43 @@ test("the second of both gets a name that the gallery does not have", async () =
   const files = ["a.jpg", "b.jpg", "c.jpg"].map((name) => sendable(name));
   const given = { api: gallery, digests: new WeakMap(), signal: new AbortController().signal, onProgress: () => {}, digest };
   const { compared } = await compareWithGallery(files, given);
-  assert.deepEqual([...(await namesForBoth(compared, files.map((one) => one.name), gallery))], [["a.jpg", "a (3).jpg"]]);
+  const { names, refused } = await namesForBoth(compared, files.map((one) => one.name), gallery);
+  assert.deepEqual([...names], [["a.jpg", "a (3).jpg"]]);
+  assert.deepEqual(refused, []);
+});
+
+test("a numbered name that the gallery does not accept leaves out its file, and holds up no other", async () => {
+  const gallery = new Gallery({ "a.jpg": "x", "b.jpg": "y" });
+  gallery.faulty = "a (2).jpg";
+  const given = { api: gallery, digests: new WeakMap(), signal: new AbortController().signal, onProgress: () => {}, digest };
+  const { compared } = await compareWithGallery(["a.jpg", "b.jpg"].map((name) => sendable(name)), given);
+  for (const [some, expected] of /** @type {[typeof compared, string[][]][]} */ ([[compared, [["b.jpg", "b (2).jpg"]]], [compared.slice(0, 1), []]])) {
+    const { names, refused } = await namesForBoth(some, [], gallery);
+    assert.deepEqual([...names], expected);
+    assert.deepEqual(refused.map(({ name, title }) => [name, title]), [["a.jpg", "No free name"]]);
+  }
+});
+
+test("a faulty name alone is left out like one among others", async () => {
+  const gallery = new Gallery({});
+  gallery.faulty = "faulty.jpg";
+  assert.deepEqual((await compare(gallery, [sendable("faulty.jpg")])).refused, ["faulty.jpg: The name cannot be used"]);
+});
+
+test("what is read is what is not known yet", async () => {
+  const [known, unknown, gone] = ["a.jpg", "b.jpg", "gone.jpg"].map((name) => sendable(name));
+  const digests = new WeakMap([[known.file, "a.jpg"]]);
+  read = [];
+  const unreadable = await readAll([known, unknown, gone], { digests, signal: new AbortController().signal, onProgress: () => {}, digest });
+  assert.deepEqual(read, ["b.jpg", "gone.jpg"]);
+  assert.deepEqual([...unreadable], [gone]);
+  assert.equal(digests.get(unknown.file), "b.jpg");
+});
+
+test("what was there and is no longer is found by content, also under another name", async () => {
+  const gallery = new Gallery({ "a.jpg": "a", "moved.jpg": "b", "c.jpg": "another" });
+  const there = ["a", "b", "c", "d"].map((content) => ({ file_name: `${content}.jpg`, size: 1, sha256: content }));
+  assert.deepEqual((await noLongerThere(there, gallery)).map((one) => one.file_name), ["c.jpg", "d.jpg"]);
+  assert.deepEqual(await noLongerThere([], gallery), []);
+  assert.equal(gallery.asked.length, 1);
 });

@@ -32,7 +32,6 @@ test("faulty files are left out in one step, each with its reason, and the rest 
 
 for (const [what, error] of /** @type {[string, Error][]} */ ([
   ["names no file", refusal()],
-  ["names all files", refusal([0, "x"], [1, "x"], [2, "x"], [3, "x"])],
   ["is of another kind", new Error("no")],
 ])) {
   test(`a refusal that ${what} is told, and nothing is asked again`, async (context) => {
@@ -41,6 +40,13 @@ for (const [what, error] of /** @type {[string, Error][]} */ ([
     assert.equal(ask.mock.callCount(), 1);
   });
 }
+
+test("where all files are faulty, all are left out, and nothing is asked again", async (context) => {
+  const ask = context.mock.fn(async () => Promise.reject(refusal([0, "x"], [1, "x"], [2, "x"], [3, "x"])));
+  const { answer, files, leftOut } = await leavingOutFaulty(FILES, ask);
+  assert.deepEqual([answer, files.length, leftOut.map((one) => one.name)], [null, 0, ["a.jpg", "b.mov", "c.jpg", "d.jpg"]]);
+  assert.equal(ask.mock.callCount(), 1);
+});
 
 test("a second refusal is told", async () => {
   await assert.rejects(leavingOutFaulty(FILES, async (some) => Promise.reject(refusal([some.length === 4 ? 1 : 0, "x"]))), { status: 422 });

@@ -40,7 +40,7 @@ beforeEach(() => {
 test("what is sent is remembered until its end was seen, for each gallery by itself", () => {
   const journal = new Journal("wedding");
   assert.equal(journal.read(), null);
-  const notSent = { ...ALL_SENT, there: 4 };
+  const notSent = { ...ALL_SENT, skipped: 2, there: [{ file_name: "c.jpg", size: 7, sha256: "f00d" }] };
   assert.ok(journal.opened("u-1", [picked("a.jpg", 3), { ...picked("b (2).jpg", 2), path: "b.jpg" }], notSent));
   const files = [kept("a.jpg", 3), { ...kept("b (2).jpg", 2), path: "b.jpg" }];
   assert.deepEqual(journal.read(), { uploadId: "u-1", state: "open", files, notSent });
@@ -61,6 +61,16 @@ test("a storage that is full is told, and one that holds something else is as go
     localStorage.set("gallery-upload/g", text);
     assert.equal(new Journal("g").read(), null, text);
   }
+});
+
+test("what a former version of this page has kept is still read", () => {
+  localStorage.set("gallery-upload/g", '{"uploadId": "u", "state": "accepted", "files": [], "notSent": {"there": 4, "skipped": 1, "leftOut": []}}');
+  assert.deepEqual(new Journal("g").read()?.notSent, { ...ALL_SENT, skipped: 1 });
+});
+
+test("of two files of one name, the first goes on, as it was the one that was sent", () => {
+  const [first, second] = [picked("a.jpg", 1), picked("a.jpg", 1)];
+  assert.equal(match([kept("a.jpg", 1)], new Set(["a.jpg"]), [first, second]).files[0].file, first.file);
 });
 
 test("files that have not arrived go on with their bytes, those that have arrived without", () => {

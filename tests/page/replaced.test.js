@@ -5,30 +5,56 @@ import { test } from "node:test";
 
 import { pairIn } from "../../gallery/page/screens/replaced.js";
 
-/** @type {(upload_id: string, isKept?: boolean) => VersionAnswer} */
-function version(upload_id, isKept = true) {
+/**
+ * The versions of an image, as the API lists them: each given as its upload and its content, from the first to the one
+ * that is current.
+ * @param {[upload: string, content: string][]} history
+ * @returns {VersionAnswer[]}
+ */
+function versions(...history) {
   const rendition = { url: "https://s3.example/thumb.jpg", width: 3, height: 2, bytes: 1, content_type: "image/jpeg" };
-  return {
-    version_id: `v-${upload_id}`, sha256: "", size: 1, width: 3, height: 2, upload_id, created_at: "", superseded_at: null,
-    is_current: false, kept_until: null, renditions: isKept ? { thumb: rendition } : {},
-  };
+  const listed = history.map(([upload_id, sha256], index) => {
+    const is_current = index === history.length - 1;
+    return {
+      version_id: `v${index}`, sha256, size: 1, width: 3, height: 2, upload_id, created_at: `at ${index}`,
+      superseded_at: is_current ? null : `at ${index + 1}`, is_current, kept_until: null, renditions: { thumb: rendition },
+    };
+  });
+  return listed.reverse();
+}
+/** @type {(listed: VersionAnswer[], upload?: string) => string} */
+function told(listed, upload = "mine") {
+  const { standing, former, now } = pairIn({ versions: listed }, upload);
+  return `${standing}: ${former?.version_id} → ${now?.version_id}`;
 }
 
 test("the version that an upload replaced is the one before its own", () => {
-  const versions = ["newest", "mine", "former", "first"].map((upload) => version(upload));
-  const pair = pairIn({ versions }, "mine");
-  assert.deepEqual([pair?.now.version_id, pair?.former?.version_id], ["v-mine", "v-former"]);
+  assert.equal(told(versions(["first", "a"], ["former", "b"], ["mine", "c"])), "replaced: v1 → v2");
 });
 
-test("there is no way back to a version whose files are gone, nor from one that is gone itself", () => {
-  assert.equal(pairIn({ versions: [version("mine"), version("former", false)] }, "mine")?.former, null);
-  assert.equal(pairIn({ versions: [version("mine")] }, "mine")?.former, null);
-  assert.equal(pairIn({ versions: [version("other")] }, "mine"), null);
+test("what somebody else has added since is not taken back", () => {
+  assert.equal(told(versions(["former", "a"], ["mine", "b"], ["theirs", "c"])), "newer: v0 → v2");
 });
 
-test("a version that was brought back is told from one that somebody has added since", () => {
-  const [back, mine, former] = ["former", "mine", "former"].map((upload) => ({ ...version(upload), sha256: upload }));
-  assert.equal(pairIn({ versions: [back, mine, former] }, "mine")?.isUndone, true);
-  assert.equal(pairIn({ versions: [{ ...version("other"), sha256: "other" }, mine, former] }, "mine")?.isUndone, false);
-  assert.equal(pairIn({ versions: [mine, former] }, "mine")?.isUndone, false);
+test("a version that was brought back counts by its content: its upload's own version is the first one", () => {
+  const undone = versions(["former", "a"], ["mine", "b"], ["theirs", "c"], ["mine", "b"]);
+  assert.equal(told(undone), "replaced: v0 → v3");
+  assert.equal(told(undone, "theirs"), "undone: v1 → v3");
+  assert.equal(told(versions(["former", "a"], ["mine", "b"], ["former", "a"])), "undone: v0 → v2");
+});
+
+test("a version that is made again in other styles is still the upload's own", () => {
+  assert.equal(told(versions(["former", "a"], ["mine", "b"], ["mine", "b"])), "replaced: v0 → v2");
+});
+
+test("there is no way back to a version whose files are gone", () => {
+  const listed = versions(["former", "a"], ["mine", "b"]);
+  listed[1].renditions = {};
+  assert.equal(told(listed), "gone: v0 → v1");
+});
+
+test("an image that was deleted is told as that, and one that was added again since does not tell what was replaced", () => {
+  assert.equal(told([]), "deleted: undefined → undefined");
+  assert.equal(told(versions(["theirs", "a"])), "untold: undefined → v0");
+  assert.equal(told(versions(["mine", "a"])), "untold: undefined → v0");
 });

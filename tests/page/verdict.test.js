@@ -6,12 +6,14 @@ import { test } from "node:test";
 import { ALL_SENT } from "../../gallery/page/journal.js";
 import { nothingSent, verdict } from "../../gallery/page/verdict.js";
 
-/** @type {(state: StatusAnswer["state"], counts: Partial<StatusAnswer["counts"]>, more?: { to_decide?: number, leftOut?: number, there?: number }) => string[]} */
-function told(state, counts, { to_decide = 0, leftOut = 0, there = 0 } = {}) {
-  const all = { saved: 0, replaced: 0, unchanged: 0, superseded: 0, rejected: 0, failed: 0, pending: 0, ...counts };
+const NOTHING = { saved: 0, replaced: 0, unchanged: 0, superseded: 0, rejected: 0, failed: 0, pending: 0 };
+/** @param {number} count */
+const files = (count) => Array.from({ length: count }, (_, index) => ({ file_name: `${index}.jpg`, size: 1, sha256: "f00d" }));
+/** @type {(state: StatusAnswer["state"], counts: Partial<StatusAnswer["counts"]>, more?: { to_decide?: number, skipped?: number, there?: number, gone?: number }) => string[]} */
+function told(state, counts, { to_decide = 0, skipped = 0, there = 0, gone = 0 } = {}) {
+  const all = { ...NOTHING, ...counts };
   const image_count = Object.values(all).reduce((sum, one) => sum + one, 0);
-  const problems = Array.from({ length: leftOut }, () => ({ file_name: "a.jpg", outcome: /** @type {const} */ ("rejected"), stage: "save", reason: "left_out", message: "", metadata: {} }));
-  return verdict({ state, counts: all, image_count, to_decide, problems }, { ...ALL_SENT, there });
+  return verdict({ state, counts: all, image_count, to_decide }, { ...ALL_SENT, there: files(there) }, { skipped, gone });
 }
 
 test("what was there already counts as in the gallery", () => {
@@ -20,24 +22,51 @@ test("what was there already counts as in the gallery", () => {
   assert.equal(told("completed_with_rejects", { saved: 1, rejected: 1 }, { there: 9 })[0], "10 of 11 photographs are in the gallery");
 });
 
+test("what was there and is no longer does not count, and is told", () => {
+  assert.deepEqual(told("completed", { saved: 1 }, { there: 3, gone: 3 }), [
+    "1 of 4 photographs is in the gallery",
+    "3 photographs that were in the gallery already are no longer there: send them again. You may close this tab.",
+  ]);
+});
+
+test("what a later upload or a deletion has overtaken does not count, and is told", () => {
+  assert.deepEqual(told("completed", { superseded: 5 }), [
+    "0 of 5 photographs are in the gallery",
+    "5 photographs were not added: a later upload or a deletion got there first. You may close this tab.",
+  ]);
+  assert.deepEqual(told("completed_with_rejects", { saved: 1, superseded: 1, rejected: 1 }, { skipped: 1 }), [
+    "1 of 3 photographs is in the gallery",
+    "1 photograph was not added: a later upload or a deletion got there first. The others were skipped, as you chose. You may close this tab.",
+  ]);
+  assert.match(told("failed", { saved: 1, superseded: 1, failed: 1 })[1], /^1 photograph was not added: .* The others were received/);
+});
+
 test("what was not taken, what was skipped and what cannot be used are told apart", () => {
   assert.match(told("completed_with_rejects", { saved: 1, rejected: 2 }, { to_decide: 2 })[1], /not added, because they would have replaced photographs/);
-  assert.match(told("completed_with_rejects", { saved: 1, rejected: 2 }, { leftOut: 2 })[1], /skipped, as you chose/);
-  assert.match(told("completed_with_rejects", { saved: 1, rejected: 2 }, { to_decide: 1 })[1], /need your choice, and some cannot be used/);
-  assert.match(told("completed_with_rejects", { saved: 1, rejected: 2 }, { leftOut: 1 })[1], /^The others cannot be used/);
+  assert.match(told("completed_with_rejects", { saved: 1, rejected: 2 }, { skipped: 2 })[1], /skipped, as you chose/);
+  assert.match(told("completed_with_rejects", { saved: 1, rejected: 2 })[1], /^The others cannot be used/);
+  assert.equal(
+    told("completed_with_rejects", { saved: 1, rejected: 2 }, { to_decide: 1 })[1],
+    "Some of the others need your choice, and some cannot be used as they are. See below.",
+  );
+  assert.equal(
+    told("completed_with_rejects", { saved: 1, rejected: 3 }, { to_decide: 1, skipped: 1 })[1],
+    "Some of the others need your choice, some were skipped, as you chose, and some cannot be used as they are. See below.",
+  );
+  assert.match(told("completed_with_rejects", { saved: 1, rejected: 2 }, { skipped: 1 })[1], /^Some of the others were skipped, as you chose, and some cannot be used/);
 });
 
 test("where nothing had to be sent, the end says why", () => {
-  assert.equal(nothingSent({ ...ALL_SENT, there: 1361 })[0], "All 1,361 photographs are in the gallery already");
-  assert.equal(nothingSent({ ...ALL_SENT, there: 1 })[0], "The photograph is in the gallery already");
+  assert.equal(nothingSent({ ...ALL_SENT, there: files(1361) })[0], "All 1,361 photographs are in the gallery already");
+  assert.equal(nothingSent({ ...ALL_SENT, there: files(1) })[0], "The photograph is in the gallery already");
   assert.deepEqual(nothingSent({ ...ALL_SENT, skipped: 2 }), ["Nothing was sent", "2 photographs were skipped, as you chose. You may close this tab."]);
 });
 
 test("what was left out is told at the end, and it is not all then", () => {
   const leftOut = [{ name: "clip.MOV", title: "Video (.mov)", advice: "A gallery takes photographs only." }];
-  const status = { state: /** @type {const} */ ("completed"), counts: { saved: 2, replaced: 0, unchanged: 0, superseded: 0, rejected: 0, failed: 0, pending: 0 }, image_count: 2, problems: [] };
+  const status = { state: /** @type {const} */ ("completed"), counts: { ...NOTHING, saved: 2 }, image_count: 2 };
   assert.deepEqual(verdict(status, { ...ALL_SENT, leftOut }), ["2 photographs are in the gallery", "1 file was left out; the reason is given below. You may close this tab."]);
-  assert.deepEqual(nothingSent({ ...ALL_SENT, there: 1, leftOut }), [
+  assert.deepEqual(nothingSent({ ...ALL_SENT, there: files(1), leftOut }), [
     "1 photograph is in the gallery already",
     "Nothing had to be sent. 1 file was left out; the reason is given below. You may close this tab.",
   ]);

@@ -6,6 +6,7 @@ anything is sent. */
  * @import { GalleryApi } from "../api.js"
  * @import { Sendable } from "../check.js"
  * @import { Compared, Plan } from "../compare.js"
+ * @import { Comparison } from "../comparing.js"
  * @import { Item } from "../groups.js"
  * @import { Journal } from "../journal.js"
  * @import { Found, Picked } from "../pick.js"
@@ -17,20 +18,19 @@ anything is sent. */
  */
 
 import { ApiError } from "../api.js";
-import { pauseUntilSeen } from "../backoff.js";
-import { sortOut, tooMany } from "../check.js";
-import { asked, Choices, plan } from "../compare.js";
-import { compareWithGallery, namesForBoth } from "../comparing.js";
+import { lookalikes, sortOut, tooMany } from "../check.js";
+import { asked, Choices, mayBeUnderWay, plan } from "../compare.js";
+import { compareWithGallery, namesForBoth, readAll } from "../comparing.js";
 import { announce, byId, find, notice, setProgress, show } from "../dom.js";
 import { leavingOutFaulty } from "../faulty.js";
 import { showGroups } from "../groups.js";
 import { measure, named } from "../pick.js";
-import { bytes, count, number } from "../words.js";
+import { keepAsking } from "../under_way.js";
+import { count, number } from "../words.js";
 import { ChoiceList } from "./choice_list.js";
+import { goneInWords, summaryOf, underWayInWords, whyNotCompared, whyNotOpened, wordsFor } from "./choose_words.js";
 import { drawElsewhere, drawFindings } from "./findings.js";
 import { listen } from "./folder_field.js";
-
-const AGAIN = 4_000; // milliseconds until the gallery is asked again about names that another upload is using
 
 /**
  * Resolves to the upload that was opened; to one without an id where nothing has to be sent.
@@ -69,6 +69,9 @@ class ChooseScreen {
   /** @type {WeakMap<File, string>} */
   #digests = new WeakMap();
   #comparing = new AbortController();
+  /** @type {AbortSignal | null} The comparison that is asked about again and again. */
+  #asking = null;
+  #isImpatient = false;
   #frame = 0;
 
   /**
@@ -81,6 +84,11 @@ class ChooseScreen {
     this.listening = listen(byId("choose-field"), (found) => this.#add(found));
     addEventListener("link-renewed", () => this.#linkRenewed(), { signal: this.listening.signal });
     byId("clear").onclick = () => this.#clear();
+    byId("do-not-wait").onclick = () => {
+      this.#isImpatient = true;
+      this.#drawAll();
+      byId("send").focus();
+    };
     byId("send-elsewhere").onchange = () => this.#draw();
     byId("send-elsewhere", HTMLInputElement).checked = false;
     this.list = new ChoiceList(byId("conflicts"), {
@@ -112,22 +120,67 @@ class ChooseScreen {
       this.#compare();
       return null;
     }
-    const { send, there, skipped } = this.#plan;
-    const notSent = { there, skipped, leftOut: this.#refused };
-    if (!send.length) return { uploadId: null, notSent };
+    const { signal } = this.#comparing;
     byId("send", HTMLButtonElement).disabled = true;
     try {
+      if (!(await this.#isStillSo(this.#plan.there, signal))) return null;
+      const { send, there: known, skipped } = this.#plan;
+      const there = known.map(({ name, size, file }) => ({ file_name: name, size, sha256: this.#digests.get(file) }));
+      if (!send.length) return { uploadId: null, notSent: { there, skipped, leftOut: this.#refused } };
       const { answer: signed, files, leftOut } = await leavingOutFaulty(send, (some) =>
         this.api.presign(some.map(({ name, size, type, expect }) => ({ file_name: name, size, content_type: type, expect })), freshKey()),
       );
-      const upload = { uploadId: signed.upload_id, files, signed, notSent: { ...notSent, leftOut: [...this.#refused, ...leftOut] } };
+      this.#leaveOut(leftOut);
+      if (!signed) {
+        this.#drawAll();
+        return null;
+      }
+      const upload = { uploadId: signed.upload_id, files, signed, notSent: { there, skipped, leftOut: this.#refused } };
       journal.opened(upload.uploadId, files, upload.notSent);
       return upload;
     } catch (error) {
+      if (signal.aborted) return null;
       notice(byId("send-problem"), whyNotOpened(error), "error");
       byId("send", HTMLButtonElement).disabled = false;
       return null;
     }
+  }
+
+  /**
+   * Whether files that are not sent, because the gallery has them, are there at this moment. If not, the screen says so
+   * and offers to send them.
+   * @type {(files: Sendable[], signal: AbortSignal) => Promise<boolean>}
+   */
+  async #isStillSo(files, signal) {
+    const comparison = await this.#ask(files, signal);
+    if (signal.aborted) return false;
+    const other = this.#take(comparison).filter(({ finding }) => finding !== "there" && finding !== "elsewhere");
+    if (!other.length && !comparison.refused.length && !this.#waits) return true;
+    const gone = other.filter(({ finding }) => finding !== "unknown").length;
+    this.#problem = gone ? goneInWords(gone) : "";
+    this.#drawAll();
+    this.#askAgain(signal);
+    return false;
+  }
+
+  /**
+   * Put a later comparison of some of the files in place of the former one. Gives what has changed.
+   * @param {Comparison} comparison
+   */
+  #take({ compared, refused }) {
+    const former = new Map(this.#compared.map((one) => [one.file.name, JSON.stringify(one.answer)]));
+    const changed = compared.filter((one) => former.get(one.file.name) !== JSON.stringify(one.answer));
+    const byName = new Map(changed.map((one) => [one.file.name, one]));
+    this.#compared = this.#compared.map((one) => byName.get(one.file.name) ?? one);
+    this.#leaveOut(refused);
+    return changed;
+  }
+
+  /** @param {Item[]} items */
+  #leaveOut(items) {
+    const names = new Set(items.map((one) => one.name));
+    this.#compared = this.#compared.filter((one) => !names.has(one.file.name));
+    this.#refused = [...this.#refused, ...items];
   }
 
   /** @param {Found} found */
@@ -154,20 +207,25 @@ class ChooseScreen {
   async #compare() {
     this.#comparing.abort();
     this.#comparing = new AbortController();
+    this.#isImpatient = false;
     const { signal } = this.#comparing;
     await measure(this.#picked);
     if (signal.aborted) return;
-    const { good, refused } = sortOut(named(this.#picked), this.limits);
-    [this.#good, this.#refused, this.#compared, this.#problem] = [good, refused, [], ""];
+    const files = named(this.#picked);
+    const { good } = sortOut(files, this.limits);
+    [this.#good, this.#refused, this.#compared, this.#problem] = [good, [], [], ""];
     this.#state = good.length ? "comparing" : "choosing";
     this.#drawProgress(0, 0);
     this.#drawAll();
     byId("review").scrollIntoView({ block: "nearest" });
-    if (!good.length) return;
     try {
-      const { compared, refused: unusable } = await this.#ask(good, signal);
+      await readAll(lookalikes(files, this.limits), this.#reading(signal));
+      this.#refused = sortOut(files, this.limits, this.#digests).refused;
+      this.#drawAll();
+      if (!good.length) return;
+      const { compared, refused } = await this.#ask(good, signal);
       if (signal.aborted) return;
-      [this.#compared, this.#refused, this.#state] = [compared, [...refused, ...unusable], "compared"];
+      [this.#compared, this.#refused, this.#state] = [compared, [...this.#refused, ...refused], "compared"];
     } catch (caught) {
       if (signal.aborted) return;
       const error = ApiError.of(caught);
@@ -178,41 +236,48 @@ class ChooseScreen {
     this.#askAgain(signal);
   }
 
+  /** @param {AbortSignal} signal */
+  #reading(signal) {
+    /** @type {(done: number, total: number) => void} */
+    const onProgress = (done, total) => this.#drawProgress(done, total);
+    return { digests: this.#digests, signal, onProgress };
+  }
+
   /** @type {(files: Sendable[], signal: AbortSignal) => ReturnType<typeof compareWithGallery>} */
   async #ask(files, signal) {
-    const comparison = await compareWithGallery(files, {
-      api: this.api,
-      digests: this.#digests,
-      signal,
-      onProgress: (done, total) => this.#drawProgress(done, total),
-    });
+    const { compared, refused } = await compareWithGallery(files, { api: this.api, ...this.#reading(signal) });
     for (const { name } of files) this.#numbered.delete(name);
     const taken = [...this.#good.map((one) => one.name), ...this.#numbered.values()];
-    for (const [name, numbered] of await namesForBoth(comparison.compared, taken, this.api)) this.#numbered.set(name, numbered);
-    return comparison;
+    const { names, refused: nameless } = await namesForBoth(compared, taken, this.api);
+    for (const [name, numbered] of names) this.#numbered.set(name, numbered);
+    const leftOut = new Set(nameless.map((one) => one.name));
+    return { compared: compared.filter((one) => !leftOut.has(one.file.name)), refused: [...refused, ...nameless] };
   }
 
   /**
-   * Ask again and again about names that another upload is using, until the gallery knows.
+   * Ask again and again about what an upload under way may change, until the gallery knows.
    * @param {AbortSignal} signal
    */
   async #askAgain(signal) {
-    for (;;) {
-      const unknown = this.#compared.filter((one) => one.finding === "unknown").map((one) => one.file);
-      if (!unknown.length) return;
-      await pauseUntilSeen(AGAIN);
-      if (signal.aborted) return;
-      try {
-        const { compared } = await this.#ask(unknown, signal);
-        const byName = new Map(compared.map((one) => [one.file.name, one]));
-        if (signal.aborted) return;
-        if (compared.every((one) => one.finding === "unknown")) continue;
-        this.#compared = this.#compared.map((one) => byName.get(one.file.name) ?? one);
-        this.#drawAll();
-      } catch {
-        // The next round asks again.
-      }
-    }
+    if (this.#asking === signal) return;
+    this.#asking = signal;
+    await keepAsking({
+      pending: () => this.#compared.filter((one) => one.finding === "unknown" || (!this.#isImpatient && mayBeUnderWay(one))).map((one) => one.file),
+      ask: async (files) => {
+        const comparison = await this.#ask(files, signal);
+        if (signal.aborted) return false;
+        const isChanged = Boolean(this.#take(comparison).length || comparison.refused.length);
+        if (isChanged) this.#drawAll();
+        return isChanged;
+      },
+      signal,
+    });
+    if (this.#asking === signal) this.#asking = null;
+  }
+
+  /** Whether the end of another upload is waited for, before anything is offered to be sent. */
+  get #waits() {
+    return this.#state === "compared" && !this.#isImpatient && this.#compared.some(mayBeUnderWay);
   }
 
   get #sendElsewhere() {
@@ -221,7 +286,7 @@ class ChooseScreen {
 
   /** @returns {Plan} */
   get #plan() {
-    if (this.#state === "not compared") return { send: this.#good.map((one) => ({ ...one, path: one.name })), there: 0, skipped: 0, waiting: 0 };
+    if (this.#state === "not compared") return { send: this.#good.map((one) => ({ ...one, path: one.name })), there: [], skipped: 0, waiting: 0 };
     return plan(this.#compared, { choices: this.#choices, sendElsewhere: this.#sendElsewhere, numbered: this.#numbered });
   }
 
@@ -235,12 +300,15 @@ class ChooseScreen {
     byId("skipped").textContent = wordsFor(this.#skipped);
     this.#draw();
     const refused = this.#refused.length ? ` ${number(this.#refused.length)} will not be sent.` : "";
-    if (!byId("review").hidden) announce(`${this.#state === "comparing" ? "Comparing with the gallery" : byId("review-summary").textContent}.${refused}`);
+    const waits = this.#waits ? ` ${byId("under-way-words").textContent}` : "";
+    if (!byId("review").hidden) announce(`${this.#state === "comparing" ? "Comparing with the gallery" : byId("review-summary").textContent}.${waits}${refused}`);
   }
 
   #draw() {
     const isComparing = this.#state === "comparing";
-    const { send, there, skipped, waiting } = this.#plan;
+    const { send, there: known, skipped, waiting } = this.#plan;
+    const there = known.length;
+    const waits = this.#waits;
     const shown = isComparing || this.#state === "failed" ? this.#good : send;
     const crowd = isComparing ? null : tooMany(send.length, this.limits);
     byId("review").hidden = !(this.#good.length || this.#refused.length || this.#skipped.hidden || this.#skipped.unreadable);
@@ -249,14 +317,17 @@ class ChooseScreen {
     byId("comparing").hidden = !isComparing;
     const button = byId("send", HTMLButtonElement);
     button.textContent = this.#state === "failed" ? "Try again" : send.length ? `Send ${count(send.length, "photograph")}` : there || skipped ? "Finish" : "Send";
-    button.disabled = this.#state !== "failed" && (Boolean(waiting || crowd) || !(send.length || there || skipped));
-    notice(byId("send-problem"), this.#problem || (crowd ?? ""), "error");
-    this.#drawConflicts(waiting);
+    button.disabled = this.#state !== "failed" && (waits || Boolean(waiting || crowd) || !(send.length || there || skipped));
+    notice(byId("send-problem"), this.#problem || (crowd ?? ""), this.#problem && this.#state === "compared" ? "warning" : "error");
+    byId("under-way").hidden = !waits;
+    byId("under-way-words").textContent = waits ? underWayInWords(this.#compared.filter(mayBeUnderWay).length) : "";
+    this.#drawConflicts(waits ? 0 : waiting);
   }
 
   /** @param {number} waiting */
   #drawConflicts(waiting) {
-    const questions = asked(this.#compared, { choices: this.#choices, sendElsewhere: this.#sendElsewhere });
+    const all = asked(this.#compared, { choices: this.#choices, sendElsewhere: this.#sendElsewhere });
+    const questions = this.#waits ? all.filter((one) => one.finding !== "unknown") : all;
     byId("conflicts-part").hidden = !questions.length;
     byId("conflicts-heading").textContent = `${count(questions.length, "photograph")} ${questions.length === 1 ? "has a name that is" : "have names that are"} already in use`;
     notice(
@@ -291,37 +362,7 @@ class ChooseScreen {
   }
 }
 
-/** @type {(files: { size: number }[], there: number, skipped: number) => string} */
-function summaryOf(files, there, skipped) {
-  if (files.length) return `${count(files.length, "photograph")}${there || skipped ? " to send" : ""}, ${bytes(files.reduce((sum, one) => sum + one.size, 0))}`;
-  if (there && !skipped) return there === 1 ? "The photograph is in the gallery already" : `All ${count(there, "photograph")} are in the gallery already`;
-  return there || skipped ? "Nothing to send" : "Nothing that can be sent";
-}
-
-/** @param {Skipped} skipped */
-function wordsFor({ hidden, unreadable }) {
-  const words = [];
-  if (hidden) words.push(`${count(hidden, "hidden or system file")} left out.`);
-  if (unreadable) words.push(`${count(unreadable, "file or folder", "files or folders")} could not be read.`);
-  return words.join(" ");
-}
-
 function freshKey() {
   // Not randomUUID: browsers have it on encrypted pages only.
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-/** @param {unknown} caught */
-function whyNotOpened(caught) {
-  const error = ApiError.of(caught);
-  if (error.isLockedOut) return "This upload link has expired. Ask for a new one, open it in this tab and press Send again: your choice is kept.";
-  if (error.status === 0) return "The server does not answer. Check your connection and try again.";
-  return `The server does not take these files: ${error.message}.`;
-}
-
-/** @param {ApiError} error */
-function whyNotCompared(error) {
-  if (error.isLockedOut) return "This upload link has expired. Ask for a new one and open it in this tab: your choice is kept.";
-  if (error.status === 0) return "The server does not answer. Check your connection and try again.";
-  return `The photographs could not be compared with the gallery: ${error.message}. Try again.`;
 }

@@ -1,7 +1,7 @@
 /* Photographs that were not added, because others with their names had been added in the meantime: the same choice again. */
 
 /**
- * @import { Choice, DecideRequest } from "../../api/schemas.ts"
+ * @import { Choice, DecideRequest, EntryAnswer } from "../../api/schemas.ts"
  * @import { GalleryApi } from "../api.js"
  */
 
@@ -9,7 +9,7 @@ import { ApiError } from "../api.js";
 import { Choices } from "../compare.js";
 import { byId, notice } from "../dom.js";
 import { allEntries } from "../entries.js";
-import { count } from "../words.js";
+import { count, number } from "../words.js";
 import { ChoiceList } from "./choice_list.js";
 
 /** @type {Record<Choice, string>} */
@@ -20,9 +20,9 @@ const NOTES = {
 };
 
 /**
- * Ask what to do with all of an upload's entries that wait for a decision. Calls `onDecided` once the server knows.
- * `files`: those that this tab still has, by name.
- * @param {{ api: GalleryApi, uploadId: string, files: Map<string, File>, signal: AbortSignal, onDecided: () => void }} given
+ * Ask what to do with all of an upload's entries that wait for a decision. Calls `onDecided` once the server knows, with
+ * a note where somebody else has decided first. `files`: those that this tab still has, by name.
+ * @param {{ api: GalleryApi, uploadId: string, files: Map<string, File>, signal: AbortSignal, onDecided: (note: string) => void }} given
  */
 export async function askToDecide({ api, uploadId, files, signal, onDecided }) {
   const entries = await allEntries(api, uploadId, { outcome: "rejected", reason: "would_replace" });
@@ -39,21 +39,52 @@ export async function askToDecide({ api, uploadId, files, signal, onDecided }) {
   list.questions = entries.map(({ file_name: name, conflict }) => ({ name, file: files.get(name) ?? null, imageId: conflict?.image_id ?? null, isWaiting: false }));
   button.onclick = async () => {
     button.disabled = true;
+    let note;
     try {
-      await api.decide(uploadId, decisionOn(names, choices));
+      note = await decide(api, uploadId, entries, choices);
     } catch (caught) {
-      const error = ApiError.of(caught);
-      // 409: somebody else has decided, or the upload is under way again. Its status tells.
-      if (error.status !== 409) {
-        notice(byId("decide-problem"), whyNotDecided(error), "error");
-        button.disabled = false;
-        return;
-      }
+      notice(byId("decide-problem"), whyNotDecided(ApiError.of(caught)), "error");
+      button.disabled = false;
+      return;
     }
     if (signal.aborted) return;
     hideDecide();
-    onDecided();
+    onDecided(note);
   };
+}
+
+/**
+ * "" once it is decided; else what holds instead, because of somebody else's decision.
+ * @type {(api: Pick<GalleryApi, "decide" | "entries">, uploadId: string, entries: EntryAnswer[], choices: Choices) => Promise<string>}
+ */
+export async function decide(api, uploadId, entries, choices) {
+  try {
+    await api.decide(uploadId, decisionOn(entries.map((one) => one.file_name), choices));
+    return "";
+  } catch (caught) {
+    if (ApiError.of(caught).status !== 409) throw caught;
+    return decidedInWords(entries, await allEntries(api, uploadId, {}));
+  }
+}
+
+/** @type {(before: EntryAnswer[], now: EntryAnswer[]) => string} */
+function decidedInWords(before, now) {
+  const byNumber = new Map(now.map((one) => [one.number, one]));
+  const found = { keep_both: 0, replace: 0, skip: 0 };
+  for (const { number, file_name: name } of before) {
+    const entry = byNumber.get(number);
+    if (!entry || entry.reason === "would_replace") continue;
+    if (entry.reason === "left_out") found.skip += 1;
+    else if (entry.file_name !== name) found.keep_both += 1;
+    else found.replace += 1;
+  }
+  const words = [];
+  if (found.keep_both) words.push(`${number(found.keep_both)} to be kept under a name with a number`);
+  if (found.replace) words.push(`${number(found.replace)} to replace the gallery's`);
+  if (found.skip) words.push(`${number(found.skip)} skipped`);
+  // The upload is being worked on again: what waits for a choice is asked about once it has ended.
+  if (!words.length) return "The upload is being worked on again, so your choice was not used. You can choose again once that has ended.";
+  return `Someone else has decided already: ${words.join(", ")}. Your choice was not used.`;
 }
 
 export function hideDecide() {

@@ -4,9 +4,13 @@
  * @import { VersionAnswer, VersionsAnswer } from "../../api/schemas.ts"
  * @import { GalleryApi } from "../api.js"
  * @import { LongList } from "../long_list.js"
- * @typedef {{ now: VersionAnswer, former: VersionAnswer | null, isUndone: boolean }} Pair `former`: null where its files
- * are gone; `isUndone`: the gallery shows its content again
- * @typedef {{ name: string, imageId: string, pair: Promise<Pair | null> | null, note: string, isBusy: boolean, isDone: boolean }} Replaced
+ * @typedef {"replaced" | "gone" | "undone" | "newer" | "deleted" | "untold"} Standing
+ * `replaced`: the gallery shows what the upload brought, and the way back is open; `gone`: the files of the version before
+ * are deleted; `undone`: the gallery shows that version again; `newer`: it shows another one; `deleted`: it no longer has
+ * the image; `untold`: the versions do not tell what the upload replaced
+ * @typedef {{ standing: Standing, former: VersionAnswer | null, now: VersionAnswer | null }} Pair
+ * `former`: the version that an upload replaced; `now`: the one that the gallery shows
+ * @typedef {{ name: string, imageId: string, pair: Promise<Pair> | null, note: string, isBusy: boolean, isDone: boolean }} Replaced
  * `isDone`: it was brought back, or cannot be.
  */
 
@@ -17,9 +21,15 @@ import { fillFrame, PIXELS, smallest } from "../pictures.js";
 import { count } from "../words.js";
 import { makePairList, partsOf } from "./pair_list.js";
 
-const GONE = "The earlier version is no longer kept";
-const NEWER = "The gallery has a newer version";
-const BACK = "The earlier version is back in the gallery";
+/** @type {Record<Standing, string>} */
+const NOTES = {
+  replaced: "",
+  gone: "The earlier version is no longer kept",
+  undone: "The earlier version is back in the gallery",
+  newer: "The gallery has a newer version",
+  deleted: "No longer in the gallery",
+  untold: "It can no longer be told which version this one replaced",
+};
 
 /**
  * Offer to see and to undo what an upload has replaced. Calls `onRestored` after each that was brought back.
@@ -27,7 +37,7 @@ const BACK = "The earlier version is back in the gallery";
  */
 export function offerReplaced({ api, uploadId, replaced, signal, onRestored }) {
   byId("replaced-heading").textContent = `${count(replaced, "photograph")} replaced an earlier version`;
-  byId("replaced-text").textContent = "The earlier versions are kept for a while, and can be brought back.";
+  byId("replaced-text").textContent = "Earlier versions are kept for a while. As long as they are, they can be brought back here.";
   byId("replaced-list").replaceChildren();
   byId("replaced-part").hidden = false;
   const button = byId("show-replaced", HTMLButtonElement);
@@ -92,8 +102,8 @@ class ReplacedList {
       this.#shown.set(control, item);
       name.textContent = name.title = item.name;
       control.setAttribute("aria-label", `Bring back the earlier version of ${item.name}`);
-      fillFrame(first, `${item.imageId} before`, async () => address((await this.#pairOf(item))?.former));
-      fillFrame(second, `${item.imageId} now`, async () => address((await this.#pairOf(item))?.now));
+      fillFrame(first, `${item.imageId} before`, async () => address((await this.#pairOf(item)).former));
+      fillFrame(second, `${item.imageId} now`, async () => address((await this.#pairOf(item)).now));
     }
     note.textContent = note.title = item.note;
     control.hidden = item.isDone;
@@ -101,15 +111,14 @@ class ReplacedList {
   }
 
   /**
-   * This upload's version and the one before it. Where there is no way back, the row says why.
+   * What the upload replaced and what the gallery shows. Where there is no way back, the row says why.
    * @param {Replaced} item
    */
   #pairOf(item) {
     item.pair ??= this.api.versions(item.imageId).then(
       (answer) => {
         const pair = pairIn(answer, this.uploadId);
-        if (!pair?.now.is_current) this.#change(item, { isDone: true, note: pair?.isUndone ? BACK : NEWER });
-        else if (!pair.former) this.#change(item, { isDone: true, note: GONE });
+        this.#change(item, { isDone: pair.standing !== "replaced", note: NOTES[pair.standing] });
         return pair;
       },
       (error) => {
@@ -124,21 +133,31 @@ class ReplacedList {
   async #restore(item) {
     this.#change(item, { isBusy: true, note: "Bringing back the earlier version …" });
     try {
-      const pair = await this.#pairOf(item);
-      if (item.isDone || !pair?.former) return;
-      await this.api.restore(item.imageId, pair.former.version_id, { expect: pair.now.sha256 });
-      this.#change(item, { isDone: true, note: BACK });
-      this.onRestored();
-    } catch (caught) {
-      const { status, code } = ApiError.of(caught);
-      const isGone = status === 409 || status === 404;
-      const why = code === "changed_meanwhile" ? NEWER : GONE;
-      this.#change(item, { isDone: isGone, note: isGone ? why : "The server does not answer. Try again." });
+      const { standing, former, now } = await this.#pairOf(item);
+      if (standing === "replaced" && former && now) await this.#bringBack(item, former, now);
+    } catch {
+      this.#change(item, { note: "The server does not answer. Try again." });
     } finally {
       this.#change(item, { isBusy: false });
       // The button that had the focus is gone.
       if (item.isDone) this.list.scroller.focus({ preventScroll: true });
       announce(`${item.name}: ${item.note}.`);
+    }
+  }
+
+  /** @type {(item: Replaced, former: VersionAnswer, now: VersionAnswer) => Promise<void>} */
+  async #bringBack(item, former, now) {
+    try {
+      await this.api.restore(item.imageId, former.version_id, { expect: now.sha256 });
+      this.#change(item, { isDone: true, note: NOTES.undone });
+      this.onRestored();
+    } catch (caught) {
+      const { status } = ApiError.of(caught);
+      if (status !== 409 && status !== 404) throw caught;
+      // The gallery has changed since: it says how.
+      item.pair = null;
+      const { standing } = await this.#pairOf(item);
+      if (standing === "replaced") this.#change(item, { isDone: true, note: NOTES.gone });
     }
   }
 
@@ -150,15 +169,25 @@ class ReplacedList {
 }
 
 /**
- * An upload's version of an image with the one that it replaced; null where the image no longer has it.
- * @type {(answer: VersionsAnswer, uploadId: string) => Pair | null}
+ * The version that an upload replaced, and what has become of it. A version that is brought back has the upload of the
+ * first time: the upload's own one is the earliest that has it, and the replaced one ended at its very moment.
+ * @type {(answer: VersionsAnswer, uploadId: string) => Pair}
  */
 export function pairIn({ versions }, uploadId) {
-  const at = versions.findIndex((one) => one.upload_id === uploadId);
-  if (at < 0) return null;
-  const former = versions.at(at + 1);
-  const isUndone = at > 0 && versions[0].sha256 === former?.sha256;
-  return { now: versions[at], former: former && Object.keys(former.renditions).length ? former : null, isUndone };
+  const now = versions.find((one) => one.is_current) ?? null;
+  if (!now) return { standing: "deleted", former: null, now };
+  const own = versions.filter((one) => one.upload_id === uploadId).at(-1) ?? null;
+  const former = (own && versions.find((one) => one.superseded_at === own.created_at)) ?? null;
+  return { standing: standingOf(own, former, now), former, now };
+}
+
+/** @type {(own: VersionAnswer | null, former: VersionAnswer | null, now: VersionAnswer) => Standing} */
+function standingOf(own, former, now) {
+  if (!own || !former) return "untold";
+  // By content: a version that is brought back, or made again in other styles, is a new one.
+  if (now.sha256 === former.sha256) return "undone";
+  if (now.sha256 !== own.sha256) return "newer";
+  return Object.keys(former.renditions).length ? "replaced" : "gone";
 }
 
 /** @param {VersionAnswer | null | undefined} version */

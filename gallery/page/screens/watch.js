@@ -1,17 +1,20 @@
 /* Watching the gallery being made. Nothing depends on this page any more, which is the first thing it says. */
 
 /**
- * @import { LimitsAnswer, Outcome, ProblemItem, StatusAnswer } from "../../api/schemas.ts"
+ * @import { FileToCompare, LimitsAnswer, Outcome, StatusAnswer } from "../../api/schemas.ts"
  * @import { GalleryApi } from "../api.js"
  * @import { Journal, NotSent } from "../journal.js"
+ * @import { NotAdded } from "../problems.js"
  * @import { Accepted, NothingToSend, Upload } from "./send.js"
  */
 
 import { ApiError } from "../api.js";
+import { noLongerThere } from "../comparing.js";
 import { ContactSheet } from "../contact_sheet.js";
 import { announce, byId, el, notice, setProgress, show } from "../dom.js";
 import { follow } from "../follow.js";
 import { showGroups } from "../groups.js";
+import { Problems } from "../problems.js";
 import { explain, OUTCOMES } from "../reasons.js";
 import { waitingInWords } from "../waiting.js";
 import { nothingSent, verdict } from "../verdict.js";
@@ -30,6 +33,7 @@ const TO_DECIDE = [
 ];
 /** @type {StatusAnswer["counts"]} */
 const NOTHING = { saved: 0, replaced: 0, unchanged: 0, superseded: 0, rejected: 0, failed: 0, pending: 0 };
+const GONE = { title: "No longer in the gallery", advice: "It was there when you chose it, so it was not sent. Someone has deleted or replaced it since. To add it, press “Send more photographs” and choose it again." };
 
 /**
  * Resolves when somebody wants to send more.
@@ -62,6 +66,7 @@ export async function watch({ api, journal, limits, upload }) {
 function prepare(notSent) {
   [byId("watch-heading").textContent, byId("watch-text").textContent] = MEANWHILE;
   notice(byId("watch-trouble"), "");
+  notice(byId("watch-note"), "");
   for (const id of ["counts", "problems"]) byId(id).replaceChildren();
   byId("problems-part").hidden = byId("again").hidden = true;
   hideDecide();
@@ -79,7 +84,7 @@ function drawNothingSent(notSent) {
   setProgress(byId("watch-bar"), 1, "nothing had to be sent");
   byId("watch-percent").textContent = "100%";
   byId("watch-count").textContent = "Nothing had to be sent";
-  drawCounts(NOTHING, 0, notSent);
+  drawCounts(NOTHING, 0, { there: notSent.there.length, skipped: notSent.skipped });
   byId("again").hidden = false;
   byId("watching").dataset.state = "completed";
   announce(nothingSent(notSent).join(". "));
@@ -106,17 +111,23 @@ function followToEnd(watched) {
   // Another run may follow where this one was not followed to its last word: after a failure it may be tried again.
   const end = new AbortController();
   signal.addEventListener("abort", () => end.abort());
+  const problems = new Problems(api, uploadId);
   follow(api, uploadId, end.signal, {
-    onStatus: (status, isFinal) => {
+    onStatus: async (status, isFinal) => {
+      const found = await problems.of(status, isFinal);
+      const gone = isFinal ? await noLongerThere(notSent.there, api) : [];
+      if (end.signal.aborted) return;
       notice(byId("watch-trouble"), "");
-      drawStatus(status, notSent, isFinal);
+      drawStatus(status, notSent, { ...found, gone }, isFinal);
       sheet.refresh(isFinal);
       hideDecide();
       hideReplaced();
       if (!isFinal) return;
-      announce(verdict(status, notSent).join(". "));
-      const onDecided = () => {
+      announce(`${byId("watch-heading").textContent}. ${byId("watch-text").textContent}`);
+      /** @param {string} note */
+      const onDecided = (note) => {
         end.abort();
+        notice(byId("watch-note"), note, "warning");
         byId("watch-heading").focus();
         followToEnd(watched);
       };
@@ -130,28 +141,40 @@ function followToEnd(watched) {
   });
 }
 
-/** @type {(status: StatusAnswer, notSent: NotSent, isFinal: boolean) => void} */
-function drawStatus(status, notSent, isFinal) {
-  const { counts, image_count: total, problems } = status;
+/** @type {(status: StatusAnswer, notSent: NotSent, found: NotAdded & { gone: FileToCompare[] }, isFinal: boolean) => void} */
+function drawStatus(status, notSent, found, isFinal) {
+  const { counts, image_count: total, to_decide: toDecide = 0 } = status;
+  const { skipped, gone } = found;
   const done = total - counts.pending;
   const words = [isFinal || done ? `${number(done)} of ${count(total, "photograph")} done` : "", isFinal ? "" : waitingInWords(status)].filter(Boolean).join(" · ");
   setProgress(byId("watch-bar"), total ? done / total : 1, words);
   byId("watch-percent").textContent = `${Math.floor((100 * done) / (total || 1))}%`;
   byId("watch-count").textContent = words;
-  drawCounts(counts, status.to_decide ?? 0, notSent, problems);
-  drawProblems(problems, counts, status.to_decide ?? 0);
+  drawCounts(counts, toDecide, { there: notSent.there.length - gone.length, skipped: notSent.skipped, skippedNow: skipped });
+  drawProblems(found);
   byId("again").hidden = !isFinal;
-  byId("watching").dataset.state = isFinal ? status.state : "running";
-  [byId("watch-heading").textContent, byId("watch-text").textContent] = isFinal ? verdict(status, notSent) : status.to_decide ? TO_DECIDE : MEANWHILE;
+  byId("watching").dataset.state = isFinal ? (isCompleteBut(status, gone) ? "completed_with_rejects" : status.state) : "running";
+  [byId("watch-heading").textContent, byId("watch-text").textContent] = isFinal
+    ? verdict(status, notSent, { skipped, gone: gone.length })
+    : toDecide
+      ? TO_DECIDE
+      : MEANWHILE;
 }
 
-/** @type {(counts: StatusAnswer["counts"], toDecide: number, notSent: NotSent, problems?: ProblemItem[]) => void} */
-function drawCounts(counts, toDecide, notSent, problems = []) {
-  const chosen = problems.filter(wasLeftOut).length;
-  const shown = { ...counts, unchanged: counts.unchanged + notSent.there, rejected: counts.rejected - toDecide - chosen };
+/** @type {(status: StatusAnswer, gone: FileToCompare[]) => boolean} */
+function isCompleteBut({ state, counts }, gone) {
+  return state === "completed" && Boolean(counts.superseded || gone.length);
+}
+
+/**
+ * `there`: in the gallery without being sent; `skipped` by choice before sending, `skippedNow` after it.
+ * @type {(counts: StatusAnswer["counts"], toDecide: number, notSent: { there: number, skipped: number, skippedNow?: number }) => void}
+ */
+function drawCounts(counts, toDecide, { there, skipped, skippedNow = 0 }) {
+  const shown = { ...counts, unchanged: counts.unchanged + there, rejected: counts.rejected - toDecide - skippedNow };
   const lines = OUTCOMES.filter(([outcome]) => shown[outcome]).map(([outcome, text]) => tally(outcome, shown[outcome], text));
   if (toDecide) lines.push(tally("to_decide", toDecide, toDecide === 1 ? "needs your choice" : "need your choice"));
-  if (chosen + notSent.skipped) lines.push(tally("skipped", chosen + notSent.skipped, "skipped, as you chose"));
+  if (skipped + skippedNow) lines.push(tally("skipped", skipped + skippedNow, "skipped, as you chose"));
   byId("counts").replaceChildren(...lines);
 }
 
@@ -160,23 +183,17 @@ function tally(outcome, value, text) {
   return el("li", { "data-outcome": outcome }, el("strong", {}, number(value)), ` ${text}`);
 }
 
-/** @param {ProblemItem} problem */
-function wasLeftOut({ reason }) {
-  return reason === "left_out";
-}
-
 /**
  * What a person can do something about: neither what waits for a choice above, nor what was skipped by choice.
- * @type {(problems: ProblemItem[], counts: StatusAnswer["counts"], toDecide: number) => void}
+ * @param {NotAdded & { gone: FileToCompare[] }} found
  */
-function drawProblems(problems, counts, toDecide) {
-  const shown = problems.filter((one) => one.reason !== "would_replace" && !wasLeftOut(one));
-  const all = counts.rejected + counts.failed;
-  const open = all - toDecide - problems.filter(wasLeftOut).length;
+function drawProblems({ listed, open, gone }) {
+  const shown = [...listed.map((one) => ({ name: one.file_name, ...explain(one) })), ...gone.map((one) => ({ name: one.file_name, ...GONE }))];
+  const all = open + gone.length;
   byId("problems-part").hidden = !shown.length;
-  byId("problems-heading").textContent = `${count(open, "photograph")} need${open === 1 ? "s" : ""} your attention`;
-  showGroups(byId("problems"), shown.map((one) => ({ name: one.file_name, ...explain(one) })));
-  notice(byId("problems-more"), open > shown.length ? `Shown are the first ${number(shown.length)} of ${number(open)}.` : "");
+  byId("problems-heading").textContent = `${count(all, "photograph")} need${all === 1 ? "s" : ""} your attention`;
+  showGroups(byId("problems"), shown);
+  notice(byId("problems-more"), all > shown.length ? `Shown are the first ${number(shown.length)} of ${number(all)}.` : "");
 }
 
 /** @param {unknown} caught */

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
+import httpx
 import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Route, expect
@@ -34,6 +36,30 @@ def row_of(visitor: Visitor, name: str) -> Locator:
 def sees_both(visitor: Visitor, name: str) -> None:
     """See the gallery's photograph and another, side by side."""
     expect(row_of(visitor, name).locator('.picture[data-state="shown"]')).to_have_count(2, timeout=TIMEOUT)
+
+
+def delete(servers: Servers, gallery_id: str, name: str) -> None:
+    """Delete an image, as somebody else does who has a key."""
+    images = f"{servers.info.api_url}/v1/galleries/{gallery_id}/images"
+    with httpx.Client(headers={"Authorization": f"Bearer {servers.info.api_key}"}) as client:
+        listed = client.get(images).raise_for_status().json()["images"]
+        (image_id,) = (image["image_id"] for image in listed if image["file_name"] == name)
+        client.delete(f"{images}/{image_id}").raise_for_status()
+
+
+@contextmanager
+def another_upload_under_way(visitor: Visitor) -> Iterator[None]:
+    """Every comparison says that the files may be among those of another upload."""
+
+    def answer(route: Route) -> None:
+        body = route.fetch().json()
+        for file in body["files"]:
+            file["under_way_as"] = ["elsewhere.jpg"]
+        route.fulfill(json=body)
+
+    visitor.page.route("**/compare", answer)
+    yield
+    visitor.page.unroute("**/compare")
 
 
 def turned(content: bytes) -> bytes:
@@ -69,6 +95,16 @@ def test_nothing_is_replaced_unasked_and_nothing_is_sent_twice(
             visitor.sees_heading(f"All {count} photographs are in the gallery already")
     assert posts.seen == 0
     assert len(visitor.calls("/uploads")) == 1
+
+    more.click()
+    visitor.drop(visitor.folder(wedding))
+    visitor.sees("All 4 photographs are in the gallery already")
+    delete(servers, gallery_id, "Wedding/card1/IMG_2.JPG")
+    finish.click()
+    visitor.sees_part("1 photograph that was in the gallery already is no longer there")
+    visitor.send(1)
+    visitor.sees_heading("All 4 photographs are in the gallery")
+    assert shown(journeys, gallery_id) == sent
 
     more.click()
     visitor.drop(visitor.folder(second_camera, "again/Wedding"))
@@ -120,6 +156,11 @@ def test_a_photograph_is_replaced_where_somebody_chooses_so_and_can_be_brought_b
     visitor.sees("The earlier version is back in the gallery")
     assert shown(journeys, gallery_id) == kept | {"Wedding/a.jpg": before["Wedding/a.jpg"]}
 
+    delete(servers, gallery_id, "Wedding/a.jpg")
+    visitor.page.reload()
+    visitor.page.get_by_role("button", name="See them side by side").click()
+    visitor.sees("No longer in the gallery")
+
 
 def test_what_came_under_the_same_names_meanwhile_is_decided_about_on_the_page(
     visitor: Visitor, journeys: Journeys, gallery_id: str
@@ -127,8 +168,12 @@ def test_what_came_under_the_same_names_meanwhile_is_decided_about_on_the_page(
     mine = {f"{name}.jpg": photo(seed) for seed, name in enumerate("abcd")}
     theirs = {f"{name}.jpg": photo(10 + seed) for seed, name in enumerate("abc")}
     visitor.open()
-    visitor.choose(visitor.folder(mine))
-    visitor.sees("4 photographs, 160 kB")
+    with another_upload_under_way(visitor):
+        visitor.choose(visitor.folder(mine))
+        visitor.sees_part("Another upload of this gallery is being worked on. 4 of your photographs may be among it.")
+        expect(visitor.page.get_by_role("button", name="Send 4 photographs")).to_be_disabled()
+        visitor.page.get_by_role("button", name="Do not wait").click()
+        visitor.sees("4 photographs, 160 kB")
     journeys.send(gallery_id, {f"Wedding/{name}": content for name, content in theirs.items()})
     visitor.send(4)
     visitor.sees_heading("1 of 4 photographs is in the gallery")
@@ -141,9 +186,17 @@ def test_what_came_under_the_same_names_meanwhile_is_decided_about_on_the_page(
     visitor.sees("3 photographs were not added: someone else added others with the same names in the meantime")
     visitor.page.get_by_label("What to do with Wedding/b.jpg").select_option("Replace")
     visitor.page.get_by_label("What to do with Wedding/c.jpg").select_option("Skip")
+    other_tab = visitor.page.context.new_page()
+    other_tab.goto(visitor.link)
+    expect(other_tab.get_by_role("button", name="Confirm")).to_be_visible(timeout=TIMEOUT)
     visitor.page.get_by_role("button", name="Confirm").click()
     visitor.sees_heading("3 of 4 photographs are in the gallery")
     visitor.sees("The others were skipped, as you chose. You may close this tab.")
+    other_tab.get_by_role("button", name="Confirm").click()
+    expect(other_tab.locator("#watch-note")).to_have_text(
+        "Someone else has decided already: 1 to be kept under a name with a number, 1 to replace the gallery's, "
+        "1 skipped. Your choice was not used."
+    )
     sent = digests(mine, "Wedding")
     changed = {"Wedding/a (2).jpg": sent["Wedding/a.jpg"], "Wedding/b.jpg": sent["Wedding/b.jpg"]}
     assert shown(journeys, gallery_id) == before | changed

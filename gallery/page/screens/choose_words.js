@@ -1,0 +1,47 @@
+/* The sentences of the choose screen. */
+
+/** @import { Skipped } from "./choose.js" */
+
+import { ApiError } from "../api.js";
+import { bytes, count, number } from "../words.js";
+
+/** @type {(files: { size: number }[], there: number, skipped: number) => string} */
+export function summaryOf(files, there, skipped) {
+  if (files.length) return `${count(files.length, "photograph")}${there || skipped ? " to send" : ""}, ${bytes(files.reduce((sum, one) => sum + one.size, 0))}`;
+  if (there && !skipped) return there === 1 ? "The photograph is in the gallery already" : `All ${count(there, "photograph")} are in the gallery already`;
+  return there || skipped ? "Nothing to send" : "Nothing that can be sent";
+}
+
+/** @param {number} photographs */
+export function underWayInWords(photographs) {
+  return `Another upload of this gallery is being worked on. ${number(photographs)} of your photographs may be among it. This page checks again automatically.`;
+}
+
+/** @param {number} photographs */
+export function goneInWords(photographs) {
+  const [were, are, them] = photographs === 1 ? ["was", "is", "it"] : ["were", "are", "them"];
+  return `${count(photographs, "photograph")} that ${were} in the gallery already ${are} no longer there: someone has deleted or replaced ${them} since. Check what is sent now, then continue.`;
+}
+
+/** @param {Skipped} skipped */
+export function wordsFor({ hidden, unreadable }) {
+  const words = [];
+  if (hidden) words.push(`${count(hidden, "hidden or system file")} left out.`);
+  if (unreadable) words.push(`${count(unreadable, "file or folder", "files or folders")} could not be read.`);
+  return words.join(" ");
+}
+
+/** @param {unknown} caught */
+export function whyNotOpened(caught) {
+  const error = ApiError.of(caught);
+  if (error.isLockedOut) return "This upload link has expired. Ask for a new one, open it in this tab and press Send again: your choice is kept.";
+  if (error.status === 0) return "The server does not answer. Check your connection and try again.";
+  return `The server does not take these files: ${error.message}.`;
+}
+
+/** @param {ApiError} error */
+export function whyNotCompared(error) {
+  if (error.isLockedOut) return "This upload link has expired. Ask for a new one and open it in this tab: your choice is kept.";
+  if (error.status === 0) return "The server does not answer. Check your connection and try again.";
+  return `The photographs could not be compared with the gallery: ${error.message}. Try again.`;
+}
