@@ -17,7 +17,7 @@ WORDS = {
     "saved": "saved, new in the gallery",
     "replaced": "replaced an earlier version",
     "unchanged": "unchanged, nothing to do",
-    "superseded": "superseded by a later upload",
+    "superseded": "superseded by a later upload or a deletion",
     "rejected": "rejected, for the reasons below",
     "failed": "failed: a retry may succeed",
     "pending": "not worked on",
