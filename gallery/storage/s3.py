@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ from gallery.storage.post_policy import sign_posts_in_utf8
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import PutObjectOutputTypeDef
+    from mypy_boto3_s3.type_defs import DeleteObjectsOutputTypeDef, PutObjectOutputTypeDef
 
 # S3, and what hands out credentials, by the names of botocore's list of endpoints.
 _AWS_SERVICES = frozenset({"s3", "sts", "oidc", "portal.sso"})
@@ -67,6 +68,8 @@ NO_BUCKET = frozenset({"NoSuchBucket", "404", "NotFound"})
 CHANGED = frozenset({"PreconditionFailed", "412"})
 # Rights, legal holds and retention: to ask again within a run changes nothing.
 FORBIDDEN = frozenset({"AccessDenied", "AllAccessDisabled", "MethodNotAllowed"})
+# What stores answer that cannot delete several objects in one call.
+NO_SUCH_CALL = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
 # Refusals, and errors of single keys, that another try may not meet.
 PASSING = frozenset(
     {
@@ -240,30 +243,33 @@ class Storage:
 
         A request that the store refuses as a whole is divided until the culprit is alone. Raises `TransientError`.
         """
+        refusal: ClientError | None = None
+        errors: Sequence[Any] = ()
         with self._translated("delete", keys[0], bucket):
             try:
-                answer = self._md5.send(
-                    "DeleteObjects",
-                    lambda: self._client.delete_objects(
-                        Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
-                    ),
-                )
+                errors = self._md5.send("DeleteObjects", lambda: self._delete_objects(bucket, keys)).get("Errors", [])
             except ClientError as error:
-                code = error_code(error)
-                if code in FORBIDDEN:
-                    yield from ((key, code) for key in keys)
-                    return
-                if not _is_refused(error):
+                is_unknown = status_of(error) in NO_SUCH_CALL and error_code(error) != "NoSuchBucket"
+                if not (is_unknown or _is_refused(error) or error_code(error) in FORBIDDEN):
                     raise
-                answer = None
-        if answer is not None:
-            yield from self._answered(keys, answer.get("Errors", []))
-        elif len(keys) == 1:
-            yield keys[0], self._delete_one(bucket, keys[0])
+                refusal = error
+        if refusal is None:
+            yield from self._answered(keys, errors)
+        elif len(keys) == 1 or status_of(refusal) in NO_SUCH_CALL:
+            for key in keys:
+                yield key, self._delete_one(bucket, key)
+        elif error_code(refusal) in FORBIDDEN:
+            for key in keys:
+                yield key, error_code(refusal)
         else:
             middle = len(keys) // 2
             yield from self._delete_batch(bucket, keys[:middle])
             yield from self._delete_batch(bucket, keys[middle:])
+
+    def _delete_objects(self, bucket: str, keys: Sequence[str]) -> DeleteObjectsOutputTypeDef:
+        return self._client.delete_objects(
+            Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+        )
 
     @staticmethod
     def _answered(keys: Sequence[str], errors: Sequence[Any]) -> Iterator[tuple[str, str | None]]:

@@ -109,15 +109,18 @@ def test_a_batch_that_a_store_cannot_read_is_divided_until_the_culprit_is_alone(
     assert left(embedded) == []
 
 
-def test_a_store_without_batches_deletes_one_after_the_other(embedded: Store, own_proxy: FaultyS3) -> None:
+@pytest.mark.parametrize(("status", "code"), [(501, "NotImplemented"), (405, "MethodNotAllowed"), (404, "NoSuchKey")])
+def test_a_store_without_batches_deletes_one_after_the_other(
+    embedded: Store, own_proxy: FaultyS3, status: int, code: str
+) -> None:
     deletions = wanted(embedded, "a.jpg", "b.jpg", "c.jpg")
-    with own_proxy.fault("POST", "", status=501):
+    with own_proxy.fault("POST", "", status=status, code=code):
         deleted = embedded.storage.delete(deletions)
     assert {deletion.outbox_id for deletion in deleted.done} == {0, 1, 2}
     assert left(embedded) == []
 
 
-@pytest.mark.parametrize("code", ["AccessDenied", "MethodNotAllowed"])
+@pytest.mark.parametrize("code", ["AccessDenied", "AllAccessDisabled"])
 def test_what_a_store_refuses_is_told_with_its_code_and_holds_up_no_other(
     embedded: Store, own_proxy: FaultyS3, code: str
 ) -> None:
