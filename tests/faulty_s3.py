@@ -139,7 +139,11 @@ class FaultyS3:
             def _refuse(self, fault: Fault) -> None:
                 status = fault.status or 503
                 code = fault.code or {501: "NotImplemented", 503: "SlowDown"}.get(status, "AccessDenied")
-                body = fault.content or f"<Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
+                body = (
+                    fault.content
+                    if fault.content is not None
+                    else f"<Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
+                )
                 self.send_response_only(status)
                 for name, value in fault.headers.items():
                     self.send_header(name, value)

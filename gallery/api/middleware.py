@@ -6,8 +6,9 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
+from pydantic import SecretStr
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -44,8 +45,9 @@ DOCS_POLICY = (
 class RequestMiddleware:
     """The outermost ASGI application. Plain ASGI: bodies and answers stream through untouched."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, api_keys: Sequence[SecretStr]) -> None:
         self._app, self._metrics = app, metrics
+        self._keys = [item.get_secret_value().partition(":")[2] for item in api_keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -80,7 +82,7 @@ class RequestMiddleware:
             else:
                 await self._app(scope, _limited(receive, limit), send_with_headers)
         except Exception:
-            log.exception("%s %s met an unexpected error", scope["method"], _loggable(scope["path"]))
+            log.exception("%s %s met an unexpected error", scope["method"], self._loggable(scope["path"]))
             if started:
                 raise
             answer = problem(500, "internal_error", "something went wrong here; the server's log says what")
@@ -94,7 +96,7 @@ class RequestMiddleware:
         self._metrics.answered(method, route, status, seconds)
         caller = scope.get("state", {}).get("caller")
         # The path only: a query may hold what nobody should read.
-        path = _loggable(scope["path"])
+        path = self._loggable(scope["path"])
         log.info(
             "%s %s %d",
             scope["method"],
@@ -109,14 +111,16 @@ class RequestMiddleware:
             },
         )
 
+    def _loggable(self, path: str) -> str:
+        """The path, without the key that some stores can send in no other place, also where it is no path of ours."""
+        prefix, separator, given = path.partition("/webhooks/s3/")
+        shown = f"{prefix}{separator}..." if given else path
+        for key in self._keys:
+            shown = shown.replace(key, "...")
+        return shown
+
 
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
-
-
-def _loggable(path: str) -> str:
-    """The path, without the key that some stores can send in no other place."""
-    prefix, separator, key = path.partition("/webhooks/s3/")
-    return f"{prefix}{separator}..." if key else path
 
 
 def _security_headers(path: str) -> dict[str, str]:

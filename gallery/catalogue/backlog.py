@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from gallery.catalogue.outbox import is_due_or_tried
 from gallery.catalogue.tables import CallbackRow, OutboxRow, UploadRow
 
 
@@ -38,11 +39,7 @@ def read_backlog(session: Session) -> Backlog:
             .select_from(UploadRow)
             .where(UploadRow.state == "accepted", UploadRow.flow_run_id.is_(None))
         ),
-        count(
-            select(func.count())
-            .select_from(OutboxRow)
-            .where(OutboxRow.done_at.is_(None), OutboxRow.due_at <= func.now())
-        ),
+        count(select(func.count()).select_from(OutboxRow).where(OutboxRow.done_at.is_(None), is_due_or_tried())),
         count(
             select(func.count())
             .select_from(OutboxRow)

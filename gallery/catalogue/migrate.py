@@ -136,6 +136,12 @@ def check_revision(connection: Connection) -> None:
         raise ConfigurationError(f"the catalogue is at version {found}, not {wanted}: run `gallery migrate`")
 
 
+def check_tables(connection: Connection) -> None:
+    """Raises `ConfigurationError` where there is no catalogue; one of another release may do."""
+    if _current_revision(connection) is None:
+        raise ConfigurationError("there is no catalogue in this database yet: run `gallery setup`")
+
+
 def _current_revision(connection: Connection) -> str | None:
     options = {"version_table_schema": SCHEMA}
     return MigrationContext.configure(connection, opts=options).get_current_revision()

@@ -73,7 +73,7 @@ def claim_requested(session: Session, *, limit: int = 500) -> list[Deletion]:
 def claim_left(session: Session, *, after: int, limit: int) -> list[Deletion]:
     """As `claim_requested`: take what is due, whoever left it, with an `outbox_id` above `after`.
 
-    What storage has refused is among it, whenever that was. What an upload with an open run has left is not: the run
+    What has been tried in vain is among it, whenever that was. What an upload with an open run has left is not: the run
     does that itself.
     """
     return _claim(session, _left(after), limit)
@@ -112,8 +112,8 @@ def _images_of(outbox_ids: Sequence[int | None]) -> Select[UUID]:
 
 def _left(after: int) -> Select[OutboxRow]:
     under_way = select(UploadRow.upload_id).where(UploadRow.upload_id == OutboxRow.upload_id, ~has_ended())
-    is_due = or_(_is_due(), and_(_is_wanted(), OutboxRow.refusal.is_not(None)))
-    return select(OutboxRow).where(OutboxRow.outbox_id > after, is_due, ~under_way.exists())
+    is_left = and_(_is_wanted(), is_due_or_tried())
+    return select(OutboxRow).where(OutboxRow.outbox_id > after, is_left, ~under_way.exists())
 
 
 def _claim(session: Session, query: Select[OutboxRow], limit: int) -> list[Deletion]:
@@ -127,6 +127,11 @@ def _claim(session: Session, query: Select[OutboxRow], limit: int) -> list[Delet
 
 def _deletion(row: OutboxRow) -> Deletion:
     return Deletion(row.outbox_id, row.bucket, row.key, row.etag)
+
+
+def is_due_or_tried() -> ColumnElement[bool]:
+    """Whether a deletion that is not done is due, or waits for another try."""
+    return or_(OutboxRow.due_at <= func.now(), OutboxRow.tries > 0, OutboxRow.refusal.is_not(None))
 
 
 def _is_due() -> ColumnElement[bool]:

@@ -81,15 +81,23 @@ class FolderComparison:
 
 
 def compare_files(
-    client: GalleryClient, gallery_id: str, found: FoundPhotographs, batch: int, progress: JobProgress
+    client: GalleryClient,
+    gallery_id: str,
+    found: FoundPhotographs,
+    batch: int,
+    progress: JobProgress,
+    hashes: dict[str, str] | None = None,
 ) -> FolderComparison:
-    """Compare the files of a folder with a gallery, at most `batch` of them in one request. Changes nothing.
+    """Compare the files of a folder with a gallery, at most `batch` of them in one request. Changes nothing there.
 
+    `hashes` has the SHA-256 of files that have been read before, by name, and gets those that are read now.
     Raises `NotFoundError` where the API is of a release that cannot compare.
     """
-    answers, refused = _ask(client, gallery_id, found.files, {}, batch)
+    hashes = {} if hashes is None else hashes
+    answers, refused = _ask(client, gallery_id, found.files, hashes, batch)
     unhashed = [file for file in found.files if file.file_name in answers and answers[file.file_name].hash_wanted]
-    hashes, unreadable = _hash(unhashed, progress)
+    read, unreadable = _hash(unhashed, progress)
+    hashes.update(read)
     hashed = [file for file in unhashed if file.file_name in hashes]
     better, refused_later = _ask(client, gallery_id, hashed, hashes, batch)
     left_out = (*refused, *unreadable, *refused_later)
@@ -104,40 +112,42 @@ def compare_files(
     )
 
 
-def when_uploads_have_ended(
+def wait_for_uploads(
     client: GalleryClient,
     gallery_id: str,
     compared: FolderComparison,
     batch: int,
     progress: JobProgress,
     longest: float,
-) -> FolderComparison:
-    """The comparison once no upload under way may have one of its files, or as it is after `longest` seconds."""
+) -> bool:
+    """Wait until no upload under way may have one of these files, at most `longest` seconds; whether it waited."""
     end, pause = time.monotonic() + longest, FIRST_PAUSE
-    if compared.in_doubt:
-        progress.note(
-            f"an upload of this gallery is under way, which may have {count_in_words(len(compared.in_doubt), 'file')} "
-            "of these: waiting for its end"
-        )
-    while (in_doubt := compared.in_doubt) and (left := end - time.monotonic()) > 0:
+    files = [photograph.file for photograph in compared.in_doubt]
+    if not files or longest <= 0:
+        return False
+    progress.note(
+        f"an upload of this gallery is under way, which may have {count_in_words(len(files), 'file')} of these: "
+        "waiting for its end"
+    )
+    while files and (left := end - time.monotonic()) > 0:
         time.sleep(min(pause, left))
         pause = min(2 * pause, LONGEST_PAUSE)
-        files = tuple(photograph.file for photograph in in_doubt)
         answers, _ = _ask(client, gallery_id, files, {}, batch)
-        if any(answer.under_way_as for answer in answers.values()):
-            continue
-        anew = compare_files(client, gallery_id, FoundPhotographs(files, (), ()), batch, progress)
-        by_name = {photograph.file.file_name: photograph for photograph in anew.photographs}
-        names = {photograph.file.file_name for photograph in in_doubt}
-        compared = FolderComparison(
-            tuple(
-                by_name.get(photograph.file.file_name, photograph)
-                for photograph in compared.photographs
-                if photograph.file.file_name not in names or photograph.file.file_name in by_name
-            ),
-            (*compared.left_out, *anew.left_out),
-        )
-    return compared
+        files = [file for file in files if file.file_name in answers and answers[file.file_name].under_way_as]
+    return True
+
+
+def are_still_there(
+    client: GalleryClient, gallery_id: str, compared: FolderComparison, batch: int, hashes: Mapping[str, str]
+) -> bool:
+    """Whether the gallery still has, by content, all files that need not be sent for that."""
+    files = [photograph.file for photograph in compared.of("unchanged", "under_another_name")]
+    answers, _ = _ask(client, gallery_id, files, hashes, batch)
+    return all(
+        (answer := answers.get(file.file_name)) is not None
+        and (answer.would == "leave_unchanged" or bool(answer.same_content_as))
+        for file in files
+    )
 
 
 def in_batches(files: Iterable[LocalFile], size: int) -> Iterator[list[LocalFile]]:

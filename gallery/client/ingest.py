@@ -11,8 +11,9 @@ from gallery.client.api import GalleryClient
 from gallery.client.comparing import (
     ComparedPhotograph,
     FolderComparison,
+    are_still_there,
     compare_files,
-    when_uploads_have_ended,
+    wait_for_uploads,
 )
 from gallery.client.conflicts import Ask, Choices, FileToSend, files_to_send, free_names, settle
 from gallery.client.file_names import names_in_words
@@ -27,6 +28,8 @@ from gallery.names import check_gallery_id, check_upload_id
 
 # Seconds. An upload that is under way for longer may wait for somebody.
 LONGEST_WAIT = 600.0
+# How often a gallery may change while it is looked at, before what was seen last is acted upon.
+LOOKS = 5
 
 
 def ingest_folder(
@@ -49,17 +52,28 @@ def ingest_folder(
     """
     began = time.monotonic()
     found, limits = _find(client, folder, gallery_id, progress)
+    hashes: dict[str, str] = {}
+    longest = min(timeout or LONGEST_WAIT, LONGEST_WAIT)
     try:
-        compared = compare_files(client, gallery_id, found, limits.max_files, progress)
+        compared = compare_files(client, gallery_id, found, limits.max_files, progress, hashes)
     except NotFoundError:
         return _ingest_without_comparing(client, found, gallery_id, progress, began, on_conflict, timeout)
-    if on_conflict is not None or not compared.of("unknown"):
-        longest = min(timeout or LONGEST_WAIT, LONGEST_WAIT)
-        compared = when_uploads_have_ended(client, gallery_id, compared, limits.max_files, progress, longest)
-    _tell_what_is_there(compared, progress)
-    choices = settle(compared, _asking(on_conflict), by_name=on_conflict == "replace")
-    if choices is None:
-        return not_sent(gallery_id, compared, time.monotonic() - began)
+    # What was there may be gone after a wait, or after the time that a person takes to decide.
+    for _ in range(LOOKS):
+        needs_choice = on_conflict is None and compared.of("replace", "unknown")
+        left = began + longest - time.monotonic()
+        if not needs_choice and wait_for_uploads(client, gallery_id, compared, limits.max_files, progress, left):
+            compared = compare_files(client, gallery_id, found, limits.max_files, progress, hashes)
+        _tell_what_is_there(compared, progress)
+        choices = settle(compared, _asking(on_conflict), by_name=on_conflict == "replace")
+        if choices is None:
+            return not_sent(gallery_id, compared, time.monotonic() - began)
+        if not callable(on_conflict) or are_still_there(client, gallery_id, compared, limits.max_files, hashes):
+            break
+        progress.note("the gallery has changed meanwhile")
+        compared = compare_files(client, gallery_id, found, limits.max_files, progress, hashes)
+    else:
+        raise GalleryError(f"gallery {gallery_id} changes all the time: try again later")
     new_names = free_names(client, gallery_id, folder.resolve().name, compared, choices, limits.max_files)
     skipped = [name for name, choice in choices.items() if choice == "skip"]
     _tell(progress, "skipped, the gallery keeps its own", skipped)

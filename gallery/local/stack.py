@@ -59,6 +59,11 @@ class LocalStack:
         for folder in (self.home, self.home / "scratch"):
             make_private_folder(folder, NAMES.home_variable)
         environment = self._agreed_environment()
+        if self._stack.pids() and self._stack.settings() is None:
+            raise ConfigurationError(
+                f"the stack in {self.home} was started by an earlier release, and does not say which servers it uses: "
+                f"stop it with `{NAMES.command} down`, then start it again"
+            )
         self._tell_of_former_servers(environment, progress)
 
         def set_up_servers() -> None:

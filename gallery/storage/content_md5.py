@@ -46,7 +46,8 @@ class ContentMd5:
         try:
             return call()
         except ClientError as refusal:
-            if was_sent or status_of(refusal) not in REFUSALS:
+            code = str(refusal.response.get("Error", {}).get("Code"))
+            if was_sent or not (status_of(refusal) in REFUSALS or "MD5" in code.upper() or "Digest" in code):
                 raise
             self._wanted.add(operation)
             try:

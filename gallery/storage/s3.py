@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +16,7 @@ from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import boto3
 from botocore.config import Config
@@ -45,7 +46,7 @@ CALLS = 3
 # What to do about answers that a store repeats until somebody does it.
 HINTS = {
     "301": "the bucket is in another region; set AWS_DEFAULT_REGION",
-    "403": "the credentials are wrong or may not do that, or the clocks differ; `gallery check` tells which",
+    "403": "the credentials are wrong or may not do that, or the clocks differ",
     "AccessDenied": "these credentials may not do that, or the bucket's policy forbids it",
     "RequestTimeTooSkewed": "the clocks of this machine and of the store differ too much",
     "InvalidAccessKeyId": "the store does not know this access key",
@@ -126,6 +127,7 @@ class Storage:
         """The objects of a bucket below `prefix` in the order of their keys, by pages of at most 1,000."""
         with self._translated("list", prefix or bucket, bucket):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                _check_listing(bucket, page)
                 yield [
                     StoredObject(ObjectKey(item["Key"]), item["ETag"].strip('"'), item["Size"], item["LastModified"])
                     for item in page.get("Contents", [])
@@ -221,22 +223,33 @@ class Storage:
         """
         deleted = Deleted()
         by_bucket: dict[str, dict[str, list[Deletion]]] = defaultdict(lambda: defaultdict(list))
-        try:
-            for deletion in deletions:
-                if deletion.etag is not None:
-                    found = self.head(deletion.bucket, deletion.key)
-                    if found is None or found.etag != deletion.etag:
-                        deleted.done.append(deletion)
-                        continue
-                by_bucket[deletion.bucket][deletion.key].append(deletion)
-            for bucket, by_key in by_bucket.items():
-                keys = list(by_key)
+        for deletion in deletions:
+            try:
+                if self._is_meant(deletion):
+                    by_bucket[deletion.bucket][deletion.key].append(deletion)
+                else:
+                    deleted.done.append(deletion)
+            except TransientError as error:
+                if (refusal := _refusal(error)) is None:
+                    deleted.error = error
+                    break
+                deleted.note([deletion], refusal)
+        for bucket, by_key in by_bucket.items():
+            keys = list(by_key)
+            try:
                 for start in range(0, len(keys), DELETE_BATCH):
                     for key, refusal in self._delete_batch(bucket, keys[start : start + DELETE_BATCH]):
                         deleted.note(by_key[key], refusal)
-        except TransientError as error:
-            deleted.error = error
+            except TransientError as error:
+                deleted.error = error
         return deleted
+
+    def _is_meant(self, deletion: Deletion) -> bool:
+        """Whether the object is there, and still the one that is to be deleted."""
+        if deletion.etag is None:
+            return True
+        found = self.head(deletion.bucket, deletion.key)
+        return found is not None and found.etag == deletion.etag
 
     def _delete_batch(self, bucket: str, keys: Sequence[str]) -> Iterator[tuple[str, str | None]]:
         """Delete keys, and yield each with the store's code where it refuses to, and `None` where it is gone.
@@ -244,42 +257,50 @@ class Storage:
         A request that the store refuses as a whole is divided until the culprit is alone. Raises `TransientError`.
         """
         refusal: ClientError | None = None
-        errors: Sequence[Any] = ()
+        answer: DeleteObjectsOutputTypeDef | None = None
         with self._translated("delete", keys[0], bucket):
             try:
-                errors = self._md5.send("DeleteObjects", lambda: self._delete_objects(bucket, keys)).get("Errors", [])
+                answer = self._md5.send("DeleteObjects", lambda: self._delete_objects(bucket, keys))
             except ClientError as error:
                 is_unknown = status_of(error) in NO_SUCH_CALL and error_code(error) != "NoSuchBucket"
                 if not (is_unknown or _is_refused(error) or error_code(error) in FORBIDDEN):
                     raise
                 refusal = error
         if refusal is None:
-            yield from self._answered(keys, errors)
-        elif len(keys) == 1 or status_of(refusal) in NO_SUCH_CALL:
+            yield from self._answered(keys, answer or {})
+        elif status_of(refusal) in NO_SUCH_CALL:
             for key in keys:
                 yield key, self._delete_one(bucket, key)
         elif error_code(refusal) in FORBIDDEN:
             for key in keys:
                 yield key, error_code(refusal)
+        elif len(keys) == 1:
+            yield keys[0], self._delete_one(bucket, keys[0])
         else:
             middle = len(keys) // 2
             yield from self._delete_batch(bucket, keys[:middle])
             yield from self._delete_batch(bucket, keys[middle:])
 
     def _delete_objects(self, bucket: str, keys: Sequence[str]) -> DeleteObjectsOutputTypeDef:
-        return self._client.delete_objects(
-            Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
-        )
+        # Not "Quiet": then an answer that is none, such as the page of a proxy, would say that everything is deleted.
+        return self._client.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys]})
 
     @staticmethod
-    def _answered(keys: Sequence[str], errors: Sequence[Any]) -> Iterator[tuple[str, str | None]]:
-        codes = {error.get("Key"): error.get("Code", "unknown") for error in errors if error.get("Code") not in GONE}
-        passing = {key: code for key, code in codes.items() if code in PASSING or key not in keys}
+    def _answered(keys: Sequence[str], answer: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+        """What an answer says of each key. Raises `TransientError` for what it does not name, or may take later."""
+        said: dict[str, str | None] = {}
+        for item in answer.get("Deleted", []):
+            said[_named(item, keys)] = None
+        for error in answer.get("Errors", []):
+            code = str(error.get("Code", "unknown"))
+            said[_named(error, keys)] = None if code in GONE else code
         for key in keys:
-            if key not in passing:
-                yield key, codes.get(key)
-        for key, code in passing.items():
-            raise TransientError("storage_unavailable", f"delete of {key}: {code}")
+            if key in said and said[key] not in PASSING:
+                yield key, said[key]
+        for key in keys:
+            if key not in said or said[key] in PASSING:
+                why = said.get(key) or "the answer does not name it"
+                raise TransientError("storage_unavailable", f"delete of {key}: {why}")
 
     def _delete_one(self, bucket: str, key: str) -> str | None:
         """Delete by the key in the address, which may hold what XML cannot carry; returns the store's refusal."""
@@ -384,7 +405,7 @@ class Storage:
             with translated("create bucket", bucket):
                 # Not HEAD, whose answers have no body to say what is wrong.
                 try:
-                    self._client.list_objects_v2(Bucket=bucket, MaxKeys=1)
+                    _check_listing(bucket, self._client.list_objects_v2(Bucket=bucket, MaxKeys=1))
                 except ClientError as error:
                     if error_code(error) not in NO_BUCKET:
                         raise
@@ -475,12 +496,33 @@ def _overwritten(action: str, key: str) -> StagedFileError:
 
 
 def error_code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", "unknown"))
+    """S3's code; the HTTP status of an answer that has none, as of something between here and the store."""
+    return str(error.response.get("Error", {}).get("Code") or status_of(error))
+
+
+def _refusal(error: TransientError) -> str | None:
+    """The store's code, where it does not let us do this, and will not the next time."""
+    cause = error.__cause__
+    if isinstance(cause, ClientError) and (code := error_code(cause)) in FORBIDDEN | {"403"}:
+        return code
+    return None
+
+
+def _named(item: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """The key that an answer speaks of; some stores encode it as in an address."""
+    key = str(item.get("Key", ""))
+    return key if key in keys else unquote(key)
 
 
 def _is_refused(error: ClientError) -> bool:
     """Whether the store refuses the request as it is, so that the same one will be refused again."""
     return status_of(error) in REFUSALS and error_code(error) not in PASSING
+
+
+def _check_listing(bucket: str, answer: Mapping[str, Any]) -> None:
+    """Raise `TransientError` for what is no listing, such as the page of a proxy: it would show an empty bucket."""
+    if "IsTruncated" not in answer:
+        raise TransientError("storage_unavailable", f"list of {bucket}: the answer is no listing of a bucket")
 
 
 def _quoted(etag: str) -> str:

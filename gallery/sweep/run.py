@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
-from gallery.catalogue.connect import connect
+from gallery.catalogue.connect import connect, transaction
 from gallery.catalogue.maintenance import UpkeepAttempt
+from gallery.catalogue.migrate import check_tables
 from gallery.errors import RefusedRequest
 from gallery.settings import Settings
 from gallery.storage.s3 import Storage
@@ -44,6 +45,8 @@ def sweep(
     engine = connect(settings, application="gallery-sweep", connections=1)
     try:
         with closing(Storage(settings)) as storage:
+            with transaction(engine) as session:
+                check_tables(session.connection())
             moment = now or datetime.now(UTC)
             context = SweepContext(settings, engine, storage, findings, timedelta(days=grace), moment, upkeep)
             # First what is known to be due, so that the listings need not look at it.

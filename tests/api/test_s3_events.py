@@ -149,6 +149,9 @@ def test_a_store_that_sends_no_bearer_token_gives_its_key_as_password_or_in_the_
     for path in (quote(wrong, safe=""), f"{quote(key, safe='')}x", ""):
         assert httpx.post(f"{url}/{path}", content=record("k"), follow_redirects=True).status_code == 401
     assert httpx.get(f"{url}/{quote(key, safe='')}").status_code == 405
+    # As people mistype it.
+    for path in ("/v1/webhooks//s3/", "/v1/webhooks/S3/", "/v1/webhook/s3/", "/v1/webhooks/uploads/"):
+        assert httpx.post(f"{second_api.url}{path}{quote(key, safe='')}", content=record("k")).status_code in (404, 405)
     link = second_api.http.post("/v1/galleries/g/upload-links", json={}).json()["token"]
     assert httpx.post(f"{url}/{link}", content=record("k")).status_code == 403
     log = wait_until(

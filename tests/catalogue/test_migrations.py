@@ -13,13 +13,14 @@ from alembic.script import ScriptDirectory
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
-from gallery.catalogue.connect import connect
+from gallery.catalogue.connect import connect, transaction
 from gallery.catalogue.migrate import (
     GRANTS,
     VIEWS,
     _replace_views,
     alembic_config,
     check_revision,
+    check_tables,
     migrate,
     views_digest,
 )
@@ -236,3 +237,11 @@ def test_a_database_that_does_not_answer_is_a_transient_error(settings: Settings
         migrate(engine)
     assert error.value.reason == "database_unavailable"
     assert "secret-word" not in str(error.value)
+
+
+def test_a_database_without_a_catalogue_is_told_in_a_sentence(database: Engine) -> None:
+    with transaction(database) as session, pytest.raises(ConfigurationError, match=r"no catalogue .* `gallery setup`"):
+        check_tables(session.connection())
+    migrate(database)
+    with transaction(database) as session:
+        check_tables(session.connection())

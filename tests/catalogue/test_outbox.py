@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import insert, update
 
 from gallery.catalogue import outbox
+from gallery.catalogue.backlog import read_backlog
 from gallery.catalogue.connect import transaction
 from gallery.catalogue.locks import lock_image
 from gallery.catalogue.tables import OutboxRow, VersionRow
@@ -175,3 +176,24 @@ def test_done_once_is_done_and_the_first_time_stays(catalogue: Catalogue, galler
     assert None not in times[0]
     assert catalogue.due(attempt) == set()
     assert catalogue.save(attempt, "B").deletions == ()
+
+
+def test_what_was_tried_in_vain_is_counted_and_taken_by_a_sweep(catalogue: Catalogue, gallery_id: str) -> None:
+    values = {"bucket": LIBRARY, "key": f"{gallery_id}/u/1/1/original.jpg", "upload_id": f"u-{gallery_id}"}
+    with transaction(catalogue.engine) as session:
+        session.execute(insert(OutboxRow).values(**values, entry_number=1, requested_by="somebody"))
+        before = read_backlog(session).outbox_due
+    with transaction(catalogue.engine) as session:
+        mine = [one for one in outbox.claim_requested(session) if one.key == values["key"]]
+    assert len(mine) == 1
+    with transaction(catalogue.engine) as session:
+        # It comes up again by itself later; until then it is not done, and whoever sweeps takes it.
+        assert [one for one in outbox.claim_requested(session) if one.key == values["key"]] == []
+        assert read_backlog(session).outbox_due == before
+        assert mine[0] in outbox.list_left(session, after=0, limit=10_000)
+        outbox.note_deleted(session, Deleted(refused={mine[0]: "AccessDenied"}))
+        assert read_backlog(session).outbox_refused >= 1
+        assert mine[0] in outbox.list_left(session, after=0, limit=10_000)
+        outbox.note_deleted(session, Deleted(done=mine))
+        assert mine[0] not in outbox.list_left(session, after=0, limit=10_000)
+        assert read_backlog(session).outbox_due == before - 1

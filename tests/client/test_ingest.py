@@ -279,6 +279,46 @@ def test_an_upload_that_does_not_end_is_not_waited_for_without_end(
     assert all(len(files) == 2 for files in api.compared)
 
 
+@pytest.mark.usefixtures("no_pauses")
+def test_what_leaves_the_gallery_while_another_upload_is_waited_for_is_sent(
+    api: FakeApi, client: GalleryClient, tmp_path: Path
+) -> None:
+    write(tmp_path, "there.jpg", "new.jpg")
+    api.images = {"there.jpg": b"there.jpg"}
+    api.under_way_as = {"new.jpg": ["other.jpg"]}
+
+    def look() -> None:
+        if len(api.compared) == 4:
+            api.images, api.under_way_as = {}, {}
+
+    api.looked = look
+    result = ingest_folder(client, tmp_path, "g", NoProgress(), on_conflict="skip")
+    assert (result.counts["saved"], result.counts["unchanged"]) == (2, 0)
+    assert set(api.images) == {"there.jpg", "new.jpg"}
+
+
+def test_what_leaves_the_gallery_while_a_person_decides_is_sent(
+    api: FakeApi, client: GalleryClient, tmp_path: Path
+) -> None:
+    write(tmp_path, "there.jpg", "one.jpg")
+    api.images = {"there.jpg": b"there.jpg", "one.jpg": b"another"}
+
+    def choose(photographs: Sequence[ComparedPhotograph]) -> Choices:
+        api.images.pop("there.jpg", None)
+        return {photograph.file.file_name: "skip" for photograph in photographs}
+
+    result = ingest_folder(client, tmp_path, "g", NoProgress(), on_conflict=choose)
+    assert (result.counts["saved"], result.counts["unchanged"], result.skipped) == (1, 0, 1)
+    assert api.images["there.jpg"] == b"there.jpg"
+
+
+def test_a_conflict_that_is_certain_is_told_at_once(api: FakeApi, client: GalleryClient, tmp_path: Path) -> None:
+    write(tmp_path, "one.jpg", "new.jpg")
+    api.images = {"one.jpg": b"another"}
+    api.under_way_as = {"new.jpg": ["other.jpg"]}
+    assert ingest_folder(client, tmp_path, "g", NoProgress()).exit_status == 3
+
+
 def test_a_gallery_is_made_to_show_what_the_folder_has_under_each_name(
     api: FakeApi, client: GalleryClient, tmp_path: Path
 ) -> None:

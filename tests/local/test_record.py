@@ -143,6 +143,9 @@ def test_a_stack_that_an_older_release_has_started_goes_by_the_shell(running: Lo
     info = new_stack(GALLERY_S3_ENDPOINT_URL="https://b.example").info()
     assert info is not None
     assert info.s3_endpoint_url == "https://b.example"
+    # But nothing is started beside it: nobody knows which servers it uses.
+    with pytest.raises(ConfigurationError, match="was started by an earlier release"):
+        new_stack().start(parts=STORES)
 
 
 def test_a_start_that_has_waited_for_another_one_does_not_mix_with_it(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -142,11 +143,12 @@ def test_of_a_batch_what_is_deleted_is_done_though_others_are_refused_or_met_an_
 ) -> None:
     deletions = wanted(embedded, "a", "busy", "gone", "locked", "z")
     codes = {"busy": "InternalError", "gone": "NoSuchKey", "locked": "AccessDenied"}
-    errors = [
+    said = [
         f"<Error><Key>{embedded.key(name)}</Key><Code>{code}</Code><Message>x</Message></Error>"
         for name, code in codes.items()
     ]
-    answer = f"<DeleteResult>{''.join(errors)}</DeleteResult>".encode()
+    said += [f"<Deleted><Key>{embedded.key(name)}</Key></Deleted>" for name in ("a", "z")]
+    answer = f"<DeleteResult>{''.join(said)}</DeleteResult>".encode()
     with own_proxy.fault("POST", "", status=200, content=answer):
         deleted = embedded.storage.delete(deletions)
     assert [deletion.outbox_id for deletion in deleted.done] == [0, 2, 4]
@@ -171,3 +173,68 @@ def test_one_object_in_two_rows_is_deleted_for_both(embedded: Store) -> None:
     (deletion,) = wanted(embedded, "a.jpg")
     again = Deletion(7, deletion.bucket, ObjectKey(deletion.key))
     assert embedded.storage.delete([deletion, again]).done == [deletion, again]
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"<html><body>Please log in</body></html>",
+        b"<DeleteResult/>",
+        b"<DeleteResult><Error><Code>InternalError</Code><Message>x</Message></Error></DeleteResult>",
+        b"<DeleteResult><Error><Key>another</Key><Code>AccessDenied</Code></Error></DeleteResult>",
+        b"<DeleteResult><Deleted><Key>another</Key></Deleted></DeleteResult>",
+        b"",
+    ],
+    ids=["a page", "nothing", "no key", "another key refused", "another key deleted", "empty"],
+)
+def test_what_an_answer_does_not_name_is_not_done(embedded: Store, own_proxy: FaultyS3, answer: bytes) -> None:
+    with own_proxy.fault("POST", "", status=200, content=answer):
+        deleted = embedded.storage.delete(wanted(embedded, "a.jpg", "b.jpg"))
+    assert (deleted.done, deleted.refused) == ([], {})
+    assert isinstance(deleted.error, TransientError)
+
+
+def test_keys_that_a_store_encodes_as_in_addresses_are_known_again(embedded: Store, own_proxy: FaultyS3) -> None:
+    one, other = wanted(embedded, "Käse +1.jpg", "%41.jpg")
+    said = (
+        f"<Deleted><Key>{quote(one.key)}</Key></Deleted><Error><Key>{other.key}</Key><Code>AccessDenied</Code></Error>"
+    )
+    with own_proxy.fault("POST", "", status=200, content=f"<DeleteResult>{said}</DeleteResult>".encode()):
+        deleted = embedded.storage.delete([one, other])
+    assert (deleted.done, deleted.refused, deleted.error) == ([one], {other: "AccessDenied"}, None)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("status", [403, 503])
+def test_one_object_that_may_not_be_looked_at_holds_up_no_other(
+    embedded: Store, own_proxy: FaultyS3, status: int
+) -> None:
+    staged = [embedded.stage(name) for name in ("a.jpg", "held.jpg", "z.jpg")]
+    bucket = embedded.storage.uploads_bucket
+    pinned = [Deletion(number, bucket, found.key, found.etag) for number, found in enumerate(staged)]
+    with own_proxy.fault("HEAD", "held", status=status):
+        deleted = embedded.storage.delete(pinned)
+    if status == 403:
+        assert (deleted.done, list(deleted.refused), deleted.error) == ([pinned[0], pinned[2]], [pinned[1]], None)
+    else:
+        # A store that is away is not asked about each of a thousand.
+        assert (deleted.done, deleted.refused) == ([pinned[0]], {})
+        assert isinstance(deleted.error, TransientError)
+
+
+@pytest.mark.parametrize("code", ["InvalidDigest", "MissingContentMD5", "MissingDigest"])
+def test_a_demand_for_content_md5_is_known_by_its_code_as_well(embedded: Store, own_proxy: FaultyS3, code: str) -> None:
+    with demanding_content_md5(own_proxy, 403, code):
+        assert embedded.storage.delete(wanted(embedded, "a.jpg")).error is None
+    assert left(embedded) == []
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("content", [b"<html><body>Please log in</body></html>", b"<x/>"])
+def test_what_is_no_listing_shows_no_empty_bucket(embedded: Store, own_proxy: FaultyS3, content: bytes) -> None:
+    with own_proxy.fault("GET", "", status=200, content=content):
+        with pytest.raises(TransientError, match="no listing"):
+            list(embedded.storage.list_staged("g/"))
+        with pytest.raises(TransientError, match="no listing"):
+            embedded.storage.create_buckets()
