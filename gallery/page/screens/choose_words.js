@@ -5,6 +5,8 @@
 import { ApiError } from "../api.js";
 import { bytes, count, number } from "../words.js";
 
+export const LATE = "What you dropped while this was being prepared was not added. Drop it again afterwards.";
+
 /** @type {(files: { size: number }[], there: number, skipped: number) => string} */
 export function summaryOf(files, there, skipped) {
   if (files.length) return `${count(files.length, "photograph")}${there || skipped ? " to send" : ""}, ${bytes(files.reduce((sum, one) => sum + one.size, 0))}`;

@@ -36,7 +36,7 @@ export async function askToDecide({ api, uploadId, files, signal, onDecided }) {
   const button = byId("decide", HTMLButtonElement);
   button.disabled = false;
   byId("decide-part").hidden = false;
-  list.questions = entries.map(({ file_name: name, conflict }) => ({ name, file: files.get(name) ?? null, imageId: conflict?.image_id ?? null, isWaiting: false }));
+  list.questions = entries.map(({ file_name: name, conflict }) => ({ name, file: files.get(name) ?? null, imageId: conflict?.image_id ?? null, sha256: conflict?.sha256 ?? null, isWaiting: false }));
   button.onclick = async () => {
     button.disabled = true;
     let note;

@@ -136,6 +136,16 @@ def test_a_photograph_is_replaced_where_somebody_chooses_so_and_can_be_brought_b
     visitor.choose(visitor.folder(second))
     visitor.sees("3 photographs have names that are already in use")
     visitor.page.get_by_text("Replace", exact=True).first.click()
+    sees_both(visitor, "Wedding/a.jpg")
+    former = row_of(visitor, "Wedding/a.jpg").locator("img").first.get_attribute("src") or ""
+    renewed = {"a.jpg": photo(20)}
+    journeys.send(gallery_id, {"Wedding/a.jpg": renewed["a.jpg"]})
+    before |= digests(renewed, "Wedding")
+    visitor.choose(visitor.folder(second))
+    visitor.sees("Changed in the gallery since you chose. Yours is added as a (2).jpg")
+    sees_both(visitor, "Wedding/a.jpg")
+    expect(row_of(visitor, "Wedding/a.jpg").locator(f'img[src^="{former.partition("?")[0]}"]')).to_have_count(0)
+    visitor.page.get_by_label("What to do with Wedding/a.jpg").select_option("Replace")
     visitor.page.get_by_label("What to do with Wedding/b.jpg").select_option("Skip")
     visitor.page.get_by_label("What to do with Wedding/c.jpg").select_option("Keep both")
     with runs_have(servers, env={"GALLERY_PROCESSORS": "1", "GALLERY_KEEP_REPLACED_DAYS": "7"}):
