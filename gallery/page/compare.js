@@ -7,7 +7,8 @@ twice. */
  * @typedef {"add" | "there" | "elsewhere" | "conflict" | "unknown"} Finding
  * `there`: with this name and content; `elsewhere`: with this content under another name; `conflict`: another photograph
  * has this name; `unknown`: an upload under way has a file of this name.
- * @typedef {Omit<ComparedFile, "under_way_as"> & { under_way_as?: string[] }} Answer older servers lack the last one
+ * @typedef {Omit<ComparedFile, "under_way_as" | "same_content_under_way"> & { under_way_as?: string[], same_content_under_way?: string[] }} Answer
+ * Older servers lack the last two.
  * @typedef {{ file: Sendable, finding: Finding, answer: Answer }} Compared
  * @typedef {Sendable & { path: string, expect?: FileToPresign["expect"] }} Planned `path`: the name as it was dropped
  * @typedef {{ choices: Choices, sendElsewhere: boolean }} Given
@@ -33,11 +34,13 @@ function findingOf({ would, same_content_as: elsewhere }) {
 }
 
 /**
- * Whether a file may be among those of an upload under way, by name or size.
- * @param {Compared} compared
+ * Whether a file may be among those of an upload under way, by name or size, or is in the gallery only where such an
+ * upload may replace it.
+ * @param {{ answer: Answer }} compared
  */
 export function mayBeUnderWay({ answer }) {
-  return Boolean(answer.under_way_as?.length);
+  const mayLeave = !answer.same_content_as.length && answer.same_content_under_way?.length;
+  return Boolean(answer.under_way_as?.length || mayLeave);
 }
 
 /** What a person has chosen for files whose name another photograph has. */

@@ -30,7 +30,7 @@ import { measure, named } from "../pick.js";
 import { keepAsking } from "../under_way.js";
 import { count, number } from "../words.js";
 import { ChoiceList } from "./choice_list.js";
-import { goneInWords, LATE, summaryOf, underWayInWords, whyNotCompared, whyNotOpened, wordsFor } from "./choose_words.js";
+import { goneInWords, LATE, notKnownInWords, summaryOf, underWayInWords, whyNotCompared, whyNotOpened, wordsFor } from "./choose_words.js";
 import { drawElsewhere, drawFindings } from "./findings.js";
 import { listen } from "./folder_field.js";
 
@@ -66,6 +66,8 @@ class ChooseScreen {
   /** @type {State} */
   #state = "choosing";
   #problem = NO_PROBLEM;
+  /** Why the gallery cannot be asked again just now. */
+  #trouble = "";
   /** From the press of Send until its answer: what is sent is what was on the screen, which is frozen. */
   #isOpening = false;
   /** Whether something was dropped meanwhile. */
@@ -175,8 +177,10 @@ class ChooseScreen {
     const comparison = await this.#ask(files, signal);
     const other = this.#take(comparison).filter(({ finding }) => finding !== "there" && finding !== "elsewhere");
     if (!other.length && !comparison.refused.length && !this.#waits) return true;
-    const gone = other.filter(({ finding }) => finding !== "unknown").length;
-    if (gone) this.#problem = { text: goneInWords(gone), kind: "warning" };
+    const unsure = other.filter((one) => one.finding === "unknown" || mayBeUnderWay(one)).length;
+    // Where that is waited for, the screen says so anyway.
+    const text = [goneInWords(other.length - unsure), this.#waits ? "" : notKnownInWords(unsure)].filter(Boolean).join(" ");
+    this.#problem = { text, kind: "warning" };
     return false;
   }
 
@@ -227,13 +231,14 @@ class ChooseScreen {
     this.#picked = [];
     this.#skipped = { hidden: 0, unreadable: 0 };
     this.#choices.clear();
+    this.#isImpatient = false;
     byId("send-elsewhere", HTMLInputElement).checked = false;
     this.#compare();
     find(byId("choose-field"), "button:not([hidden])", HTMLButtonElement).focus();
   }
 
   #linkRenewed() {
-    this.#problem = NO_PROBLEM;
+    [this.#problem, this.#trouble] = [NO_PROBLEM, ""];
     if (this.#state === "failed") this.#compare();
     else this.#draw();
   }
@@ -241,14 +246,16 @@ class ChooseScreen {
   async #compare() {
     this.#comparing.abort();
     this.#comparing = new AbortController();
-    this.#isImpatient = false;
     const { signal } = this.#comparing;
+    // Nothing can be sent from here on, before all that was chosen is compared.
+    [this.#compared, this.#problem, this.#trouble, this.#hasLate] = [[], NO_PROBLEM, "", false];
+    this.#state = this.#picked.length ? "comparing" : "choosing";
+    this.#draw();
     await measure(this.#picked);
     if (signal.aborted) return;
     const files = named(this.#picked);
     const { good } = sortOut(files, this.limits);
-    [this.#good, this.#refused, this.#compared, this.#problem] = [good, [], [], NO_PROBLEM];
-    this.#hasLate = false;
+    [this.#good, this.#refused] = [good, []];
     this.#state = good.length ? "comparing" : "choosing";
     this.#drawProgress(0, 0);
     this.#drawAll();
@@ -304,8 +311,17 @@ class ChooseScreen {
         const comparison = await this.#ask(files, signal);
         if (signal.aborted || this.#isOpening) return false;
         const isChanged = Boolean(this.#take(comparison).length || comparison.refused.length);
-        if (isChanged) this.#drawAll();
+        // What was said of the former comparison may not be true of this one.
+        if (isChanged) this.#problem = NO_PROBLEM;
+        if (isChanged || this.#trouble) {
+          this.#trouble = "";
+          this.#drawAll();
+        }
         return isChanged;
+      },
+      onTrouble: (error) => {
+        this.#trouble = whyNotCompared(error);
+        this.#draw();
       },
       signal,
     });
@@ -354,14 +370,14 @@ class ChooseScreen {
     const crowd = isComparing ? null : tooMany(send.length, this.limits);
     byId("review").hidden = !(this.#good.length || this.#refused.length || this.#skipped.hidden || this.#skipped.unreadable);
     byId("choose-field").classList.toggle("small", !byId("review").hidden);
-    byId("review-summary").textContent = summaryOf(shown, there, skipped);
+    byId("review-summary").textContent = summaryOf(shown, { there, skipped, waiting });
     byId("comparing").hidden = !isComparing;
     byId("choose-controls", HTMLFieldSetElement).disabled = this.#isFrozen;
     const button = byId("send", HTMLButtonElement);
-    button.textContent = this.#isOpening ? "Preparing …" : this.#state === "failed" ? "Try again" : send.length ? `Send ${count(send.length, "photograph")}` : there || skipped ? "Finish" : "Send";
+    button.textContent = this.#isOpening ? "Preparing …" : this.#state === "failed" ? "Try again" : send.length || waiting ? `Send ${count(send.length + waiting, "photograph")}` : there || skipped ? "Finish" : "Send";
     button.disabled = this.#state !== "failed" && (waits || Boolean(waiting || crowd) || !(send.length || there || skipped));
     const { text, kind } = this.#problem.text ? this.#problem : { text: crowd ?? "", kind: /** @type {const} */ ("error") };
-    notice(byId("send-problem"), [text, this.#hasLate ? LATE : ""].filter(Boolean).join(" "), text ? kind : "warning");
+    notice(byId("send-problem"), [text, this.#trouble, this.#hasLate ? LATE : ""].filter(Boolean).join(" "), text ? kind : "warning");
     byId("under-way").hidden = !waits;
     byId("under-way-words").textContent = waits ? underWayInWords(this.#compared.filter(mayBeUnderWay).length) : "";
     this.#drawConflicts(waits ? 0 : waiting);

@@ -172,6 +172,7 @@ def test_a_name_of_an_upload_under_way_is_waited_for(visitor: Visitor, journeys:
     send = visitor.page.locator("#send")
     visitor.open()
     visitor.choose(visitor.folder({"a.jpg": photo(2), "b.jpg": photo(3)}))
+    visitor.sees("2 photographs, 1 of them waits")
     visitor.page.get_by_role("button", name="Do not wait").click()
     visitor.sees_part("Another upload in progress has 1 photograph with the same name.")
     expect(send).to_be_disabled()
