@@ -145,19 +145,7 @@ function followToEnd(watched) {
       // What waits for a decision is shown again by the next link as well.
       if (status.to_decide) askToDecide({ api, uploadId, files, signal: end.signal, onDecided }).catch(drawTrouble);
       else journal.finished(uploadId, notSent);
-      keepAsking({
-        pending: () => since.unsure,
-        ask: async (files) => {
-          const isChanged = await since.lookAtThere(files);
-          if (!askingSignal.aborted) draw();
-          return isChanged;
-        },
-        onTrouble: (error) => {
-          drawTrouble(error);
-          byId("again").hidden = false;
-        },
-        signal: askingSignal,
-      });
+      keepLooking(since, draw, askingSignal);
       const onRestored = async () => {
         await since.lookAtReplaced();
         if (!askingSignal.aborted) draw();
@@ -165,6 +153,26 @@ function followToEnd(watched) {
       if (replaced && limits.keep_replaced_days) offerReplaced({ api, uploadId, replaced, signal: end.signal, onRestored });
     },
     onTrouble: drawTrouble,
+  });
+}
+
+/**
+ * Look again at what is not known before another upload has ended.
+ * @type {(since: Since, draw: () => void, signal: AbortSignal) => Promise<void>}
+ */
+function keepLooking(since, draw, signal) {
+  return keepAsking({
+    pending: () => since.unsure,
+    ask: async (files) => {
+      const isChanged = await since.lookAtThere(files);
+      if (!signal.aborted) draw();
+      return isChanged;
+    },
+    onTrouble: (error) => {
+      drawTrouble(error);
+      byId("again").hidden = false;
+    },
+    signal,
   });
 }
 

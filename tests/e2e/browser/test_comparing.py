@@ -210,7 +210,16 @@ def test_what_came_under_the_same_names_meanwhile_is_decided_about_on_the_page(
     other_tab = visitor.page.context.new_page()
     other_tab.goto(visitor.link)
     expect(other_tab.get_by_role("button", name="Confirm")).to_be_visible(timeout=TIMEOUT)
-    visitor.page.get_by_role("button", name="Confirm").click()
+    deciding: list[Route] = []
+
+    def hold(route: Route) -> None:
+        deciding.append(route)
+
+    visitor.page.route("**/decide", hold)
+    with visitor.page.expect_request("**/decide"):
+        visitor.page.get_by_role("button", name="Confirm").click()
+    expect(visitor.page.get_by_label("What to do with Wedding/b.jpg")).to_be_disabled()
+    deciding.pop().continue_()
     visitor.sees_heading("3 of 4 photographs are in the gallery")
     visitor.sees("The other one was skipped, as you chose. You may close this tab.")
     other_tab.get_by_role("button", name="Confirm").click()

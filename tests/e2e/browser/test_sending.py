@@ -16,7 +16,7 @@ from gallery.catalogue.tables import UploadRow
 from tests.conftest import Servers
 from tests.e2e.browser.conftest import make_link
 from tests.e2e.browser.stalled_connections import POSTS, stalled_connections
-from tests.e2e.browser.visitor import Visitor, photographs
+from tests.e2e.browser.visitor import TIMEOUT, Visitor, photographs
 from tests.journeys import Journeys, photo
 
 SIGN = "**/sign"
@@ -176,6 +176,12 @@ def test_a_name_of_an_upload_under_way_is_waited_for(visitor: Visitor, journeys:
     visitor.page.get_by_role("button", name="Do not wait").click()
     visitor.sees_part("Another upload in progress has 1 photograph with the same name.")
     expect(send).to_be_disabled()
+    visitor.expected_console_errors = r"status of 401"
+    visitor.page.route("**/compare", lambda route: route.fulfill(status=401, json={"code": "unauthorized"}))
+    visitor.sees("This upload link has expired. Ask for a new one and open it in this tab: your choice is kept.")
+    visitor.page.unroute("**/compare")
+    visitor.open()
+    expect(visitor.page.locator("#send-problem")).to_be_hidden()
     choice = visitor.page.get_by_label("What to do with Wedding/a.jpg")
     choice.select_option("Keep both")
     expect(send).to_have_text("Send 2 photographs")
@@ -185,7 +191,7 @@ def test_a_name_of_an_upload_under_way_is_waited_for(visitor: Visitor, journeys:
     expect(send).to_have_text("Send 1 photograph")
     assert journeys.api.post(f"/v1/uploads/{other}/cancel").status_code == 202
     # The gallery has nothing of this name any more, so that there is nothing to choose.
-    expect(visitor.page.locator("#conflicts-part")).to_be_hidden()
+    expect(visitor.page.locator("#conflicts-part")).to_be_hidden(timeout=TIMEOUT)
     visitor.send(2)
     visitor.is_told_that_all_has_arrived()
 
