@@ -162,6 +162,10 @@ class ComparedFile(BaseModel):
         description="names of files in uploads under way that may be this one, by name or size, at most 5: to know "
         "more, ask again once they have ended"
     )
+    same_content_under_way: list[str] = Field(
+        description="other names that have this content in the gallery, unless an upload under way replaces it there, "
+        "at most 5"
+    )
 
 
 class CompareAnswer(BaseModel):

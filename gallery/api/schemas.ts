@@ -32,6 +32,7 @@ export interface ComparedFile {
   recipe: "current" | "former" | null;
   hash_wanted: boolean;
   under_way_as: string[];
+  same_content_under_way: string[];
 }
 
 export interface CompareAnswer {

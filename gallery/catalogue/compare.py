@@ -33,9 +33,9 @@ class Comparison:
     """What sending one file would do.
 
     `sha256`, `image_id` and `is_former_recipe` are of the current version of its name; `same_content_as` has the first
-    other names under which the gallery has this content, and keeps it as far as is known. `hash_wanted`: its SHA-256
-    would tell more. `under_way_as` has the first names of files that an upload under way has yet to decide about and
-    that may be this one, by name or size.
+    other names under which the gallery has this content, and keeps it as far as is known; `same_content_under_way` has
+    those that an upload under way has yet to decide about. `under_way_as` has the first names of files of such uploads
+    that may be this one, by name or size. `hash_wanted`: its SHA-256 would tell more.
     """
 
     file_name: str
@@ -46,6 +46,7 @@ class Comparison:
     is_former_recipe: bool
     hash_wanted: bool
     under_way_as: tuple[str, ...] = ()
+    same_content_under_way: tuple[str, ...] = ()
 
 
 def compare(session: Session, gallery_id: str, files: Sequence[OfferedFile], recipe_id: str | None) -> list[Comparison]:
@@ -87,7 +88,7 @@ def compare(session: Session, gallery_id: str, files: Sequence[OfferedFile], rec
         if file.file_name in under_way:
             # Also where it is the same: it may be about to be replaced.
             would = "unknown"
-        elsewhere = [name for name in by_content[file.sha256 or ""] if name != file.file_name and name not in under_way]
+        elsewhere = [name for name in by_content[file.sha256 or ""] if name != file.file_name]
         meets = [file.file_name] if file.file_name in under_way else []
         meets += [name for name in under_way_by_size[file.size][:UNDER_WAY_SHOWN] if name != file.file_name]
         return Comparison(
@@ -95,10 +96,11 @@ def compare(session: Session, gallery_id: str, files: Sequence[OfferedFile], rec
             would,
             None if here is None else here.sha256,
             None if here is None else here.image_id,
-            tuple(elsewhere[:SAME_SHOWN]),
+            tuple([name for name in elsewhere if name not in under_way][:SAME_SHOWN]),
             is_former_recipe=is_former,
             hash_wanted=file.sha256 is None and (here is not None or file.size in sizes),
             under_way_as=tuple(meets[:UNDER_WAY_SHOWN]),
+            same_content_under_way=tuple([name for name in elsewhere if name in under_way][:SAME_SHOWN]),
         )
 
     return [one(file) for file in files]

@@ -7,7 +7,8 @@ twice. */
  * @typedef {"add" | "there" | "elsewhere" | "conflict" | "unknown"} Finding
  * `there`: with this name and content; `elsewhere`: with this content under another name; `conflict`: another photograph
  * has this name; `unknown`: an upload under way has a file of this name.
- * @typedef {Omit<ComparedFile, "under_way_as"> & { under_way_as?: string[] }} Answer older servers lack the last one
+ * @typedef {Omit<ComparedFile, "under_way_as" | "same_content_under_way"> & { under_way_as?: string[], same_content_under_way?: string[] }} Answer
+ * Older servers lack the last two.
  * @typedef {{ file: Sendable, finding: Finding, answer: Answer }} Compared
  * @typedef {Sendable & { path: string, expect?: FileToPresign["expect"] }} Planned `path`: the name as it was dropped
  * @typedef {{ choices: Choices, sendElsewhere: boolean }} Given
@@ -33,34 +34,55 @@ function findingOf({ would, same_content_as: elsewhere }) {
 }
 
 /**
- * Whether a file may be among those of an upload under way, by name or size.
- * @param {Compared} compared
+ * Whether a file may be among those of an upload under way, by name or size, or is in the gallery only where such an
+ * upload may replace it.
+ * @param {{ answer: Answer }} compared
  */
 export function mayBeUnderWay({ answer }) {
-  return Boolean(answer.under_way_as?.length);
+  const mayLeave = !answer.same_content_as.length && answer.same_content_under_way?.length;
+  return Boolean(answer.under_way_as?.length || mayLeave);
 }
 
-/** What a person has chosen for files whose name another photograph has: for all, or for some. */
+/** What a person has chosen for files whose name another photograph has. */
 export class Choices {
-  /** @type {Map<string, Choice>} */
-  #single = new Map();
-  /** @type {Choice | null} */
-  #forAll = null;
+  /** @type {Map<string, { choice: Choice, shown: string | null }>} */
+  #made = new Map();
+  /** @type {Set<string>} */
+  #outdated = new Set();
 
-  /** @type {(name: string, choice: Choice) => void} */
-  set(name, choice) {
-    this.#single.set(name, choice);
+  /**
+   * `shown`: the SHA-256 of the gallery's photograph that the choice was made about, null where there was none.
+   * @type {(name: string, choice: Choice, shown: string | null) => void}
+   */
+  set(name, choice, shown) {
+    this.#made.set(name, { choice, shown });
+    this.#outdated.delete(name);
   }
 
   clear() {
-    this.#single.clear();
-    this.#forAll = null;
+    this.#made.clear();
+    this.#outdated.clear();
   }
 
-  /** @param {Choice} choice */
-  setAll(choice) {
-    this.#single.clear();
-    this.#forAll = choice;
+  /**
+   * Forget what was chosen about photographs that the gallery no longer shows.
+   * @param {Compared[]} compared
+   */
+  renew(compared) {
+    for (const { file, answer } of compared) {
+      const made = this.#made.get(file.name);
+      if (!made || made.choice === DEFAULT || made.shown === answer.sha256) continue;
+      this.#made.delete(file.name);
+      this.#outdated.add(file.name);
+    }
+  }
+
+  /**
+   * Whether a choice was forgotten, and there is no other one yet.
+   * @param {string} name
+   */
+  isOutdated(name) {
+    return this.#outdated.has(name);
   }
 
   /** @type {(name: string) => Choice} */
@@ -73,7 +95,7 @@ export class Choices {
    * @param {string} name
    */
   chosen(name) {
-    return this.#single.get(name) ?? this.#forAll;
+    return this.#made.get(name)?.choice ?? null;
   }
 
   /**

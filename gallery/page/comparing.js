@@ -14,7 +14,7 @@
  * @property {typeof digestAll} [digest]
  */
 
-import { found, numberedNames } from "./compare.js";
+import { found, mayBeUnderWay, numberedNames } from "./compare.js";
 import { digestAll } from "./digesting.js";
 import { leavingOutFaulty } from "./faulty.js";
 
@@ -103,19 +103,25 @@ export async function namesForBoth(compared, taken, api) {
 }
 
 /**
- * Those of `files`, each with its digest, of which the gallery no longer has the content.
- * @param {FileToCompare[]} files
+ * Which of `files`, each with its digest, the gallery no longer has (`gone`), by content; and of which that is not known
+ * yet, since an upload under way may have them or replace them (`unsure`).
+ * @template {FileToCompare} File
+ * @param {File[]} files
  * @param {Pick<GalleryApi, "compare">} api
  */
 export async function noLongerThere(files, api) {
-  /** @type {FileToCompare[]} */
-  const gone = [];
+  /** @type {{ gone: File[], unsure: File[] }} */
+  const found = { gone: [], unsure: [] };
   for (const some of portions(files)) {
-    const answers = (await api.compare(some)).files;
-    // By content: a name that another upload is using is `unknown` although it may still show this photograph.
-    gone.push(...some.filter(({ sha256 }, index) => answers[index].sha256 !== sha256 && !answers[index].same_content_as.length));
+    const { files: answers } = await api.compare(some);
+    some.forEach((file, index) => {
+      const answer = answers[index];
+      if (answer.would === "leave_unchanged" || answer.same_content_as.length) return;
+      if (answer.would === "unknown" || mayBeUnderWay({ answer })) found.unsure.push(file);
+      else found.gone.push(file);
+    });
   }
-  return gone;
+  return found;
 }
 
 /**

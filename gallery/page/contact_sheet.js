@@ -22,6 +22,8 @@ export class ContactSheet {
   /** @type {Promise<void> | null} */
   #running = null;
   #closed = false;
+  /** @type {Map<string, string> | null} The upload that each image shows, as of the last whole listing. */
+  uploads = null;
 
   /**
    * @param {GalleryApi} api
@@ -51,15 +53,21 @@ export class ContactSheet {
   async #load() {
     /** @type {string | null} */
     let cursor = null;
+    /** @type {Map<string, string>} */
+    const uploads = new Map();
     /** @type {HTMLLIElement | null} */
     let before = null;
     do {
       /** @type {ImagesAnswer} */
       const page = await this.api.images(cursor ? { order: "name", limit: PAGE, cursor } : { order: "name", limit: PAGE });
       if (this.#closed) return;
-      for (const image of page.images) before = this.#place(image, before);
+      for (const image of page.images) {
+        uploads.set(image.image_id, image.upload_id);
+        before = this.#place(image, before);
+      }
       cursor = page.next_cursor;
     } while (cursor);
+    this.uploads = uploads;
   }
 
   /**

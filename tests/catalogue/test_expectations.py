@@ -387,6 +387,7 @@ def test_what_an_upload_under_way_may_replace_is_not_promised(catalogue: Catalog
     assert (same.would, same.same_content_as, same.under_way_as) == ("unknown", ("kept.jpg",), ("a.jpg",))
     moved = one("mine/a.jpg", 100, sha256("A"))
     assert (moved.would, moved.same_content_as, moved.under_way_as) == ("add", ("kept.jpg",), ())
+    assert (moved.same_content_under_way, same.same_content_under_way) == (("a.jpg",), ())
     # What has the size of its file may be its file.
     sized = one("mine/b.jpg", 8)
     assert (sized.would, sized.under_way_as) == ("add", ("a.jpg",))

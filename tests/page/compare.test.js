@@ -18,15 +18,18 @@ const compared = (name, would, more = {}) =>
 const conflict = (name, sha256 = "f00d") => compared(name, "replace", { sha256, image_id: "i" });
 
 const NUMBERED = new Map(["a.jpg", "b.jpg", "c.jpg"].map((name) => [name, numberedName(name, 2)]));
-/** @type {(all: ReturnType<typeof found>[], given?: { choices?: Choices, sendElsewhere?: boolean }) => object} */
+/** @type {(all: ReturnType<typeof found>[], given?: { choices?: Choices, sendElsewhere?: boolean }) => { there: number, send: string[], skipped: number, waiting: number }} */
 function planned(all, { choices = new Choices(), sendElsewhere = false } = {}) {
   const { send, there, ...rest } = plan(all, { choices, sendElsewhere, numbered: NUMBERED });
   return { ...rest, there: there.length, send: send.map(({ name, path, expect }) => `${path} as ${name}: ${expect}`) };
 }
-/** @param {Choice} choice */
-function all(choice) {
+/**
+ * As somebody chooses for all that are listed now.
+ * @type {(choice: Choice, listed: ReturnType<typeof found>[]) => Choices}
+ */
+function all(choice, listed) {
   const choices = new Choices();
-  choices.setAll(choice);
+  for (const { file, answer } of listed) choices.set(file.name, choice, answer.sha256);
   return choices;
 }
 
@@ -40,20 +43,36 @@ test("without a choice both are kept, and nothing is ever replaced", () => {
 });
 
 test("what is replaced is the very version that was shown", () => {
-  assert.deepEqual(planned([conflict("a.jpg", "cafe")], { choices: all("replace") }), { send: ["a.jpg as a.jpg: cafe"], there: 0, skipped: 0, waiting: 0 });
+  const files = [conflict("a.jpg", "cafe")];
+  assert.deepEqual(planned(files, { choices: all("replace", files) }), { send: ["a.jpg as a.jpg: cafe"], there: 0, skipped: 0, waiting: 0 });
 });
 
 test("what is skipped is counted and not sent", () => {
-  assert.deepEqual(planned([conflict("a.jpg")], { choices: all("skip") }), { send: [], there: 0, skipped: 1, waiting: 0 });
+  const files = [conflict("a.jpg")];
+  assert.deepEqual(planned(files, { choices: all("skip", files) }), { send: [], there: 0, skipped: 1, waiting: 0 });
 });
 
-test("a choice for one file goes before the one for all, until there is a new one for all", () => {
-  const choices = all("replace");
-  choices.set("a.jpg", "skip");
-  assert.deepEqual(["a.jpg", "b.jpg"].map((name) => choices.of(name)), ["skip", "replace"]);
-  assert.equal(choices.common(["a.jpg", "b.jpg"]), null);
-  choices.setAll("keep_both");
-  assert.equal(choices.common(["a.jpg", "b.jpg"]), "keep_both");
+test("a choice for all is one for each that is listed: what comes later is kept as well", () => {
+  const [seen, later] = [[conflict("a.jpg"), conflict("b.jpg")], conflict("c.jpg")];
+  const choices = all("replace", seen);
+  assert.equal(choices.common(["a.jpg", "b.jpg"]), "replace");
+  choices.set("a.jpg", "skip", "f00d");
+  assert.deepEqual(["a.jpg", "b.jpg", "c.jpg"].map((name) => choices.of(name)), ["skip", "replace", "keep_both"]);
+  assert.equal(choices.common(["b.jpg", "c.jpg"]), null);
+  assert.deepEqual(planned([...seen, later], { choices }), { send: ["b.jpg as b.jpg: f00d", "c.jpg as c (2).jpg: absent"], there: 0, skipped: 1, waiting: 0 });
+});
+
+test("a choice holds for the photograph that it was made about: where the gallery shows another one, both are kept", () => {
+  const names = ["a.jpg", "b.jpg", "c.jpg"];
+  const choices = all("replace", names.map((name) => conflict(name, "aaaa")));
+  choices.set("c.jpg", "keep_both", "aaaa");
+  const now = [conflict("a.jpg", "aaaa"), conflict("b.jpg", "bbbb"), conflict("c.jpg", "bbbb")];
+  choices.renew(now);
+  assert.deepEqual(planned(now, { choices }).send, ["a.jpg as a.jpg: aaaa", "b.jpg as b (2).jpg: absent", "c.jpg as c (2).jpg: absent"]);
+  assert.deepEqual(names.map((name) => choices.isOutdated(name)), [false, true, false]);
+  choices.set("b.jpg", "replace", "bbbb");
+  choices.renew(now);
+  assert.deepEqual([choices.of("b.jpg"), choices.isOutdated("b.jpg")], ["replace", false]);
 });
 
 test("what is there under another name is sent only if all of those are to be, and then still replaces nothing unasked", () => {
@@ -66,10 +85,10 @@ test("what is there only under names that are replaced is sent after all", () =>
   const moved = compared("b.jpg", "add", { same_content_as: ["a.jpg"] });
   const files = [conflict("a.jpg", "cafe"), moved];
   assert.deepEqual(planned(files), { send: ["a.jpg as a (2).jpg: absent"], there: 1, skipped: 0, waiting: 0 });
-  assert.deepEqual(planned(files, { choices: all("replace") }), { send: ["a.jpg as a.jpg: cafe", "b.jpg as b.jpg: absent"], there: 0, skipped: 0, waiting: 0 });
+  assert.deepEqual(planned(files, { choices: all("replace", files) }), { send: ["a.jpg as a.jpg: cafe", "b.jpg as b.jpg: absent"], there: 0, skipped: 0, waiting: 0 });
   // It has a second home.
   const kept = [conflict("a.jpg", "cafe"), compared("b.jpg", "add", { same_content_as: ["a.jpg", "z.jpg"] })];
-  assert.deepEqual(plan(kept, { choices: all("replace"), sendElsewhere: false, numbered: NUMBERED }).there, [kept[1].file]);
+  assert.deepEqual(plan(kept, { choices: all("replace", kept), sendElsewhere: false, numbered: NUMBERED }).there, [kept[1].file]);
 });
 
 test("a file that is sent only since its content would be gone is asked about, too, and may bring up another", () => {
@@ -81,19 +100,19 @@ test("a file that is sent only since its content would be gone is asked about, t
   ];
   const names = () => asked(files, { choices, sendElsewhere: false }).map((one) => one.file.name);
   assert.deepEqual(names(), ["a.jpg"]);
-  choices.set("a.jpg", "replace");
+  choices.set("a.jpg", "replace", "aaaa");
   assert.deepEqual(names(), ["a.jpg", "b.jpg"]);
   assert.deepEqual(planned(files, { choices }), { send: ["a.jpg as a.jpg: aaaa", "b.jpg as b (2).jpg: absent"], there: 1, skipped: 0, waiting: 0 });
-  choices.set("b.jpg", "replace");
+  choices.set("b.jpg", "replace", "bbbb");
   assert.deepEqual(planned(files, { choices }), { send: ["a.jpg as a.jpg: aaaa", "b.jpg as b.jpg: bbbb", "c.jpg as c.jpg: absent"], there: 0, skipped: 0, waiting: 0 });
 });
 
 test("a name of an upload under way waits until it is known, unless both are kept or it is skipped by choice", () => {
   const files = [compared("a.jpg", "unknown")];
   assert.deepEqual(planned(files), { send: [], there: 0, skipped: 0, waiting: 1 });
-  assert.deepEqual(planned(files, { choices: all("replace") }), { send: [], there: 0, skipped: 0, waiting: 1 });
-  assert.deepEqual(planned(files, { choices: all("keep_both") }), { send: ["a.jpg as a (2).jpg: absent"], there: 0, skipped: 0, waiting: 0 });
-  assert.deepEqual(planned(files, { choices: all("skip") }), { send: [], there: 0, skipped: 1, waiting: 0 });
+  assert.deepEqual(planned(files, { choices: all("replace", files) }), { send: [], there: 0, skipped: 0, waiting: 1 });
+  assert.deepEqual(planned(files, { choices: all("keep_both", files) }), { send: ["a.jpg as a (2).jpg: absent"], there: 0, skipped: 0, waiting: 0 });
+  assert.deepEqual(planned(files, { choices: all("skip", files) }), { send: [], there: 0, skipped: 1, waiting: 0 });
 });
 
 test("a conflict whose numbered name is not known yet waits", () => {

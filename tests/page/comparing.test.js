@@ -18,6 +18,8 @@ class Gallery {
   /** @type {FileToCompare[][]} */
   asked = [];
   faulty = "";
+  /** @type {string[]} Names that an upload under way has. */
+  underWay = [];
 
   /** @param {Record<string, string>} images */
   constructor(images) {
@@ -37,8 +39,10 @@ class Gallery {
       files: files.map(({ file_name, sha256 }) => {
         const here = this.images[file_name] ?? null;
         const elsewhere = Object.keys(this.images).filter((name) => name !== file_name && this.images[name] === sha256);
-        const would = here === null ? "add" : here === sha256 ? "leave_unchanged" : "replace";
-        return { file_name, would, sha256: here, image_id: null, same_content_as: elsewhere, recipe: null, hash_wanted: sha256 === undefined && here !== null, under_way_as: [] };
+        /** @param {boolean} is */
+        const named = (is) => elsewhere.filter((name) => this.underWay.includes(name) === is);
+        const would = this.underWay.includes(file_name) ? "unknown" : here === null ? "add" : here === sha256 ? "leave_unchanged" : "replace";
+        return { file_name, would, sha256: here, image_id: null, same_content_as: named(false), recipe: null, hash_wanted: sha256 === undefined && here !== null, under_way_as: [], same_content_under_way: named(true) };
       }),
     };
   }
@@ -149,7 +153,18 @@ test("what is read is what is not known yet", async () => {
 test("what was there and is no longer is found by content, also under another name", async () => {
   const gallery = new Gallery({ "a.jpg": "a", "moved.jpg": "b", "c.jpg": "another" });
   const there = ["a", "b", "c", "d"].map((content) => ({ file_name: `${content}.jpg`, size: 1, sha256: content }));
-  assert.deepEqual((await noLongerThere(there, gallery)).map((one) => one.file_name), ["c.jpg", "d.jpg"]);
-  assert.deepEqual(await noLongerThere([], gallery), []);
+  const { gone, unsure } = await noLongerThere(there, gallery);
+  assert.deepEqual([gone.map((one) => one.file_name), unsure], [["c.jpg", "d.jpg"], []]);
+  assert.deepEqual(await noLongerThere([], gallery), { gone: [], unsure: [] });
   assert.equal(gallery.asked.length, 1);
+});
+
+test("what an upload under way may replace is not known yet, under its own name or another one", async () => {
+  const gallery = new Gallery({ "a.jpg": "a", "moved.jpg": "b", "c.jpg": "c", "second.jpg": "c" });
+  gallery.underWay = ["a.jpg", "moved.jpg", "c.jpg"];
+  const there = ["a", "b", "c"].map((content) => ({ file_name: `${content}.jpg`, size: 1, sha256: content }));
+  const names = async () => Object.values(await noLongerThere(there, gallery)).map((files) => files.map((one) => one.file_name));
+  assert.deepEqual(await names(), [[], ["a.jpg", "b.jpg"]]);
+  gallery.underWay = [];
+  assert.deepEqual(await names(), [[], []]);
 });

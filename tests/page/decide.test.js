@@ -1,4 +1,4 @@
-/** @import { Choice, EntryAnswer, Outcome } from "../../gallery/api/schemas.ts" */
+/** @import { EntryAnswer, Outcome } from "../../gallery/api/schemas.ts" */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -14,7 +14,7 @@ const WAITING = [1, 2, 3, 4].map((number) => entry(number, "rejected", "would_re
 /** @type {(now: EntryAnswer[], error?: ApiError) => Promise<string>} */
 function note(now, error = new ApiError(409, "conflict", "1.jpg waits for no decision: it is replaced")) {
   const choices = new Choices();
-  choices.setAll(/** @type {Choice} */ ("skip"));
+  for (const { file_name } of WAITING) choices.set(file_name, "skip", null);
   return decide({ decide: async () => Promise.reject(error), entries: async () => ({ entries: now, next_cursor: null }) }, "u", WAITING, choices);
 }
 

@@ -9,11 +9,11 @@ import { nothingSent, verdict } from "../../gallery/page/verdict.js";
 const NOTHING = { saved: 0, replaced: 0, unchanged: 0, superseded: 0, rejected: 0, failed: 0, pending: 0 };
 /** @param {number} count */
 const files = (count) => Array.from({ length: count }, (_, index) => ({ file_name: `${index}.jpg`, size: 1, sha256: "f00d" }));
-/** @type {(state: StatusAnswer["state"], counts: Partial<StatusAnswer["counts"]>, more?: { to_decide?: number, skipped?: number, there?: number, gone?: number }) => string[]} */
-function told(state, counts, { to_decide = 0, skipped = 0, there = 0, gone = 0 } = {}) {
+/** @type {(state: StatusAnswer["state"], counts: Partial<StatusAnswer["counts"]>, more?: { to_decide?: number, skipped?: number, there?: number, gone?: number, unsure?: number, takenBack?: number }) => string[]} */
+function told(state, counts, { to_decide = 0, there = 0, ...more } = {}) {
   const all = { ...NOTHING, ...counts };
   const image_count = Object.values(all).reduce((sum, one) => sum + one, 0);
-  return verdict({ state, counts: all, image_count, to_decide }, { ...ALL_SENT, there: files(there) }, { skipped, gone });
+  return verdict({ state, counts: all, image_count, to_decide }, { ...ALL_SENT, there: files(there) }, more);
 }
 
 test("what was there already counts as in the gallery", () => {
@@ -36,9 +36,31 @@ test("what a later upload or a deletion has overtaken does not count, and is tol
   ]);
   assert.deepEqual(told("completed_with_rejects", { saved: 1, superseded: 1, rejected: 1 }, { skipped: 1 }), [
     "1 of 3 photographs is in the gallery",
-    "1 photograph was not added: a later upload or a deletion got there first. The others were skipped, as you chose. You may close this tab.",
+    "1 photograph was not added: a later upload or a deletion got there first. The other one was skipped, as you chose. You may close this tab.",
   ]);
-  assert.match(told("failed", { saved: 1, superseded: 1, failed: 1 })[1], /^1 photograph was not added: .* The others were received/);
+  assert.match(told("failed", { saved: 1, superseded: 1, failed: 1 })[1], /^1 photograph was not added: .* The other one was received/);
+});
+
+test("where another upload may replace what was there, that is told as not known yet", () => {
+  assert.deepEqual(told("completed", { saved: 1 }, { there: 1, unsure: 1 }), [
+    "1 of 2 photographs is in the gallery",
+    "1 photograph was in the gallery already. Whether the gallery keeps it is not known yet: another upload is being worked on. This page checks again automatically. You may close this tab.",
+  ]);
+});
+
+test("what was brought back, or replaced again, does not count as in the gallery", () => {
+  assert.deepEqual(told("completed", { saved: 2, replaced: 1 }, { takenBack: 1 }), [
+    "2 of 3 photographs are in the gallery",
+    "1 photograph of yours is no longer shown: an earlier version was brought back, or someone has replaced or deleted it since. You may close this tab.",
+  ]);
+});
+
+test("one is told as one", () => {
+  assert.match(told("completed_with_rejects", { saved: 1, rejected: 1 }, { to_decide: 1 })[1], /^The other one was not added, because it would have replaced a photograph\. Choose below what to do with it\.$/);
+  assert.match(told("completed_with_rejects", { rejected: 1 }, { to_decide: 1 })[1], /^It was not added/);
+  assert.match(told("completed_with_rejects", { saved: 1, rejected: 1 }, { skipped: 1 })[1], /^The other one was skipped, as you chose\./);
+  assert.match(told("completed_with_rejects", { saved: 1, rejected: 1 })[1], /^The other one cannot be used as it is; what to do about it stands below\./);
+  assert.match(told("failed", { saved: 1, failed: 1 })[1], /^The other one was received, but could not be finished\. .* have it tried again; your photograph is kept meanwhile\.$/);
 });
 
 test("what was not taken, what was skipped and what cannot be used are told apart", () => {

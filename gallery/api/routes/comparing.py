@@ -75,4 +75,5 @@ def _compared(found: Comparison) -> ComparedFile:
         recipe=None if found.would != "leave_unchanged" else "former" if found.is_former_recipe else "current",
         hash_wanted=found.hash_wanted,
         under_way_as=list(found.under_way_as),
+        same_content_under_way=list(found.same_content_under_way),
     )

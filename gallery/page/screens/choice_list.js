@@ -9,6 +9,7 @@
  * @property {string} name
  * @property {File | null} file null where the tab no longer has it
  * @property {string | null} imageId of the gallery's photograph
+ * @property {string | null} sha256 of what that shows
  * @property {boolean} isWaiting an upload under way has the name: there is nothing to replace yet
  */
 
@@ -42,7 +43,7 @@ export class ChoiceList {
     this.forAll = el("fieldset", { className: "filter" }, el("legend", {}, "For all of them"));
     for (const [choice, words] of WORDS) {
       const radio = el("input", { type: "radio", name: `choice-for-all-${lists}`, value: choice });
-      radio.addEventListener("change", () => this.#changed(() => choices.setAll(choice)));
+      radio.addEventListener("change", () => this.#changed(() => this.#chooseForAll(choice)));
       this.forAll.append(el("label", {}, radio, el("span", {}, words)));
     }
     const rows = el("div");
@@ -62,6 +63,16 @@ export class ChoiceList {
     this.#draw();
   }
 
+  /**
+   * For those that are listed now: what comes later has not been seen.
+   * @param {Choice} choice
+   */
+  #chooseForAll(choice) {
+    for (const { name, sha256, isWaiting } of this.#questions) {
+      if (!isWaiting || choice !== "replace") this.choices.set(name, choice, sha256);
+    }
+  }
+
   /** @param {() => void} change */
   #changed(change) {
     change();
@@ -79,14 +90,15 @@ export class ChoiceList {
   #makeSelect() {
     const select = el("select");
     select.addEventListener("change", () => {
-      if (select.value) this.#changed(() => this.choices.set(select.name, /** @type {Choice} */ (select.value)));
+      const question = this.#questions.find((one) => one.name === select.name);
+      if (select.value && question) this.#changed(() => this.choices.set(question.name, /** @type {Choice} */ (select.value), question.sha256));
     });
     return select;
   }
 
   /** @type {(row: HTMLLIElement, question: Question) => void} */
   #fill(row, question) {
-    const { name, file, imageId, isWaiting } = question;
+    const { name, file, imageId, sha256, isWaiting } = question;
     const parts = partsOf(row);
     const select = /** @type {HTMLSelectElement} */ (parts.control);
     const choice = isWaiting ? this.choices.chosen(name) : this.choices.of(name);
@@ -100,8 +112,9 @@ export class ChoiceList {
     }
     const value = isWaiting && choice === "replace" ? "" : (choice ?? "");
     if (select.value !== value) select.value = value;
-    parts.note.textContent = parts.note.title = this.note(question, choice);
-    fillFrame(parts.first, imageId ?? "", () => this.#galleryPicture(imageId));
+    const changed = this.choices.isOutdated(name) ? "Changed in the gallery since you chose. " : "";
+    parts.note.textContent = parts.note.title = changed + this.note(question, choice);
+    fillFrame(parts.first, `${imageId} ${sha256}`, () => this.#galleryPicture(imageId));
     fillFrame(parts.second, `${name} ${file?.size} ${file?.lastModified}`, pictureOf(file));
   }
 

@@ -15,6 +15,8 @@ anything is sent. */
  * @typedef {Omit<Found, "files">} Skipped
  * @typedef {"choosing" | "comparing" | "compared" | "not compared" | "failed"} State
  * `not compared`: by a server that cannot compare yet.
+ * @typedef {Comparison & { names: Map<string, string> }} Asked `names`: the numbered ones
+ * @typedef {{ text: string, kind: "warning" | "error" }} Problem
  */
 
 import { ApiError } from "../api.js";
@@ -28,9 +30,12 @@ import { measure, named } from "../pick.js";
 import { keepAsking } from "../under_way.js";
 import { count, number } from "../words.js";
 import { ChoiceList } from "./choice_list.js";
-import { goneInWords, summaryOf, underWayInWords, whyNotCompared, whyNotOpened, wordsFor } from "./choose_words.js";
+import { goneInWords, LATE, notKnownInWords, summaryOf, underWayInWords, whyNotCompared, whyNotOpened, wordsFor } from "./choose_words.js";
 import { drawElsewhere, drawFindings } from "./findings.js";
 import { listen } from "./folder_field.js";
+
+/** @type {Problem} */
+const NO_PROBLEM = { text: "", kind: "warning" };
 
 /**
  * Resolves to the upload that was opened; to one without an id where nothing has to be sent.
@@ -60,7 +65,15 @@ class ChooseScreen {
   #refused = [];
   /** @type {State} */
   #state = "choosing";
-  #problem = "";
+  #problem = NO_PROBLEM;
+  /** Why the gallery cannot be asked again just now. */
+  #trouble = "";
+  /** From the press of Send until its answer: what is sent is what was on the screen, which is frozen. */
+  #isOpening = false;
+  /** Whether something was dropped meanwhile. */
+  #hasLate = false;
+  /** How many drops are being searched for their files. */
+  #searching = 0;
   /** @type {Compared[]} */
   #compared = [];
   /** @type {Map<string, string>} */
@@ -116,32 +129,41 @@ class ChooseScreen {
    * @returns {Promise<Upload | NothingToSend | null>}
    */
   async open(journal) {
+    if (this.#isFrozen) return null;
     if (this.#state === "failed") {
       this.#compare();
       return null;
     }
+    [this.#isOpening, this.#hasLate, this.#problem] = [true, false, NO_PROBLEM];
+    this.#draw();
+    announce("Preparing to send.");
+    const upload = await this.#open(journal);
+    if (upload) return upload;
+    this.#isOpening = false;
+    this.#drawAll();
+    byId("send").focus();
+    this.#askAgain(this.#comparing.signal);
+    return null;
+  }
+
+  /** @type {(journal: Journal) => Promise<Upload | NothingToSend | null>} */
+  async #open(journal) {
     const { signal } = this.#comparing;
-    byId("send", HTMLButtonElement).disabled = true;
     try {
       if (!(await this.#isStillSo(this.#plan.there, signal))) return null;
       const { send, there: known, skipped } = this.#plan;
       const there = known.map(({ name, size, file }) => ({ file_name: name, size, sha256: this.#digests.get(file) }));
-      if (!send.length) return { uploadId: null, notSent: { there, skipped, leftOut: this.#refused } };
+      if (!send.length) return this.#hasLate ? null : { uploadId: null, notSent: { there, skipped, leftOut: this.#refused } };
       const { answer: signed, files, leftOut } = await leavingOutFaulty(send, (some) =>
         this.api.presign(some.map(({ name, size, type, expect }) => ({ file_name: name, size, content_type: type, expect })), freshKey()),
       );
       this.#leaveOut(leftOut);
-      if (!signed) {
-        this.#drawAll();
-        return null;
-      }
-      const upload = { uploadId: signed.upload_id, files, signed, notSent: { there, skipped, leftOut: this.#refused } };
+      if (!signed) return null;
+      const upload = { uploadId: signed.upload_id, files, signed, notSent: { there, skipped, leftOut: this.#refused }, note: this.#hasLate ? LATE : "" };
       journal.opened(upload.uploadId, files, upload.notSent);
       return upload;
     } catch (error) {
-      if (signal.aborted) return null;
-      notice(byId("send-problem"), whyNotOpened(error), "error");
-      byId("send", HTMLButtonElement).disabled = false;
+      this.#problem = { text: whyNotOpened(error), kind: "error" };
       return null;
     }
   }
@@ -153,27 +175,33 @@ class ChooseScreen {
    */
   async #isStillSo(files, signal) {
     const comparison = await this.#ask(files, signal);
-    if (signal.aborted) return false;
     const other = this.#take(comparison).filter(({ finding }) => finding !== "there" && finding !== "elsewhere");
     if (!other.length && !comparison.refused.length && !this.#waits) return true;
-    const gone = other.filter(({ finding }) => finding !== "unknown").length;
-    this.#problem = gone ? goneInWords(gone) : "";
-    this.#drawAll();
-    this.#askAgain(signal);
+    const unsure = other.filter((one) => one.finding === "unknown" || mayBeUnderWay(one)).length;
+    // Where that is waited for, the screen says so anyway.
+    const text = [goneInWords(other.length - unsure), this.#waits ? "" : notKnownInWords(unsure)].filter(Boolean).join(" ");
+    this.#problem = { text, kind: "warning" };
     return false;
   }
 
   /**
    * Put a later comparison of some of the files in place of the former one. Gives what has changed.
-   * @param {Comparison} comparison
+   * @param {Asked} comparison
    */
-  #take({ compared, refused }) {
+  #take({ compared, refused, names }) {
+    this.#name(names);
+    this.#choices.renew(compared);
     const former = new Map(this.#compared.map((one) => [one.file.name, JSON.stringify(one.answer)]));
     const changed = compared.filter((one) => former.get(one.file.name) !== JSON.stringify(one.answer));
     const byName = new Map(changed.map((one) => [one.file.name, one]));
     this.#compared = this.#compared.map((one) => byName.get(one.file.name) ?? one);
     this.#leaveOut(refused);
     return changed;
+  }
+
+  /** @param {Asked["names"]} names */
+  #name(names) {
+    for (const [name, numbered] of names) this.#numbered.set(name, numbered);
   }
 
   /** @param {Item[]} items */
@@ -183,8 +211,17 @@ class ChooseScreen {
     this.#refused = [...this.#refused, ...items];
   }
 
-  /** @param {Found} found */
-  #add({ files, hidden, unreadable }) {
+  /** @param {Promise<Found>} found */
+  async #add(found) {
+    if (this.#isOpening) {
+      this.#hasLate = true;
+      this.#draw();
+      return;
+    }
+    this.#searching += 1;
+    this.#draw();
+    const { files, hidden, unreadable } = await found;
+    this.#searching -= 1;
     this.#picked = [...this.#picked, ...files];
     this.#skipped = { hidden: this.#skipped.hidden + hidden, unreadable: this.#skipped.unreadable + unreadable };
     this.#compare();
@@ -194,26 +231,31 @@ class ChooseScreen {
     this.#picked = [];
     this.#skipped = { hidden: 0, unreadable: 0 };
     this.#choices.clear();
+    this.#isImpatient = false;
     byId("send-elsewhere", HTMLInputElement).checked = false;
     this.#compare();
     find(byId("choose-field"), "button:not([hidden])", HTMLButtonElement).focus();
   }
 
   #linkRenewed() {
-    notice(byId("send-problem"), "");
+    [this.#problem, this.#trouble] = [NO_PROBLEM, ""];
     if (this.#state === "failed") this.#compare();
+    else this.#draw();
   }
 
   async #compare() {
     this.#comparing.abort();
     this.#comparing = new AbortController();
-    this.#isImpatient = false;
     const { signal } = this.#comparing;
+    // Nothing can be sent from here on, before all that was chosen is compared.
+    [this.#compared, this.#problem, this.#trouble, this.#hasLate] = [[], NO_PROBLEM, "", false];
+    this.#state = this.#picked.length ? "comparing" : "choosing";
+    this.#draw();
     await measure(this.#picked);
     if (signal.aborted) return;
     const files = named(this.#picked);
     const { good } = sortOut(files, this.limits);
-    [this.#good, this.#refused, this.#compared, this.#problem] = [good, [], [], ""];
+    [this.#good, this.#refused] = [good, []];
     this.#state = good.length ? "comparing" : "choosing";
     this.#drawProgress(0, 0);
     this.#drawAll();
@@ -223,14 +265,16 @@ class ChooseScreen {
       this.#refused = sortOut(files, this.limits, this.#digests).refused;
       this.#drawAll();
       if (!good.length) return;
-      const { compared, refused } = await this.#ask(good, signal);
+      const { compared, refused, names } = await this.#ask(good, signal);
       if (signal.aborted) return;
+      this.#name(names);
+      this.#choices.renew(compared);
       [this.#compared, this.#refused, this.#state] = [compared, [...this.#refused, ...refused], "compared"];
     } catch (caught) {
       if (signal.aborted) return;
       const error = ApiError.of(caught);
       this.#state = error.status === 404 ? "not compared" : "failed";
-      this.#problem = this.#state === "failed" ? whyNotCompared(error) : "";
+      if (this.#state === "failed") this.#problem = { text: whyNotCompared(error), kind: "error" };
     }
     this.#drawAll();
     this.#askAgain(signal);
@@ -243,15 +287,14 @@ class ChooseScreen {
     return { digests: this.#digests, signal, onProgress };
   }
 
-  /** @type {(files: Sendable[], signal: AbortSignal) => ReturnType<typeof compareWithGallery>} */
+  /** @type {(files: Sendable[], signal: AbortSignal) => Promise<Asked>} */
   async #ask(files, signal) {
     const { compared, refused } = await compareWithGallery(files, { api: this.api, ...this.#reading(signal) });
-    for (const { name } of files) this.#numbered.delete(name);
-    const taken = [...this.#good.map((one) => one.name), ...this.#numbered.values()];
-    const { names, refused: nameless } = await namesForBoth(compared, taken, this.api);
-    for (const [name, numbered] of names) this.#numbered.set(name, numbered);
+    const asked = new Set(files.map((one) => one.name));
+    const others = [...this.#numbered].flatMap(([name, numbered]) => (asked.has(name) ? [] : [numbered]));
+    const { names, refused: nameless } = await namesForBoth(compared, [...this.#good.map((one) => one.name), ...others], this.api);
     const leftOut = new Set(nameless.map((one) => one.name));
-    return { compared: compared.filter((one) => !leftOut.has(one.file.name)), refused: [...refused, ...nameless] };
+    return { compared: compared.filter((one) => !leftOut.has(one.file.name)), refused: [...refused, ...nameless], names };
   }
 
   /**
@@ -264,11 +307,21 @@ class ChooseScreen {
     await keepAsking({
       pending: () => this.#compared.filter((one) => one.finding === "unknown" || (!this.#isImpatient && mayBeUnderWay(one))).map((one) => one.file),
       ask: async (files) => {
+        if (this.#isOpening) return false;
         const comparison = await this.#ask(files, signal);
-        if (signal.aborted) return false;
+        if (signal.aborted || this.#isOpening) return false;
         const isChanged = Boolean(this.#take(comparison).length || comparison.refused.length);
-        if (isChanged) this.#drawAll();
+        // What was said of the former comparison may not be true of this one.
+        if (isChanged) this.#problem = NO_PROBLEM;
+        if (isChanged || this.#trouble) {
+          this.#trouble = "";
+          this.#drawAll();
+        }
         return isChanged;
+      },
+      onTrouble: (error) => {
+        this.#trouble = whyNotCompared(error);
+        this.#draw();
       },
       signal,
     });
@@ -278,6 +331,10 @@ class ChooseScreen {
   /** Whether the end of another upload is waited for, before anything is offered to be sent. */
   get #waits() {
     return this.#state === "compared" && !this.#isImpatient && this.#compared.some(mayBeUnderWay);
+  }
+
+  get #isFrozen() {
+    return this.#isOpening || this.#searching > 0;
   }
 
   get #sendElsewhere() {
@@ -313,12 +370,14 @@ class ChooseScreen {
     const crowd = isComparing ? null : tooMany(send.length, this.limits);
     byId("review").hidden = !(this.#good.length || this.#refused.length || this.#skipped.hidden || this.#skipped.unreadable);
     byId("choose-field").classList.toggle("small", !byId("review").hidden);
-    byId("review-summary").textContent = summaryOf(shown, there, skipped);
+    byId("review-summary").textContent = summaryOf(shown, { there, skipped, waiting });
     byId("comparing").hidden = !isComparing;
+    byId("choose-controls", HTMLFieldSetElement).disabled = this.#isFrozen;
     const button = byId("send", HTMLButtonElement);
-    button.textContent = this.#state === "failed" ? "Try again" : send.length ? `Send ${count(send.length, "photograph")}` : there || skipped ? "Finish" : "Send";
+    button.textContent = this.#isOpening ? "Preparing …" : this.#state === "failed" ? "Try again" : send.length || waiting ? `Send ${count(send.length + waiting, "photograph")}` : there || skipped ? "Finish" : "Send";
     button.disabled = this.#state !== "failed" && (waits || Boolean(waiting || crowd) || !(send.length || there || skipped));
-    notice(byId("send-problem"), this.#problem || (crowd ?? ""), this.#problem && this.#state === "compared" ? "warning" : "error");
+    const { text, kind } = this.#problem.text ? this.#problem : { text: crowd ?? "", kind: /** @type {const} */ ("error") };
+    notice(byId("send-problem"), [text, this.#trouble, this.#hasLate ? LATE : ""].filter(Boolean).join(" "), text ? kind : "warning");
     byId("under-way").hidden = !waits;
     byId("under-way-words").textContent = waits ? underWayInWords(this.#compared.filter(mayBeUnderWay).length) : "";
     this.#drawConflicts(waits ? 0 : waiting);
@@ -337,14 +396,14 @@ class ChooseScreen {
         : "",
       "warning",
     );
-    this.list.questions = questions.map(({ file, answer, finding }) => ({ name: file.name, file: file.file, imageId: answer.image_id, isWaiting: finding === "unknown" }));
+    this.list.questions = questions.map(({ file, answer, finding }) => ({ name: file.name, file: file.file, imageId: answer.image_id, sha256: answer.sha256, isWaiting: finding === "unknown" }));
   }
 
   /** @type {(question: Question, choice: Choice | null) => string} */
   #note({ name, isWaiting }, choice) {
     if (choice === "keep_both") return `Yours is added as ${this.#numbered.get(name)?.split("/").pop()}`;
     if (choice === "skip") return "Yours is not sent";
-    if (isWaiting) return choice === "replace" ? "Yours replaces it once the other upload is done" : "Waiting for another upload";
+    if (isWaiting) return "Waiting for another upload";
     return "Yours replaces the one in the gallery";
   }
 

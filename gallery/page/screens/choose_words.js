@@ -5,8 +5,18 @@
 import { ApiError } from "../api.js";
 import { bytes, count, number } from "../words.js";
 
-/** @type {(files: { size: number }[], there: number, skipped: number) => string} */
-export function summaryOf(files, there, skipped) {
+export const LATE = "What you dropped while this was being prepared was not added. Drop it again afterwards.";
+
+/**
+ * `waiting`: how many more cannot be sent before another upload has ended.
+ * @type {(files: { size: number }[], others: { there: number, skipped: number, waiting: number }) => string}
+ */
+export function summaryOf(files, { there, skipped, waiting }) {
+  if (waiting) {
+    const wait = waiting === 1 ? "waits" : "wait";
+    if (!files.length) return `${count(waiting, "photograph")} ${wait} for another upload`;
+    return `${count(files.length + waiting, "photograph")}${there || skipped ? " to send" : ""}, ${number(waiting)} of them ${wait}`;
+  }
   if (files.length) return `${count(files.length, "photograph")}${there || skipped ? " to send" : ""}, ${bytes(files.reduce((sum, one) => sum + one.size, 0))}`;
   if (there && !skipped) return there === 1 ? "The photograph is in the gallery already" : `All ${count(there, "photograph")} are in the gallery already`;
   return there || skipped ? "Nothing to send" : "Nothing that can be sent";
@@ -18,7 +28,15 @@ export function underWayInWords(photographs) {
 }
 
 /** @param {number} photographs */
+export function notKnownInWords(photographs) {
+  if (!photographs) return "";
+  const [were, them] = photographs === 1 ? ["was", "it"] : ["were", "them"];
+  return `${count(photographs, "photograph")} ${were} in the gallery already. Whether the gallery keeps ${them} is not known yet: another upload is being worked on.`;
+}
+
+/** @param {number} photographs */
 export function goneInWords(photographs) {
+  if (!photographs) return "";
   const [were, are, them] = photographs === 1 ? ["was", "is", "it"] : ["were", "are", "them"];
   return `${count(photographs, "photograph")} that ${were} in the gallery already ${are} no longer there: someone has deleted or replaced ${them} since. Check what is sent now, then continue.`;
 }

@@ -33,18 +33,20 @@ export async function askToDecide({ api, uploadId, files, signal, onDecided }) {
   byId("decide-heading").textContent =
     `${count(names.length, "photograph")} ${names.length === 1 ? "was" : "were"} not added: someone else added ${names.length === 1 ? "another with the same name" : "others with the same names"} in the meantime`;
   notice(byId("decide-problem"), "");
-  const button = byId("decide", HTMLButtonElement);
-  button.disabled = false;
+  const [controls, button] = [byId("decide-list", HTMLFieldSetElement), byId("decide", HTMLButtonElement)];
+  /** @param {boolean} is From the press of the button until its answer: what counts is what was on the screen. */
+  const freeze = (is) => (controls.disabled = button.disabled = is);
+  freeze(false);
   byId("decide-part").hidden = false;
-  list.questions = entries.map(({ file_name: name, conflict }) => ({ name, file: files.get(name) ?? null, imageId: conflict?.image_id ?? null, isWaiting: false }));
+  list.questions = entries.map(({ file_name: name, conflict }) => ({ name, file: files.get(name) ?? null, imageId: conflict?.image_id ?? null, sha256: conflict?.sha256 ?? null, isWaiting: false }));
   button.onclick = async () => {
-    button.disabled = true;
+    freeze(true);
     let note;
     try {
       note = await decide(api, uploadId, entries, choices);
     } catch (caught) {
       notice(byId("decide-problem"), whyNotDecided(ApiError.of(caught)), "error");
-      button.disabled = false;
+      freeze(false);
       return;
     }
     if (signal.aborted) return;

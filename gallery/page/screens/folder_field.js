@@ -6,13 +6,15 @@ import { find, findAll } from "../dom.js";
 import { chosen, dropped } from "../pick.js";
 
 /**
- * Call `onFiles` for whatever is dropped on `field` or chosen with its buttons; gives what aborts it.
+ * Call `onFiles` for whatever is dropped on `field` or chosen with its buttons, at the very moment: folders are searched
+ * from then on. Gives what aborts it.
  * @param {HTMLElement} field
- * @param {(found: Found) => void} onFiles
+ * @param {(found: Promise<Found>) => void} onFiles
  */
 export function listen(field, onFiles) {
   const end = new AbortController();
   const { signal } = end;
+  let searches = 0;
   for (const button of findAll(field, "button[data-opens]", HTMLButtonElement)) {
     const input = find(field, `input[name=${button.dataset.opens}]`, HTMLInputElement);
     // Some phones cannot choose folders.
@@ -29,22 +31,24 @@ export function listen(field, onFiles) {
     "drop",
     async (event) => {
       mark(false);
+      if (!event.dataTransfer) return;
+      searches += 1;
       field.setAttribute("aria-busy", "true");
-      try {
-        if (event.dataTransfer) onFiles(await dropped(event.dataTransfer));
-      } finally {
-        field.removeAttribute("aria-busy");
-      }
+      const found = dropped(event.dataTransfer);
+      onFiles(found);
+      await found;
+      searches -= 1;
+      if (!searches) field.removeAttribute("aria-busy");
     },
     { signal },
   );
   return end;
 }
 
-/** @type {(input: HTMLInputElement, onFiles: (found: Found) => void) => void} */
+/** @type {(input: HTMLInputElement, onFiles: (found: Promise<Found>) => void) => void} */
 function take(input, onFiles) {
   const found = chosen(input);
   // So that choosing the same folder again is a change, too.
   input.value = "";
-  onFiles(found);
+  onFiles(Promise.resolve(found));
 }

@@ -10,8 +10,8 @@
  * the image; `untold`: the versions do not tell what the upload replaced
  * @typedef {{ standing: Standing, former: VersionAnswer | null, now: VersionAnswer | null }} Pair
  * `former`: the version that an upload replaced; `now`: the one that the gallery shows
- * @typedef {{ name: string, imageId: string, pair: Promise<Pair> | null, note: string, isBusy: boolean, isDone: boolean }} Replaced
- * `isDone`: it was brought back, or cannot be.
+ * @typedef {{ name: string, imageId: string, pair: Promise<Pair> | null, note: string, isBusy: boolean, isDone: boolean, looks: number }} Replaced
+ * `isDone`: it was brought back, or cannot be; `looks`: how often the gallery was asked again what it shows.
  */
 
 import { ApiError } from "../api.js";
@@ -48,7 +48,7 @@ export function offerReplaced({ api, uploadId, replaced, signal, onRestored }) {
       const entries = await allEntries(api, uploadId, { outcome: "replaced" });
       if (signal.aborted) return;
       button.hidden = true;
-      const items = entries.flatMap(({ file_name: name, image_id: imageId }) => (imageId ? [/** @type {Replaced} */ ({ name, imageId, pair: null, note: "", isBusy: false, isDone: false })] : []));
+      const items = entries.flatMap(({ file_name: name, image_id: imageId }) => (imageId ? [/** @type {Replaced} */ ({ name, imageId, pair: null, note: "", isBusy: false, isDone: false, looks: 0 })] : []));
       new ReplacedList(api, uploadId, items, onRestored);
     } catch {
       byId("replaced-text").textContent = "The server does not answer. Try again.";
@@ -103,8 +103,8 @@ class ReplacedList {
       name.textContent = name.title = item.name;
       control.setAttribute("aria-label", `Bring back the earlier version of ${item.name}`);
       fillFrame(first, `${item.imageId} before`, async () => address((await this.#pairOf(item)).former));
-      fillFrame(second, `${item.imageId} now`, async () => address((await this.#pairOf(item)).now));
     }
+    fillFrame(second, `${item.imageId} now ${item.looks}`, async () => address((await this.#pairOf(item)).now));
     note.textContent = note.title = item.note;
     control.hidden = item.isDone;
     /** @type {HTMLButtonElement} */ (control).disabled = item.isBusy;
@@ -149,13 +149,13 @@ class ReplacedList {
   async #bringBack(item, former, now) {
     try {
       await this.api.restore(item.imageId, former.version_id, { expect: now.sha256 });
-      this.#change(item, { isDone: true, note: NOTES.undone });
+      this.#change(item, { isDone: true, note: NOTES.undone, pair: null, looks: item.looks + 1 });
       this.onRestored();
     } catch (caught) {
       const { status } = ApiError.of(caught);
       if (status !== 409 && status !== 404) throw caught;
       // The gallery has changed since: it says how.
-      item.pair = null;
+      this.#change(item, { pair: null, looks: item.looks + 1 });
       const { standing } = await this.#pairOf(item);
       if (standing === "replaced") this.#change(item, { isDone: true, note: NOTES.gone });
     }

@@ -45,8 +45,8 @@ function askForFolder(kept, signed, missing, journal) {
   notice(byId("resume-problem"), "");
   show("resume");
   return new Promise((resolve) => {
-    const stopListening = listen(byId("resume-field"), (found) => {
-      const matched = match(kept.files, missing, fitting(kept.files, missing, named(found.files)));
+    const stopListening = listen(byId("resume-field"), async (found) => {
+      const matched = match(kept.files, missing, fitting(kept.files, missing, named((await found).files)));
       if (matched.files.some((one) => one.file)) {
         stopListening.abort();
         resolve({ uploadId: kept.uploadId, signed, notSent: kept.notSent, ...matched });

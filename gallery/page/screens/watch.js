@@ -1,7 +1,7 @@
 /* Watching the gallery being made. Nothing depends on this page any more, which is the first thing it says. */
 
 /**
- * @import { FileToCompare, LimitsAnswer, Outcome, StatusAnswer } from "../../api/schemas.ts"
+ * @import { LimitsAnswer, Outcome, StatusAnswer } from "../../api/schemas.ts"
  * @import { GalleryApi } from "../api.js"
  * @import { Journal, NotSent } from "../journal.js"
  * @import { NotAdded } from "../problems.js"
@@ -9,13 +9,14 @@
  */
 
 import { ApiError } from "../api.js";
-import { noLongerThere } from "../comparing.js";
 import { ContactSheet } from "../contact_sheet.js";
 import { announce, byId, el, notice, setProgress, show } from "../dom.js";
 import { follow } from "../follow.js";
 import { showGroups } from "../groups.js";
 import { Problems } from "../problems.js";
 import { explain, OUTCOMES } from "../reasons.js";
+import { Since } from "../since.js";
+import { keepAsking } from "../under_way.js";
 import { waitingInWords } from "../waiting.js";
 import { nothingSent, verdict } from "../verdict.js";
 import { count, number } from "../words.js";
@@ -112,18 +113,28 @@ function followToEnd(watched) {
   const end = new AbortController();
   signal.addEventListener("abort", () => end.abort());
   const problems = new Problems(api, uploadId);
+  let asking = new AbortController();
+  end.signal.addEventListener("abort", () => asking.abort());
   follow(api, uploadId, end.signal, {
     onStatus: async (status, isFinal) => {
+      asking.abort();
+      asking = new AbortController();
+      const { signal: askingSignal } = asking;
+      const { replaced } = status.counts;
       const found = await problems.of(status, isFinal);
-      const gone = isFinal ? await noLongerThere(notSent.there, api) : [];
+      const since = new Since({ api, sheet, uploadId, there: notSent.there });
+      if (isFinal) await since.look(replaced);
       if (end.signal.aborted) return;
-      notice(byId("watch-trouble"), "");
-      drawStatus(status, notSent, { ...found, gone }, isFinal);
-      sheet.refresh(isFinal);
+      const draw = () => {
+        notice(byId("watch-trouble"), "");
+        drawStatus(status, notSent, found, since, isFinal);
+        if (isFinal) announce(`${byId("watch-heading").textContent}. ${byId("watch-text").textContent}`);
+      };
+      draw();
+      if (!isFinal || !replaced) sheet.refresh(isFinal);
       hideDecide();
       hideReplaced();
       if (!isFinal) return;
-      announce(`${byId("watch-heading").textContent}. ${byId("watch-text").textContent}`);
       /** @param {string} note */
       const onDecided = (note) => {
         end.abort();
@@ -134,60 +145,87 @@ function followToEnd(watched) {
       // What waits for a decision is shown again by the next link as well.
       if (status.to_decide) askToDecide({ api, uploadId, files, signal: end.signal, onDecided }).catch(drawTrouble);
       else journal.finished(uploadId, notSent);
-      const { replaced } = status.counts;
-      if (replaced && limits.keep_replaced_days) offerReplaced({ api, uploadId, replaced, signal: end.signal, onRestored: () => sheet.refresh(true) });
+      keepLooking(since, draw, askingSignal);
+      const onRestored = async () => {
+        await since.lookAtReplaced();
+        if (!askingSignal.aborted) draw();
+      };
+      if (replaced && limits.keep_replaced_days) offerReplaced({ api, uploadId, replaced, signal: end.signal, onRestored });
     },
     onTrouble: drawTrouble,
   });
 }
 
-/** @type {(status: StatusAnswer, notSent: NotSent, found: NotAdded & { gone: FileToCompare[] }, isFinal: boolean) => void} */
-function drawStatus(status, notSent, found, isFinal) {
+/**
+ * Look again at what is not known before another upload has ended.
+ * @type {(since: Since, draw: () => void, signal: AbortSignal) => Promise<void>}
+ */
+function keepLooking(since, draw, signal) {
+  return keepAsking({
+    pending: () => since.unsure,
+    ask: async (files) => {
+      const isChanged = await since.lookAtThere(files);
+      if (!signal.aborted) draw();
+      return isChanged;
+    },
+    onTrouble: (error) => {
+      drawTrouble(error);
+      byId("again").hidden = false;
+    },
+    signal,
+  });
+}
+
+/** @type {(status: StatusAnswer, notSent: NotSent, found: NotAdded, since: Since, isFinal: boolean) => void} */
+function drawStatus(status, notSent, found, since, isFinal) {
   const { counts, image_count: total, to_decide: toDecide = 0 } = status;
-  const { skipped, gone } = found;
+  const { skipped } = found;
+  const [gone, unsure, takenBack] = [since.gone.length, since.unsure.length, since.takenBack];
   const done = total - counts.pending;
   const words = [isFinal || done ? `${number(done)} of ${count(total, "photograph")} done` : "", isFinal ? "" : waitingInWords(status)].filter(Boolean).join(" · ");
   setProgress(byId("watch-bar"), total ? done / total : 1, words);
   byId("watch-percent").textContent = `${Math.floor((100 * done) / (total || 1))}%`;
   byId("watch-count").textContent = words;
-  drawCounts(counts, toDecide, { there: notSent.there.length - gone.length, skipped: notSent.skipped, skippedNow: skipped });
-  drawProblems(found);
+  drawCounts(counts, toDecide, { there: notSent.there.length - gone - unsure, skipped: notSent.skipped, skippedNow: skipped, takenBack });
+  drawProblems(found, since);
   byId("again").hidden = !isFinal;
-  byId("watching").dataset.state = isFinal ? (isCompleteBut(status, gone) ? "completed_with_rejects" : status.state) : "running";
+  byId("watching").dataset.state = isFinal ? (isCompleteBut(status, gone + unsure + takenBack) ? "completed_with_rejects" : status.state) : "running";
   [byId("watch-heading").textContent, byId("watch-text").textContent] = isFinal
-    ? verdict(status, notSent, { skipped, gone: gone.length })
+    ? verdict(status, notSent, { skipped, gone, unsure, takenBack })
     : toDecide
       ? TO_DECIDE
       : MEANWHILE;
 }
 
-/** @type {(status: StatusAnswer, gone: FileToCompare[]) => boolean} */
-function isCompleteBut({ state, counts }, gone) {
-  return state === "completed" && Boolean(counts.superseded || gone.length);
+/** @type {(status: StatusAnswer, lost: number) => boolean} */
+function isCompleteBut({ state, counts }, lost) {
+  return state === "completed" && Boolean(counts.superseded || lost);
 }
 
 /**
- * `there`: in the gallery without being sent; `skipped` by choice before sending, `skippedNow` after it.
- * @type {(counts: StatusAnswer["counts"], toDecide: number, notSent: { there: number, skipped: number, skippedNow?: number }) => void}
+ * `there`: in the gallery without being sent; `skipped` by choice before sending, `skippedNow` after it; `takenBack`: of
+ * those that replaced others.
+ * @type {(counts: StatusAnswer["counts"], toDecide: number, more: { there: number, skipped: number, skippedNow?: number, takenBack?: number }) => void}
  */
-function drawCounts(counts, toDecide, { there, skipped, skippedNow = 0 }) {
-  const shown = { ...counts, unchanged: counts.unchanged + there, rejected: counts.rejected - toDecide - skippedNow };
+function drawCounts(counts, toDecide, { there, skipped, skippedNow = 0, takenBack = 0 }) {
+  const shown = { ...counts, replaced: counts.replaced - takenBack, unchanged: counts.unchanged + there, rejected: counts.rejected - toDecide - skippedNow };
   const lines = OUTCOMES.filter(([outcome]) => shown[outcome]).map(([outcome, text]) => tally(outcome, shown[outcome], text));
   if (toDecide) lines.push(tally("to_decide", toDecide, toDecide === 1 ? "needs your choice" : "need your choice"));
   if (skipped + skippedNow) lines.push(tally("skipped", skipped + skippedNow, "skipped, as you chose"));
+  if (takenBack) lines.push(tally("taken_back", takenBack, "no longer shown"));
   byId("counts").replaceChildren(...lines);
 }
 
-/** @type {(outcome: Outcome | "to_decide" | "skipped", value: number, text: string) => HTMLLIElement} */
+/** @type {(outcome: Outcome | "to_decide" | "skipped" | "taken_back", value: number, text: string) => HTMLLIElement} */
 function tally(outcome, value, text) {
   return el("li", { "data-outcome": outcome }, el("strong", {}, number(value)), ` ${text}`);
 }
 
 /**
  * What a person can do something about: neither what waits for a choice above, nor what was skipped by choice.
- * @param {NotAdded & { gone: FileToCompare[] }} found
+ * @type {(found: NotAdded, since: Since) => void}
  */
-function drawProblems({ listed, open, gone }) {
+function drawProblems({ listed, open }, { gone }) {
   const shown = [...listed.map((one) => ({ name: one.file_name, ...explain(one) })), ...gone.map((one) => ({ name: one.file_name, ...GONE }))];
   const all = open + gone.length;
   byId("problems-part").hidden = !shown.length;

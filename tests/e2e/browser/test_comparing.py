@@ -133,9 +133,19 @@ def test_a_photograph_is_replaced_where_somebody_chooses_so_and_can_be_brought_b
     before = digests(first, "Wedding")
     after = digests(second, "Wedding")
     visitor.open()
-    visitor.choose(visitor.folder(second))
-    visitor.sees("3 photographs have names that are already in use")
-    visitor.page.get_by_text("Replace", exact=True).first.click()
+    with another_upload_under_way(visitor):
+        visitor.choose(visitor.folder(second))
+        visitor.sees("3 photographs have names that are already in use")
+        visitor.page.get_by_text("Replace", exact=True).first.click()
+        sees_both(visitor, "Wedding/a.jpg")
+        former = row_of(visitor, "Wedding/a.jpg").locator("img").first.get_attribute("src") or ""
+        renewed = {"a.jpg": photo(20)}
+        journeys.send(gallery_id, {"Wedding/a.jpg": renewed["a.jpg"]})
+        before |= digests(renewed, "Wedding")
+    visitor.sees("Changed in the gallery since you chose. Yours is added as a (2).jpg")
+    sees_both(visitor, "Wedding/a.jpg")
+    expect(row_of(visitor, "Wedding/a.jpg").locator(f'img[src^="{former.partition("?")[0]}"]')).to_have_count(0)
+    visitor.page.get_by_label("What to do with Wedding/a.jpg").select_option("Replace")
     visitor.page.get_by_label("What to do with Wedding/b.jpg").select_option("Skip")
     visitor.page.get_by_label("What to do with Wedding/c.jpg").select_option("Keep both")
     with runs_have(servers, env={"GALLERY_PROCESSORS": "1", "GALLERY_KEEP_REPLACED_DAYS": "7"}):
@@ -151,10 +161,17 @@ def test_a_photograph_is_replaced_where_somebody_chooses_so_and_can_be_brought_b
 
     visitor.sees("1 photograph replaced an earlier version")
     visitor.page.get_by_role("button", name="See them side by side").click()
-    sees_both(visitor, "Wedding/a.jpg")
+    expect(visitor.page.locator('#replaced-list .picture[data-state="shown"]')).to_have_count(2, timeout=TIMEOUT)
+    now = visitor.page.locator("#replaced-list img").last
+    replacing = now.get_attribute("src")
     visitor.page.get_by_role("button", name="Bring back the earlier version of Wedding/a.jpg").click()
     visitor.sees("The earlier version is back in the gallery")
     assert shown(journeys, gallery_id) == kept | {"Wedding/a.jpg": before["Wedding/a.jpg"]}
+    visitor.sees_heading("2 of 3 photographs are in the gallery")
+    expect(visitor.page.locator('#replaced-list .picture[data-state="shown"]')).to_have_count(2, timeout=TIMEOUT)
+    assert now.get_attribute("src") != replacing, "the gallery shows the earlier version again"
+    visitor.page.reload()
+    visitor.sees_heading("2 of 3 photographs are in the gallery")
 
     delete(servers, gallery_id, "Wedding/a.jpg")
     visitor.page.reload()
@@ -174,6 +191,10 @@ def test_what_came_under_the_same_names_meanwhile_is_decided_about_on_the_page(
         expect(visitor.page.get_by_role("button", name="Send 4 photographs")).to_be_disabled()
         visitor.page.get_by_role("button", name="Do not wait").click()
         visitor.sees("4 photographs, 160 kB")
+        visitor.choose(visitor.folder({"broken.mov": b""}, "More"))
+        visitor.sees("1 file will not be sent")
+        visitor.sees("4 photographs, 160 kB")
+        expect(visitor.page.get_by_role("button", name="Send 4 photographs")).to_be_enabled()
     journeys.send(gallery_id, {f"Wedding/{name}": content for name, content in theirs.items()})
     visitor.send(4)
     visitor.sees_heading("1 of 4 photographs is in the gallery")
@@ -189,9 +210,18 @@ def test_what_came_under_the_same_names_meanwhile_is_decided_about_on_the_page(
     other_tab = visitor.page.context.new_page()
     other_tab.goto(visitor.link)
     expect(other_tab.get_by_role("button", name="Confirm")).to_be_visible(timeout=TIMEOUT)
-    visitor.page.get_by_role("button", name="Confirm").click()
+    deciding: list[Route] = []
+
+    def hold(route: Route) -> None:
+        deciding.append(route)
+
+    visitor.page.route("**/decide", hold)
+    with visitor.page.expect_request("**/decide"):
+        visitor.page.get_by_role("button", name="Confirm").click()
+    expect(visitor.page.get_by_label("What to do with Wedding/b.jpg")).to_be_disabled()
+    deciding.pop().continue_()
     visitor.sees_heading("3 of 4 photographs are in the gallery")
-    visitor.sees("The others were skipped, as you chose. You may close this tab.")
+    visitor.sees("The other one was skipped, as you chose. You may close this tab.")
     other_tab.get_by_role("button", name="Confirm").click()
     expect(other_tab.locator("#watch-note")).to_have_text(
         "Someone else has decided already: 1 to be kept under a name with a number, 1 to replace the gallery's, "

@@ -16,7 +16,7 @@ from gallery.catalogue.tables import UploadRow
 from tests.conftest import Servers
 from tests.e2e.browser.conftest import make_link
 from tests.e2e.browser.stalled_connections import POSTS, stalled_connections
-from tests.e2e.browser.visitor import Visitor, photographs
+from tests.e2e.browser.visitor import TIMEOUT, Visitor, photographs
 from tests.journeys import Journeys, photo
 
 SIGN = "**/sign"
@@ -172,8 +172,16 @@ def test_a_name_of_an_upload_under_way_is_waited_for(visitor: Visitor, journeys:
     send = visitor.page.locator("#send")
     visitor.open()
     visitor.choose(visitor.folder({"a.jpg": photo(2), "b.jpg": photo(3)}))
+    visitor.sees("2 photographs, 1 of them waits")
+    visitor.page.get_by_role("button", name="Do not wait").click()
     visitor.sees_part("Another upload in progress has 1 photograph with the same name.")
     expect(send).to_be_disabled()
+    visitor.expected_console_errors = r"status of 401"
+    visitor.page.route("**/compare", lambda route: route.fulfill(status=401, json={"code": "unauthorized"}))
+    visitor.sees("This upload link has expired. Ask for a new one and open it in this tab: your choice is kept.")
+    visitor.page.unroute("**/compare")
+    visitor.open()
+    expect(visitor.page.locator("#send-problem")).to_be_hidden()
     choice = visitor.page.get_by_label("What to do with Wedding/a.jpg")
     choice.select_option("Keep both")
     expect(send).to_have_text("Send 2 photographs")
@@ -183,7 +191,7 @@ def test_a_name_of_an_upload_under_way_is_waited_for(visitor: Visitor, journeys:
     expect(send).to_have_text("Send 1 photograph")
     assert journeys.api.post(f"/v1/uploads/{other}/cancel").status_code == 202
     # The gallery has nothing of this name any more, so that there is nothing to choose.
-    expect(visitor.page.locator("#conflicts-part")).to_be_hidden()
+    expect(visitor.page.locator("#conflicts-part")).to_be_hidden(timeout=TIMEOUT)
     visitor.send(2)
     visitor.is_told_that_all_has_arrived()
 
@@ -294,20 +302,40 @@ def test_without_a_link_the_page_asks_for_gallery_and_key(visitor: Visitor, serv
 
 
 def test_an_expired_link_is_replaced_by_a_new_one_without_choosing_again(visitor: Visitor) -> None:
+    controls, late = visitor.page.locator("#choose button:visible"), "was not added. Drop it again afterwards."
+    presigning: list[Route] = []
+
+    def hold(route: Route) -> None:
+        presigning.append(route)
+
     visitor.expected_console_errors = r"status of 401"
     visitor.page.goto(visitor.link[:-3])
     visitor.choose(visitor.folder(photographs(1)))
     visitor.sees("This upload link has expired. Ask for a new one and open it in this tab: your choice is kept.")
     visitor.open()
-    visitor.page.route("**/uploads", lambda route: route.fulfill(status=401, json={"code": "unauthorized"}), times=1)
-    visitor.send(1)
-    visitor.sees(
+    visitor.page.route("**/uploads", hold)
+    with visitor.page.expect_request("**/uploads"):
+        visitor.send(1)
+    # Nothing that is done now could be obeyed.
+    visitor.sees("Preparing …")
+    assert not any(control.is_enabled() for control in controls.all())
+    visitor.drop(visitor.folder(photographs(2), "More"))
+    visitor.sees_part(late)
+    presigning.pop().fulfill(status=401, json={"code": "unauthorized"})
+    visitor.sees_part(
         "This upload link has expired. Ask for a new one, open it in this tab and press Send again: "
         "your choice is kept."
     )
+    assert all(control.is_enabled() for control in controls.all())
     visitor.open()
-    visitor.send(1)
+    with visitor.page.expect_request("**/uploads"):
+        visitor.send(1)
+    visitor.sees("Preparing …")
+    visitor.drop(visitor.folder(photographs(2), "More"))
+    visitor.sees_part(late)
+    presigning.pop().continue_()
     visitor.is_told_that_all_has_arrived()
+    expect(visitor.page.locator("#send-note")).to_contain_text(late)
 
 
 def test_a_link_that_expires_while_sending_is_replaced_and_sending_goes_on(
