@@ -71,8 +71,8 @@ class FolderComparison:
 
     @property
     def in_doubt(self) -> tuple[ComparedPhotograph, ...]:
-        """The photographs that may be among those of an upload under way."""
-        return tuple(photograph for photograph in self.photographs if photograph.there.under_way_as)
+        """The photographs that may be among those of an upload under way, or in the gallery under a name of one."""
+        return tuple(photograph for photograph in self.photographs if photograph.there.is_in_doubt)
 
     def to_json(self) -> dict[str, Any]:
         """As `--json` prints it: a list for each kind, and `left_out`."""
@@ -116,6 +116,7 @@ def wait_for_uploads(
     client: GalleryClient,
     gallery_id: str,
     compared: FolderComparison,
+    hashes: Mapping[str, str],
     batch: int,
     progress: JobProgress,
     longest: float,
@@ -132,8 +133,8 @@ def wait_for_uploads(
     while files and (left := end - time.monotonic()) > 0:
         time.sleep(min(pause, left))
         pause = min(2 * pause, LONGEST_PAUSE)
-        answers, _ = _ask(client, gallery_id, files, {}, batch)
-        files = [file for file in files if file.file_name in answers and answers[file.file_name].under_way_as]
+        answers, _ = _ask(client, gallery_id, files, hashes, batch)
+        files = [file for file in files if file.file_name in answers and answers[file.file_name].is_in_doubt]
     return True
 
 

@@ -62,7 +62,9 @@ def ingest_folder(
     for _ in range(LOOKS):
         needs_choice = on_conflict is None and compared.of("replace", "unknown")
         left = began + longest - time.monotonic()
-        if not needs_choice and wait_for_uploads(client, gallery_id, compared, limits.max_files, progress, left):
+        if not needs_choice and wait_for_uploads(
+            client, gallery_id, compared, hashes, limits.max_files, progress, left
+        ):
             compared = compare_files(client, gallery_id, found, limits.max_files, progress, hashes)
         _tell_what_is_there(compared, progress)
         choices = settle(compared, _asking(on_conflict), by_name=on_conflict == "replace")

@@ -50,7 +50,8 @@ class ReportedComparison:
 
     `sha256` and `image_id` are those of the current version with this name. `same_content_as` names other images with
     exactly this content, at most 5. `hash_wanted`: ask again with the file's SHA-256, for a better answer.
-    `under_way_as` names files of uploads under way that may be this one; their end tells more.
+    `under_way_as` names files of uploads under way that may be this one, `same_content_under_way` images with this
+    content that they may replace; their end tells more.
     """
 
     file_name: str
@@ -61,6 +62,12 @@ class ReportedComparison:
     recipe: Literal["current", "former"] | None = None
     hash_wanted: bool = False
     under_way_as: tuple[str, ...] = ()
+    same_content_under_way: tuple[str, ...] = ()
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether the end of an upload under way may change this."""
+        return bool(self.under_way_as or self.same_content_under_way)
 
 
 @dataclass(frozen=True, slots=True)

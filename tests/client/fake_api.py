@@ -30,6 +30,7 @@ class FakeApi:
         self.images: dict[str, bytes] = {}
         self.under_way: set[str] = set()
         self.under_way_as: dict[str, list[str]] = {}
+        self.same_content_under_way: dict[str, list[str]] = {}
         self.looked: Callable[[], None] = lambda: None
         self.no_images: set[str] = set()
         self.max_files = 10_000
@@ -89,6 +90,7 @@ class FakeApi:
             "recipe": "former" if same and file_name.startswith("former") else "current" if same else None,
             "hash_wanted": sha256 is None and met,
             **({"under_way_as": self.under_way_as[file_name]} if file_name in self.under_way_as else {}),
+            "same_content_under_way": self.same_content_under_way.get(file_name, []),
         }
 
     def refusal(self, files: list[dict[str, Any]]) -> JSONResponse | None:

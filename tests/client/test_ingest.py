@@ -280,6 +280,23 @@ def test_an_upload_that_does_not_end_is_not_waited_for_without_end(
 
 
 @pytest.mark.usefixtures("no_pauses")
+def test_a_photograph_that_the_gallery_has_under_a_name_of_an_upload_under_way_waits(
+    api: FakeApi, client: GalleryClient, tmp_path: Path
+) -> None:
+    write(tmp_path, "a.jpg")
+    api.same_content_under_way = {"a.jpg": ["card1/x.jpg"]}
+
+    def look() -> None:
+        if len(api.compared) == 3:
+            api.same_content_under_way = {}
+            api.images = {"card1/x.jpg": b"a.jpg"}
+
+    api.looked = look
+    result = ingest_folder(client, tmp_path, "g", NoProgress())
+    assert (result.counts["unchanged"], result.upload_id) == (1, None)
+
+
+@pytest.mark.usefixtures("no_pauses")
 def test_what_leaves_the_gallery_while_another_upload_is_waited_for_is_sent(
     api: FakeApi, client: GalleryClient, tmp_path: Path
 ) -> None:
