@@ -20,6 +20,8 @@ from tests.second_api import free_port
 
 pytestmark = pytest.mark.usefixtures("warm_runs")
 POOL = 3
+# What PostgreSQL calls the connections of this stack: those of other tests' processes go past the pooler.
+NAME = "behind-pgbouncer"
 # In session mode, each keeps what it has: API, runs and commands together need no more.
 SESSIONS = 60
 
@@ -39,7 +41,7 @@ def stack(servers: Servers, pooler: PgBouncer, tmp_path_factory: pytest.TempPath
     """API and worker that have the pooler's address for the catalogue's, in place of the session's."""
     given = {name: value for name, value in servers.environment.items() if name.startswith(OUTSIDE)}
     given |= {
-        "GALLERY_DATABASE_URL": pooler.url("catalogue"),
+        "GALLERY_DATABASE_URL": f"{pooler.url('catalogue')}?application_name={NAME}",
         "GALLERY_ANALYTICS_PASSWORD": make_url(servers.info.analytics_database_url or "").password or "",
         "GALLERY_API_PORT": str(free_port()),
     }
@@ -71,13 +73,13 @@ def command(stack: LocalStack, *arguments: str) -> CompletedProcess[str]:
 
 
 def sessions(servers: Servers) -> dict[int, str]:
-    """What is connected to the catalogue in PostgreSQL, but the tests themselves: the client's port, and its name."""
+    """Connections of the stack behind the pooler, as PostgreSQL sees them: the client's port, and its name."""
     query = (
         "SELECT client_port, application_name FROM pg_stat_activity"
-        " WHERE datname = 'catalogue' AND application_name LIKE 'gallery-%'"
+        " WHERE datname = 'catalogue' AND application_name = %s"
     )
     with as_superuser(servers.info, servers.home) as admin:
-        return dict(admin.execute(query).fetchall())
+        return dict(admin.execute(query, [NAME]).fetchall())
 
 
 def test_a_gallery_in_transaction_mode(
