@@ -115,7 +115,7 @@ class RequestMiddleware:
         """The path, without the key that some stores can send in no other place, also where it is no path of ours."""
         prefix, separator, given = path.partition("/webhooks/s3/")
         shown = f"{prefix}{separator}..." if given else path
-        for key in self._keys:
+        for key in filter(None, self._keys):
             shown = shown.replace(key, "...")
         return shown
 

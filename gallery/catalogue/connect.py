@@ -83,7 +83,7 @@ def _begin(connection: Connection) -> None:
 
 
 def _leave_replica(context: ExceptionContext) -> None:
-    """After a failover, connect anew: all connections of the pool lead to a server that takes no writes any more."""
+    """After a failover, connect again: every connection of the pool leads to a server that no longer takes writes."""
     if sqlstate(context.original_exception) == READ_ONLY:
         context.is_disconnect = True
 

@@ -1,4 +1,4 @@
-"""What an error of the database means: whether the same call may succeed later, and what a person can do about it."""
+"""Database errors: which are worth another try, and the advice that a person gets for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stack was started with: the variables that say which servers it uses, and how it is let in there.
+"""The settings that a stack was started with: which servers it uses, and the credentials for them.
 
 While a stack runs, its record decides for every command of its folder, whatever shell the command comes from: else a
 shell that lacks a variable would mean the embedded server, another one, in place of the one in use.

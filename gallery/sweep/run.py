@@ -45,10 +45,10 @@ def sweep(
     engine = connect(settings, application="gallery-sweep", connections=1)
     try:
         with closing(Storage(settings)) as storage:
-            with transaction(engine) as session:
-                check_tables(session.connection())
             moment = now or datetime.now(UTC)
             context = SweepContext(settings, engine, storage, findings, timedelta(days=grace), moment, upkeep)
+            with context.reporting(), transaction(engine) as session:
+                check_tables(session.connection())
             # First what is known to be due, so that the listings need not look at it.
             for part in (sweep_outbox, sweep_library, sweep_staged, sweep_scratch):
                 with context.reporting():

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from pydantic import SecretStr
 from sqlalchemy import select, text
 
 from gallery.catalogue.connect import transaction
@@ -23,6 +24,7 @@ from gallery.ingest.scratch import REBUILD_SCRATCH
 from gallery.settings import load_settings
 from gallery.storage.keys import RESULTS_PREFIX
 from gallery.sweep import context
+from gallery.sweep.run import sweep
 from tests.catalogue.conftest import prefix_of
 from tests.conftest import Servers
 from tests.sweep.conftest import OTHER_RECIPE, RECIPE, Yard, gone, left
@@ -350,3 +352,10 @@ def test_never_a_key_that_is_needed_and_everything_else(
     assert before - after <= before - needed
     if days > 3:
         assert after - others <= needed | waiting
+
+
+def test_a_database_that_is_away_is_among_the_findings(yard: Yard) -> None:
+    nowhere = SecretStr("postgresql://gallery:secret@127.0.0.1:9/catalogue")
+    findings = sweep(yard.settings.model_copy(update={"database_url": nowhere}), dry_run=True)
+    assert findings.state == "failed"
+    assert set(findings.troubles) == {"database_unavailable"}
