@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -64,6 +64,9 @@ def connect(settings: Settings, *, application: str, connections: int | None = N
     )
     event.listen(engine, "connect", _prepare_if_direct)
     event.listen(engine, "begin", _begin)
+    # Rows are inserted by one statement, not by one each.
+    engine.dialect.use_insertmanyvalues_wo_returning = True
+    event.listen(engine, "do_executemany", _execute_many)
     event.listen(engine, "handle_error", _leave_replica)
     return engine
 
@@ -80,6 +83,17 @@ def _prepare_if_direct(connection: psycopg.Connection[tuple[Any, ...]], _record:
 
 def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(BEGIN, execution_options={"no_parameters": True})
+
+
+def _execute_many(cursor: psycopg.Cursor[Any], statement: str, parameters: Sequence[Any], _context: object) -> bool:
+    """Execute `statement` for each of `parameters`, and leave the server as watchful as after any other statement.
+
+    The driver's last message then is a Flush, after which PostgreSQL no longer looks at how long a transaction idles: a
+    process that is frozen there would keep its locks for good. Any statement makes it look again.
+    """
+    cursor.executemany(statement, parameters)
+    cursor.connection.execute("")
+    return True
 
 
 def _leave_replica(context: ExceptionContext) -> None:

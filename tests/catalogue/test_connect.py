@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Column, Integer, MetaData, Table, event, select, text
 
 from gallery.catalogue.connect import transaction
+from gallery.errors import TransientError
 from tests.catalogue.conftest import NewDatabase
 
 
@@ -37,3 +38,39 @@ def test_a_signal_in_the_middle_of_a_statement_is_not_hidden_by_an_error_of_the_
         raise KeyboardInterrupt
     with transaction(engine) as session:
         assert session.scalar(text("SELECT 1")) == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["INSERT INTO numbers VALUES (:n)", "UPDATE numbers SET n = n + :n", "SELECT count(*) FROM numbers WHERE n = :n"],
+    ids=["insert", "update", "select"],
+)
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_transaction_that_idles_keeps_no_locks_whatever_it_did_last(
+    databases: NewDatabase, statement: str, count: int
+) -> None:
+    engine = databases()
+    with transaction(engine) as session:
+        session.execute(text("CREATE TABLE numbers (n int)"))
+    with pytest.raises(TransientError, match="idle-in-transaction timeout"), transaction(engine) as idle:
+        backend = idle.scalar(text("SELECT pg_backend_pid()"))
+        idle.execute(text("LOCK TABLE numbers"))
+        idle.execute(text("SET LOCAL idle_in_transaction_session_timeout = '50ms'"))
+        idle.execute(text(statement), [{"n": n} for n in range(count)])
+        with transaction(engine) as session:
+            session.execute(text("SET LOCAL lock_timeout = '10s'"))
+            session.execute(text("LOCK TABLE numbers"))
+            assert session.scalar(text("SELECT pg_backend_pid()")) != backend
+        idle.execute(text("SELECT 1"))
+
+
+def test_rows_are_inserted_by_one_statement(databases: NewDatabase) -> None:
+    engine = databases()
+    table = Table("numbers", MetaData(), Column("n", Integer))
+    sent: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *said: sent.append(said[2]))
+    with transaction(engine) as session:
+        table.create(session.connection())
+        session.execute(table.insert(), [{"n": n} for n in range(3)])
+        assert session.scalars(select(table.c.n)).all() == [0, 1, 2]
+    assert len([one for one in sent if one.startswith("INSERT") and one.count("(%(") == 3]) == 1
