@@ -46,12 +46,12 @@ def pooler(stores: Servers, databases: NewDatabase, tmp_path_factory: pytest.Tem
 
 @pytest.fixture
 def through(pooler: PgBouncer, settings: Settings) -> Iterator[Connect]:
-    """Makes engines that connect through PgBouncer."""
+    """Makes engines that connect through PgBouncer in a mode of it, or directly where `mode` is `None`."""
     made: list[Engine] = []
 
-    def make(mode: str = "transaction", connections: int = 1) -> Engine:
-        own = settings.model_copy(update={"database_url": SecretStr(pooler.url(mode))})
-        made.append(connect(own, application="tests", connections=connections))
+    def make(mode: str | None = "transaction", connections: int = 1) -> Engine:
+        update = {} if mode is None else {"database_url": SecretStr(pooler.url(mode))}
+        made.append(connect(settings.model_copy(update=update), application="tests", connections=connections))
         return made[-1]
 
     yield make
@@ -146,10 +146,8 @@ def test_a_connection_that_is_cut_in_a_transaction_is_a_transient_error(
 
 
 @pytest.mark.parametrize("mode", [None, *MODES], ids=["direct", *MODES])
-def test_statements_are_prepared_only_where_nothing_stands_between(
-    through: Connect, engine: Engine, mode: str | None
-) -> None:
-    used = engine if mode is None else through(mode)
+def test_statements_are_prepared_only_where_nothing_stands_between(through: Connect, mode: str | None) -> None:
+    used = through(mode)
     for _ in range(12):
         with transaction(used) as session:
             assert session.execute(text("SELECT 1 + CAST(:one AS integer)"), {"one": 1}).scalar() == 2
