@@ -16,6 +16,7 @@ SEED, MINUTES = 2016, 2
 TIMEOUT = 1800
 
 
+@pytest.mark.full
 @pytest.mark.servers
 @pytest.mark.timeout(TIMEOUT)
 def test_what_must_hold_does_after_two_minutes_of_chaos(tmp_path: Path) -> None:

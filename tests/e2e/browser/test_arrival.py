@@ -15,23 +15,23 @@ from tests.journeys import Journeys, photo, wait_until
 pytestmark = pytest.mark.usefixtures("warm_runs")
 
 
-def test_a_dropped_folder_of_200_photographs_arrives_and_appears(
+def test_a_dropped_folder_of_80_photographs_arrives_and_appears(
     visitor: Visitor, journeys: Journeys, gallery_id: str
 ) -> None:
     visitor.open()
     assert visitor.page.url.endswith(f"?gallery={gallery_id}"), "the token has left the address bar"
-    visitor.drop(visitor.folder(photographs(200, 100_000)))
-    visitor.sees("200 photographs, 20 MB")
-    visitor.send(200)
+    visitor.drop(visitor.folder(photographs(80, 100_000)))
+    visitor.sees("80 photographs, 8.0 MB")
+    visitor.send(80)
     visitor.is_told_that_all_has_arrived()
     visitor.sees(
         "All photographs have arrived. The gallery is made from here on without this page, "
         "and nothing is lost when you close it."
     )
-    visitor.sees_heading("All 200 photographs are in the gallery")
-    assert set(journeys.current(gallery_id)) == {f"Wedding/{name}" for name in photographs(200)}
+    visitor.sees_heading("All 80 photographs are in the gallery")
+    assert set(journeys.current(gallery_id)) == {f"Wedding/{name}" for name in photographs(80)}
     thumbs = visitor.page.locator("#sheet img")
-    expect(thumbs).to_have_count(200)
+    expect(thumbs).to_have_count(80)
     for thumb in (thumbs.first, thumbs.last):
         thumb.scroll_into_view_if_needed()
         expect(thumb).to_have_js_property("naturalWidth", 320)
