@@ -91,8 +91,11 @@ def _execute_many(cursor: psycopg.Cursor[Any], statement: str, parameters: Seque
     The driver's last message then is a Flush, after which PostgreSQL no longer looks at how long a transaction idles: a
     process that is frozen there would keep its locks for good. Any statement makes it look again.
     """
-    cursor.executemany(statement, parameters)
-    cursor.connection.execute("")
+    if len(parameters) == 1:
+        cursor.execute(statement, parameters[0])
+    else:
+        cursor.executemany(statement, parameters)
+        cursor.connection.execute("")
     return True
 
 

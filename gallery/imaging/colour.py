@@ -9,6 +9,7 @@ from PIL import Image, ImageCms, ImageMath
 
 from gallery.imaging.containers.survey import Survey
 from gallery.imaging.profiles import srgb_profile
+from gallery.notes import ImageNote
 
 # As photo editors convert by default: colours within both gamuts stay, black stays black.
 _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
@@ -58,7 +59,7 @@ def _with_key_as_alpha(image: Image.Image, key: object) -> Image.Image:
     return image.convert("LA" if image.mode == "L" else "RGBA")
 
 
-def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str | None]:
+def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, ImageNote | None]:
     """Convert `image` (in a working mode) to sRGB, RGB or RGBA, by its embedded ICC `profile`.
 
     Without a profile, or with a broken one, RGB and grey count as sRGB and CMYK is converted by formula;
@@ -69,8 +70,8 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str
         colour.putalpha(image.getchannel("A"))
         return colour, note
     if profile is None:
-        note = "CMYK without a profile: colours are approximate" if image.mode == "CMYK" else None
-        return _by_formula(image), note
+        note = ImageNote("colours_approximate", "CMYK without a profile: colours are approximate")
+        return _by_formula(image), note if image.mode == "CMYK" else None
     try:
         if image.mode == "L" and profile[16:20] == b"RGB ":  # editors leave it there when they drop the colour
             image = image.convert("RGB")
@@ -80,7 +81,9 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str
         taken_as = "by formula" if image.mode == "CMYK" else "as sRGB"
         # PostgreSQL refuses NUL, terminals obey other controls: what a file says may hold both.
         problem = "".join(sign for sign in str(error) if sign.isprintable())
-        return _by_formula(image), f"ICC profile not usable ({problem}): taken {taken_as}"
+        return _by_formula(image), ImageNote(
+            "profile_unusable", f"ICC profile not usable ({problem}): taken {taken_as}"
+        )
 
 
 def _by_formula(image: Image.Image) -> Image.Image:

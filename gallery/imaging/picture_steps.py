@@ -19,6 +19,7 @@ from gallery.imaging.metadata import names_adobe_rgb
 from gallery.imaging.profiles import DISPLAY_P3_PRIMARIES, adobe_rgb_profile, display_p3_profile
 from gallery.imaging.recipe import Limits, Style
 from gallery.imaging.source import OpenedImage, orient
+from gallery.notes import ImageNote
 
 # Pillow first averages whole blocks where more than this many samples of the kernel are left.
 REDUCING_GAP = 3.0
@@ -41,16 +42,12 @@ class Picture:
     image: Image.Image = field(init=False)
     size: Size = field(init=False)
     placements: tuple[Placement, ...] = field(init=False)
-    colour_note: str | None = None
+    notes: list[ImageNote] = field(init=False)
 
     def __post_init__(self) -> None:
         self.image, self.size = self.opened.image, self.opened.size
         self.placements = tuple(place(self.size, style) for style in self.styles)
-
-    @property
-    def notes(self) -> list[str]:
-        """Sentences for the metadata: where colours may be off, and which of several pictures was taken."""
-        return [note for note in (self.colour_note, self.opened.note) if note]
+        self.notes = list(self.opened.notes)
 
 
 def scale_while_decoding(picture: Picture) -> None:
@@ -104,7 +101,9 @@ def turn_upright(picture: Picture) -> None:
 def convert_to_srgb(picture: Picture) -> None:
     """Convert the colours to sRGB, by the embedded profile or the one that the file names otherwise."""
     profile = _profile_of(picture.opened, picture.image.mode)
-    picture.image, picture.colour_note = to_srgb(picture.image, profile)
+    picture.image, note = to_srgb(picture.image, profile)
+    if note:
+        picture.notes.append(note)
 
 
 def detach_from_file(picture: Picture) -> None:

@@ -31,6 +31,7 @@ from gallery.imaging.rendition_steps import (
     sharpen_edges,
 )
 from gallery.imaging.source import open_source
+from gallery.notes import with_notes
 
 __all__ = ["PICTURE_STEPS", "RENDITION_STEPS", "RenderedImage", "RenditionFile", "render"]
 
@@ -68,9 +69,7 @@ def render(
         picture = Picture(opened, recipe.styles, limits, memory_granted)
         for step in PICTURE_STEPS:
             step(picture)
-        metadata = read_metadata(opened.exif)
-    if picture.notes:
-        metadata["notes"] = picture.notes
+        metadata = with_notes(read_metadata(opened.exif), picture.notes)
     exif = rendition_exif(metadata)
     cuts = cut_for_styles(picture.image, picture.size, picture.placements)
     renditions = []

@@ -18,6 +18,7 @@ from gallery.imaging.gate import NeedsMoreMemory
 from gallery.imaging.geometry import Size
 from gallery.imaging.metadata import orientation_of, read_exif
 from gallery.imaging.recipe import Limits
+from gallery.notes import ImageNote
 
 _TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -45,7 +46,7 @@ class OpenedImage:
     exif: Image.Exif
     orientation: int
     profile: bytes | None
-    note: str | None
+    notes: tuple[ImageNote, ...]
 
     @property
     def size(self) -> Size:
@@ -96,7 +97,7 @@ def open_source(path: Path, limits: Limits) -> Iterator[OpenedImage]:
             exif=exif,
             orientation=1 if source_format in _TURNED_BY_DECODER else orientation_of(exif),
             profile=image.info.get("icc_profile"),
-            note=_frames_note(source_format, frames),
+            notes=_frames_notes(source_format, frames),
         )
 
 
@@ -165,15 +166,17 @@ def _frames(image: Image.Image, source_format: SourceFormat, survey: Survey) -> 
     return int(getattr(image, "n_frames", 1))
 
 
-def _frames_note(source_format: SourceFormat, frames: int) -> str | None:
+def _frames_notes(source_format: SourceFormat, frames: int) -> tuple[ImageNote, ...]:
     # A JPEG's further pictures (MPO) are previews or a second eye, not an animation.
     if frames < 2 or source_format == JPEG:
-        return None
+        return ()
     if source_format == TIFF:
-        return f"{frames} pages: the first was taken"
-    if source_format == HEIC:
-        return f"{frames} pictures: the primary one was taken"
-    return "animated: the first frame was taken"
+        taken = f"{frames} pages: the first was taken"
+    elif source_format == HEIC:
+        taken = f"{frames} pictures: the primary one was taken"
+    else:
+        taken = "animated: the first frame was taken"
+    return (ImageNote("one_of_several", taken),)
 
 
 @contextmanager

@@ -81,7 +81,8 @@ def test_a_picture_in_srgb_keeps_its_colours_exactly(tmp_path: Path) -> None:
 def test_a_broken_profile_is_noted_and_not_fatal(tmp_path: Path) -> None:
     quarters(64, 64).save(tmp_path / "in.jpg", icc_profile=b"no profile at all" * 20, quality=95)
     result = rendered(tmp_path / "in.jpg", tmp_path)
-    assert "ICC profile not usable" in result.metadata["notes"][0]
+    (note,) = result.metadata["notes"]
+    assert (note["note"], "ICC profile not usable" in note["message"]) == ("profile_unusable", True)
     assert all(map(near, corner_colours(result.renditions[0].path), UPRIGHT, [12] * 4))
 
 
@@ -177,7 +178,8 @@ def test_ycck_jpegs_give_the_colours_of_cmyk_ones(tmp_path: Path) -> None:
     for name in ("cmyk.jpg", "ycck.jpg"):
         result = rendered(tmp_path / name, tmp_path, plain_recipe(64, format="png"))
         colours.append(mean_colour(result.renditions[0].path))
-        assert result.metadata["notes"] == ["CMYK without a profile: colours are approximate"]
+        (note,) = result.metadata["notes"]
+        assert note == {"note": "colours_approximate", "message": "CMYK without a profile: colours are approximate"}
     assert near(colours[0], colours[1], 2)
     assert near(colours[0], (49, 190, 216), 2)
 
@@ -205,7 +207,7 @@ def test_a_profile_of_another_kind_or_cut_short_is_noted_and_not_fatal(tmp_path:
     for profile in (whole, whole[: int(len(whole) * kept)]):
         quarters(64, 64).save(tmp_path / "in.jpg", icc_profile=profile, quality=95)
         result = rendered(tmp_path / "in.jpg", tmp_path)
-        assert "taken as sRGB" in result.metadata["notes"][0]
+        assert "taken as sRGB" in result.metadata["notes"][0]["message"]
         assert all(map(near, corner_colours(result.renditions[0].path), UPRIGHT, [12] * 4))
 
 
@@ -231,4 +233,4 @@ def test_a_note_about_a_hostile_profile_is_fit_for_a_database(tmp_path: Path) ->
     profile[16:20] = b"\0\7X\0"
     quarters(64, 64).save(tmp_path / "in.png", icc_profile=bytes(profile))
     (note,) = rendered(tmp_path / "in.png", tmp_path).metadata["notes"]
-    assert note.isprintable()
+    assert note["message"].isprintable()

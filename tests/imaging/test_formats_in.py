@@ -54,7 +54,7 @@ def test_a_heic_of_ten_bits_keeps_its_tones(tmp_path: Path) -> None:
 def test_a_burst_gives_its_primary_picture_and_says_so(tmp_path: Path) -> None:
     result = rendered(DATA / "burst.heic", tmp_path)
     assert result.width == 128
-    assert result.metadata["notes"] == ["3 pictures: the primary one was taken"]
+    assert result.metadata["notes"] == [{"note": "one_of_several", "message": "3 pictures: the primary one was taken"}]
 
 
 def test_transparency_of_a_heic_is_laid_on_the_background(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_of_several_pictures_the_first_is_taken_and_said_so(tmp_path: Path, name
     other = Image.new("RGB", (640, 400))
     quarters(640, 400).save(tmp_path / name, save_all=True, append_images=[other], quality=95)
     result = rendered(tmp_path / name, tmp_path)
-    assert result.metadata["notes"] == [note]
+    assert result.metadata["notes"] == [{"note": "one_of_several", "message": note}]
     assert all(map(near, corner_colours(result.renditions[0].path), UPRIGHT, [20] * 4))
 
 
