@@ -8,6 +8,14 @@ from typing import Any, Literal
 
 Note = Literal["damaged", "hdr_tone_mapped", "profile_unusable", "colours_approximate", "one_of_several"]
 NOTES: tuple[Note, ...] = ("damaged", "hdr_tone_mapped", "profile_unusable", "colours_approximate", "one_of_several")
+# For those who look after a gallery; photographers read the page's own words.
+MEANINGS: Mapping[str, str] = {
+    "damaged": "parts of the file could not be decoded: compare the picture with the original on the card",
+    "hdr_tone_mapped": "an HDR picture: its renditions show it in the standard range",
+    "profile_unusable": "its colour profile is broken or incomplete: colours may be off",
+    "colours_approximate": "CMYK without a profile: colours may be off",
+    "one_of_several": "the file holds several pictures: one was taken",
+}
 
 
 @dataclass(frozen=True, slots=True)

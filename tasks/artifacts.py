@@ -66,7 +66,7 @@ def publish(report: RunReport, attempt: Attempt) -> None:
         return markdown_summary(report, attempt, problems_url=problems_url)
 
     publish_summary(
-        problem_rows(report.problems),
+        problem_rows(report),
         summary,
         problems_key=f"problems-{attempt.gallery_id}",
         summary_key=f"gallery-{attempt.gallery_id}",
@@ -86,7 +86,8 @@ def publish_summary(
     try:
         problems_url = None
         if rows:
-            table = create_table_artifact(rows, key=problems_key, description="What was rejected or failed, and why")
+            described = "What was rejected or failed, and what else is to be known"
+            table = create_table_artifact(rows, key=problems_key, description=described)
             problems_url = _artifact_url(cast(UUID, table))
         create_markdown_artifact(summary(problems_url), key=summary_key, description=message)
     except NOT_TAKEN as error:

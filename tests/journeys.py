@@ -38,6 +38,12 @@ PHOTO_BYTES = 40_000
 V = TypeVar("V")
 
 
+def with_a_hole(picture: bytes) -> bytes:
+    """A JPEG that has lost a sector in the middle of its data."""
+    at = picture.index(b"\xff\xda") + 4000
+    return picture[:at] + bytes(512) + picture[at + 512 :]
+
+
 def photo(seed: int, size: tuple[int, int] = (640, 480)) -> bytes:
     """A JPEG whose content depends on `seed`, and whose size in bytes does not (what follows its end is ignored)."""
     picture = Image.new("RGB", size, ((seed * 37) % 256, (seed * 91) % 256, (seed * 53) % 256))

@@ -256,6 +256,7 @@ class EntryAnswer(BaseModel):
     stage: Stage | None
     reason: str | None
     message: str | None
+    notes: list[str] = Field(description="what a person should know of it where it is in the gallery, as `damaged`")
     image_id: UUID | None
     conflict: Conflict | None
     metadata: dict[str, Any]
@@ -296,6 +297,7 @@ class StatusAnswer(BaseModel):
     image_count: int
     counts: dict[str, int]
     to_decide: int = Field(description="how many entries wait for a decision (reason `would_replace`)")
+    notes: dict[str, int] = Field(description="how many entries have each note; notes that none has are left out")
     problems: list[ProblemItem]
     metadata: dict[str, Any]
 

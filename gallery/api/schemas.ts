@@ -116,6 +116,8 @@ export interface EntryAnswer {
   stage: string | null;
   reason: string | null;
   message: string | null;
+  // Older servers do not have it.
+  notes?: string[];
   image_id: string | null;
   conflict: Conflict | null;
   metadata: Metadata;
@@ -143,6 +145,8 @@ export interface StatusAnswer {
   counts: Record<Outcome | "pending", number>;
   // Older servers do not have it.
   to_decide?: number;
+  // Older servers do not have it.
+  notes?: Record<string, number>;
   problems: ProblemItem[];
   metadata: Metadata;
 }

@@ -30,6 +30,15 @@ class Counts:
         return sum(self.by_outcome.values()) + self.pending
 
 
+@dataclass(frozen=True, slots=True)
+class NotedEntry:
+    """An entry, and what a person should know of it. Those that never had an outcome have no notes."""
+
+    file_name: str
+    outcome: Outcome | None
+    notes: list[str]
+
+
 def count_outcomes(session: Session, upload_id: str) -> Counts:
     """Count an upload's entries by outcome."""
     rows = session.execute(
@@ -43,6 +52,24 @@ def count_outcomes(session: Session, upload_id: str) -> Counts:
         else:
             by_outcome[outcome] = count
     return Counts(by_outcome, pending)
+
+
+def count_notes(session: Session, upload_id: str) -> dict[str, int]:
+    """Count an upload's entries by note, the most frequent first."""
+    each = select(func.unnest(EntryRow.notes).label("note")).where(EntryRow.upload_id == upload_id).subquery()
+    number = func.count()
+    rows = session.execute(select(each.c.note, number).group_by(each.c.note).order_by(number.desc(), each.c.note))
+    return {row[0]: row[1] for row in rows}
+
+
+def list_noted(session: Session, upload_id: str) -> list[NotedEntry]:
+    """The entries of an upload that have notes, in order."""
+    rows = session.execute(
+        select(EntryRow.file_name, EntryRow.outcome, EntryRow.notes)
+        .where(EntryRow.upload_id == upload_id, EntryRow.notes != [])
+        .order_by(EntryRow.number)
+    )
+    return [NotedEntry(*row) for row in rows]
 
 
 def list_problems(session: Session, upload_id: str, limit: int | None = None) -> list[EntryProblem]:

@@ -25,6 +25,7 @@ class ListedEntry:
     stage: Stage | None
     reason: str | None
     message: str | None
+    notes: list[str]
     image_id: UUID | None
     conflict_sha256: str | None
     named_image_id: UUID | None
@@ -37,10 +38,11 @@ def list_entries(
     *,
     outcome: Outcome | None = None,
     reason: str | None = None,
+    note: str | None = None,
     after: int = 0,
     limit: int = 100,
 ) -> Sequence[ListedEntry]:
-    """At most `limit` entries of an upload in order, numbered above `after`, with this outcome and reason."""
+    """At most `limit` entries of an upload in order, numbered above `after`, with this outcome, reason and note."""
     query = (
         select(EntryRow, ImageRow.image_id)
         .join(UploadRow, UploadRow.upload_id == EntryRow.upload_id)
@@ -55,6 +57,8 @@ def list_entries(
         query = query.where(EntryRow.outcome == outcome)
     if reason is not None:
         query = query.where(EntryRow.reason == reason)
+    if note is not None:
+        query = query.where(EntryRow.notes.contains([note]))
     return [
         ListedEntry(
             row.number,
@@ -64,6 +68,7 @@ def list_entries(
             row.stage,
             row.reason,
             row.message,
+            row.notes,
             row.image_id,
             row.conflict_sha256,
             named_image_id,

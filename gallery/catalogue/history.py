@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from gallery.catalogue.tables import AttemptRow, EntryAttemptRow, EntryRow, UploadRow, VersionRow
 from gallery.models import OUTCOMES, Attempt, EntryProblem, ProcessedImage
+from gallery.notes import notes_in
 from gallery.timings import Timing, camera
 
 NO_TIMINGS: Mapping[int, Timing] = MappingProxyType({})
@@ -28,6 +29,7 @@ TIMING_COLUMNS = (
     "height",
     "source_format",
     "camera",
+    "notes",
 )
 COMPLAINT_COLUMNS = ("number", "file_name", "outcome", "stage", "reason", "message", "bytes_in")
 TALLIED = (*OUTCOMES, "bytes_in", "bytes_out")
@@ -53,6 +55,7 @@ def timing_values(timing: Timing | None, known: VersionRow | None = None) -> dic
         "its_height": image and image.height,
         "its_source_format": image and image.source_format,
         "its_camera": timing.camera if image is None else camera(_metadata(image)),
+        "its_notes": [] if image is None else notes_in(_metadata(image)),
     }
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from gallery.catalogue.counts import Counts, count_outcomes, list_problems
+from gallery.catalogue.counts import Counts, count_notes, count_outcomes, list_problems
 from gallery.catalogue.decisions import count_undecided
 from gallery.catalogue.tables import EntryRow, UploadRow
 from gallery.catalogue.waiting import Waiting, read_waiting
@@ -31,6 +31,7 @@ class UploadStatus:
     image_count: int
     counts: Counts
     to_decide: int
+    notes: dict[str, int]
     problems: list[EntryProblem]
     problem_metadata: dict[int, dict[str, Any]]
     """What the caller gave with the files of these problems, by number."""
@@ -47,6 +48,7 @@ class UploadStatus:
             "image_count": self.image_count,
             "counts": {**{outcome: self.counts[outcome] for outcome in OUTCOMES}, "pending": self.counts.pending},
             "to_decide": self.to_decide,
+            "notes": self.notes,
             "problems": [self._problem(problem) for problem in self.problems],
             "metadata": self.metadata,
         }
@@ -83,6 +85,7 @@ def read_status(session: Session, upload_id: str) -> UploadStatus:
         row.image_count,
         counts,
         count_undecided(session, upload_id) if counts["rejected"] else 0,
+        count_notes(session, upload_id),
         problems,
         {row[0]: row[1] for row in given},
         row.meta,

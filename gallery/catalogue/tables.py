@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
     func,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from gallery.errors import Reason
@@ -45,6 +45,7 @@ class Base(DeclarativeBase):
     type_annotation_map: ClassVar = {
         datetime: DateTime(timezone=True),
         dict[str, Any]: JSONB,
+        list[str]: ARRAY(Text),
         int: BigInteger,
         str: Text,
         # Text, not an enumeration: a word that only a newer release knows must not make a row unreadable.
@@ -180,6 +181,7 @@ class EntryRow(Base):
     stage: Mapped[Stage | None]
     reason: Mapped[Reason | None] = mapped_column(Text)
     message: Mapped[str | None]
+    notes: Mapped[list[str]] = mapped_column(server_default="{}")
     judged_by: Mapped[str | None]
     attempt: Mapped[int | None] = mapped_column(Integer)
     image_id: Mapped[UUID | None] = mapped_column(ForeignKey("gallery.images.image_id"))
@@ -377,6 +379,7 @@ class EntryAttemptRow(Base):
     height: Mapped[int | None] = mapped_column(Integer)
     source_format: Mapped[str | None]
     camera: Mapped[str | None]
+    notes: Mapped[list[str]] = mapped_column(server_default="{}")
     finished_at: Mapped[datetime] = mapped_column(server_default=func.now())
     day: Mapped[date] = mapped_column(Computed("CAST(finished_at AT TIME ZONE 'UTC' AS date)", persisted=True))
 

@@ -13,6 +13,7 @@ from gallery import runs
 from gallery.catalogue.connect import connect, transaction
 from gallery.catalogue.migrate import check_revision
 from gallery.errors import GalleryError, NotFoundError, PrefectUnavailable
+from gallery.imaging import jpeg
 from gallery.imaging.styles_file import load_recipe
 from gallery.ingest.scratch import check_scratch_dir
 from gallery.settings import Settings
@@ -37,6 +38,7 @@ class Checked:
 def check(settings: Settings) -> Iterator[Checked]:
     """Try one thing after the other; a problem with one holds up no other."""
     yield _try("styles and watermark", lambda: load_recipe(settings))
+    yield _try("decoders", jpeg.decoder, reminds=_remind_of_simplejpeg)
     yield _try("scratch folder", lambda: check_scratch_dir(settings.scratch_dir))
     engine = connect(settings, application="gallery-check", connections=1)
     try:
@@ -67,6 +69,10 @@ def _try(name: str, step: Callable[[], object], reminds: Callable[[], str | None
     thread.start()
     thread.join(LONGEST_TRIAL)
     return found[0] if found else Checked(name, f"it did not end within {LONGEST_TRIAL} seconds")
+
+
+def _remind_of_simplejpeg() -> str | None:
+    return None if jpeg.decoder() else "simplejpeg is not installed: JPEGs that are damaged inside get no note"
 
 
 def _remind_of_former_limit() -> str | None:

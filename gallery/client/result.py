@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from gallery.client.comparing import FolderComparison
@@ -20,9 +20,10 @@ class IngestResult:
     nobody said what to do about conflicts, or only the comparison was wanted (`not_sent`, with `comparison`).
     `counts` has every outcome, and `pending` for what has none; files that were not sent are among them. `skipped` are
     those that would have replaced others and were not sent by choice; `image_count` is of all others.
-    `to_decide` entries of the upload were rejected as `would_replace`. `problems` are all of files that were not sent,
-    and the first 100 of the upload. `duration_seconds` is the wall time from the first call of the API to the final
-    state: comparing, sending, waiting in the queue and processing together; finding the files is not in it.
+    `to_decide` entries of the upload were rejected as `would_replace`; `notes` counts the notes of the others.
+    `problems` are all of files that were not sent, and the first 100 of the upload. `duration_seconds` is the wall time
+    from the first call of the API to the final state: comparing, sending, waiting in the queue and processing together;
+    finding the files is not in it.
     """
 
     gallery_id: str
@@ -36,6 +37,7 @@ class IngestResult:
     problems: tuple[ReportedProblem, ...]
     skipped: int = 0
     to_decide: int = 0
+    notes: Mapping[str, int] = field(default_factory=dict)
     comparison: FolderComparison | None = None
 
     @property
@@ -74,6 +76,7 @@ class IngestResult:
             "images_per_second": round(self.images_per_second, 3),
             "problems": [asdict(problem) for problem in self.problems],
             "skipped": self.skipped,
+            "notes": dict(self.notes),
             **({"comparison": self.comparison.to_json()} if self.comparison else {}),
         }
 
@@ -102,6 +105,7 @@ def result_of(
         problems=(*left_out, *(() if status is None else status.problems)),
         skipped=skipped,
         to_decide=0 if status is None else status.to_decide,
+        notes={} if status is None else status.notes,
     )
 
 

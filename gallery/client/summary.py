@@ -12,6 +12,7 @@ from gallery.client.comparing import FolderComparison, Kind
 from gallery.client.file_names import names_in_words, printable
 from gallery.client.result import IngestResult
 from gallery.client.types import ReportedProblem
+from gallery.notes import MEANINGS
 
 WORDS = {
     "saved": "saved, new in the gallery",
@@ -51,6 +52,8 @@ def print_summary(result: IngestResult, console: Console) -> None:
             console.print(Text(f"and {hidden:,} more\n"))
     if result.to_decide:
         console.print(Text(f"{count_in_words(result.to_decide, 'file')} {TO_DECIDE}\n"))
+    for note, number in result.notes.items():
+        console.print(Text(f"{count_in_words(number, 'file')}: {MEANINGS.get(note, note)}"))
     # In one piece, however narrow the terminal: a folded address cannot be clicked or copied.
     if result.upload_id:
         console.print(Text(f"upload  {result.upload_id}"), soft_wrap=True)

@@ -150,7 +150,8 @@ class ReportedWaiting:
 class ReportedStatus:
     """How far an upload is. `counts` has a number per outcome and `pending`; `problems` the first 100.
 
-    `to_decide`: entries that were rejected because they would replace what was not expected.
+    `to_decide`: entries that were rejected because they would replace what was not expected. `notes`: how many entries
+    have each note.
     """
 
     upload_id: str
@@ -163,6 +164,7 @@ class ReportedStatus:
     flow_run_url: str | None = None
     waiting: ReportedWaiting | None = None
     to_decide: int = 0
+    notes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_final(self) -> bool:

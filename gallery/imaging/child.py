@@ -44,8 +44,9 @@ def initialize() -> None:
     warnings.simplefilter("ignore")  # Pillow's, about each broken EXIF
     os.environ["PILLOW_BLOCK_SIZE"] = _PILLOW_BLOCK_SIZE
     _keep_freed_memory()
-    from gallery.imaging import render  # noqa: F401, PLC0415 - Pillow reads the environment at import
+    from gallery.imaging import jpeg, render  # noqa: F401, PLC0415 - Pillow reads the environment at import
 
+    jpeg.decoder()  # imported while nothing waits for it
     _silence_decoders()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gallery.imaging.formats import AVIF, HEIC, TIFF, WEBP
+from gallery.imaging.formats import AVIF, HEIC, JPEG, TIFF, WEBP
 from gallery.imaging.geometry import Placement, Size, shared_reduction
 from gallery.imaging.recipe import FileFormat, Style
 from gallery.imaging.source import OpenedImage
@@ -32,7 +32,9 @@ def rendering_bytes(
         _area(placement.canvas or placement.size) * (8 + _ENCODER_BYTES[style.format])
         for placement, style in zip(placements, styles, strict=True)
     )
-    total = _FIXED + area * bytes_per_pixel + opened.survey.decoder_bytes
+    # A JPEG's pixels are copied once, when its decoder is gone.
+    copied = area * bytes_per_pixel if opened.source_format == JPEG else 0
+    total = _FIXED + area * bytes_per_pixel + max(opened.survey.decoder_bytes, copied)
     # Resampling goes by way of a picture that is as wide as the result and as high as the source.
     total += 4 * (reduced[0] * image.height + _area(reduced)) + outputs
     if image.mode in _CONVERTED_MODES:

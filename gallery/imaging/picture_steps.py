@@ -12,8 +12,10 @@ from PIL import Image
 
 from gallery.errors import RejectedImage
 from gallery.imaging.colour import to_srgb, to_working_mode
+from gallery.imaging.formats import JPEG
 from gallery.imaging.gate import NeedsMoreMemory
 from gallery.imaging.geometry import Placement, Size, least_decoded, place, shared_reduction
+from gallery.imaging.jpeg import decode_jpeg
 from gallery.imaging.memory import rendering_bytes
 from gallery.imaging.metadata import names_adobe_rgb
 from gallery.imaging.profiles import DISPLAY_P3_PRIMARIES, adobe_rgb_profile, display_p3_profile
@@ -70,8 +72,13 @@ def check_memory(picture: Picture) -> None:
 
 
 def decode(picture: Picture) -> None:
-    """Decode the pixels."""
-    picture.image.load()
+    """Decode the pixels, and note where their data is damaged."""
+    opened = picture.opened
+    if opened.source_format == JPEG:
+        picture.image, notes = decode_jpeg(opened.image, opened.path)
+        picture.notes.extend(notes)
+    else:
+        opened.image.load()
 
 
 def convert_to_working_mode(picture: Picture) -> None:

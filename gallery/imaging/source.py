@@ -39,6 +39,7 @@ _LARGEST_TEXTS = 4 * MAX_PROFILE_BYTES  # of one PNG together, unpacked
 class OpenedImage:
     """A file whose header has been read and found within the limits; `size` is that after orientation."""
 
+    path: Path
     image: Image.Image
     source_format: SourceFormat
     survey: Survey
@@ -90,6 +91,7 @@ def open_source(path: Path, limits: Limits) -> Iterator[OpenedImage]:
             raise RejectedImage("unsupported_format", "32 bits per sample are not supported: export it with 8 or 16")
         exif = read_exif(image, survey.exif)
         yield OpenedImage(
+            path=path,
             image=image,
             source_format=source_format,
             survey=survey,

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from gallery.catalogue.counts import Counts
+from gallery.catalogue.counts import Counts, NotedEntry
 from gallery.errors import IngestError, Reason, RejectedImage, StaleAttempt, WouldReplace
 from gallery.models import GOOD_OUTCOMES, OUTCOMES, Attempt, EntryProblem, Outcome, RunState, Stage
+from gallery.notes import MEANINGS
 
 log = logging.getLogger(__name__)
 
@@ -62,24 +63,32 @@ def problem_of(stage: Stage, entry: Named, error: object) -> EntryProblem:
 @dataclass(frozen=True, slots=True)
 class RunReport:
     """The upload's state after a run, a message such as "1,358 of 1,361 saved, 2 rejected, 1 failed:
-    storage_unavailable", and the problems it stands with.
+    storage_unavailable", the problems it stands with, and the entries that have notes.
     """
 
     state: RunState
     message: str
     counts: Counts
     problems: tuple[EntryProblem, ...]
+    noted: tuple[NotedEntry, ...] = ()
 
 
 def report_run(
-    counts: Counts, problems: Sequence[EntryProblem], kept: Sequence[EntryProblem], *, found_work: bool
+    counts: Counts,
+    problems: Sequence[EntryProblem],
+    kept: Sequence[EntryProblem],
+    noted: Sequence[NotedEntry] = (),
+    *,
+    found_work: bool,
 ) -> RunReport:
     """Sum up a run.
 
-    `counts` and `problems` are the upload's, after the run. `kept` are entries that a forced run could not redo
-    and that keep their former outcome. `found_work` is false where there was nothing to do.
+    `counts`, `problems` and `noted` are the upload's, after the run. `kept` are entries that a forced run could not
+    redo and that keep their former outcome. `found_work` is false where there was nothing to do.
     """
     message = _tally(counts, problems)
+    if damaged := sum("damaged" in entry.notes for entry in noted):
+        message += f"; {damaged:,} damaged"
     if kept:
         why = ", ".join(sorted({problem.reason for problem in kept}))
         message += f"; {len(kept):,} could not be redone and stay as they were: {why}"
@@ -88,7 +97,7 @@ def report_run(
     state: RunState = "completed_with_rejects" if counts["rejected"] else "completed"
     if counts["failed"] or counts.pending or kept:
         state = "failed"
-    return RunReport(state, message, counts, (*problems, *kept))
+    return RunReport(state, message, counts, (*problems, *kept), tuple(noted))
 
 
 def _tally(counts: Counts, problems: Sequence[EntryProblem]) -> str:
@@ -105,18 +114,19 @@ def _tally(counts: Counts, problems: Sequence[EntryProblem]) -> str:
     return ", ".join(parts)
 
 
-def problem_rows(problems: Sequence[EntryProblem]) -> list[dict[str, str]]:
-    """One row a problem, for Prefect's table artifact."""
-    return [
-        {
-            "file": problem.file_name,
-            "outcome": problem.outcome,
-            "stage": problem.stage,
-            "reason": problem.reason,
-            "message": problem.message,
-        }
-        for problem in problems
+def problem_rows(report: RunReport) -> list[dict[str, str]]:
+    """One row a problem and a note, for Prefect's table artifact."""
+    problems = [
+        (problem.file_name, problem.outcome, problem.stage, problem.reason, problem.message)
+        for problem in report.problems
     ]
+    notes = [
+        (entry.file_name, entry.outcome or "", "process", note, MEANINGS.get(note, ""))
+        for entry in report.noted
+        for note in entry.notes
+    ]
+    columns = ("file", "outcome", "stage", "reason", "message")
+    return [dict(zip(columns, row, strict=True)) for row in (*problems, *notes)]
 
 
 def markdown_summary(report: RunReport, attempt: Attempt, *, problems_url: str | None) -> str:
@@ -132,9 +142,11 @@ def markdown_summary(report: RunReport, attempt: Attempt, *, problems_url: str |
         *rows,
         "",
     ]
-    if report.problems:
-        table = f"[every problem with its reason]({problems_url})" if problems_url else "the table of problems"
-        lines += [f"What was rejected or failed: {table}."]
+    if report.problems or report.noted:
+        table = f"[every file with its reason]({problems_url})" if problems_url else "the table of problems"
+        lines += [f"What was rejected or failed, and what else is to be known: {table}."]
+    if any("damaged" in entry.notes for entry in report.noted):
+        lines += ["Damaged pictures are saved as far as they could be decoded: compare them with the originals."]
     if report.state == "failed":
         lines += ["**Retry** on this run's page works on what failed, and on nothing else."]
     reasons = {problem.reason for problem in report.problems if problem.outcome == "rejected"}

@@ -20,7 +20,7 @@ from gallery.catalogue.attempts import end_run as write_end
 from gallery.catalogue.attempts import finish_attempt
 from gallery.catalogue.attempts import give_up as give_up_attempt
 from gallery.catalogue.connect import connect, transaction
-from gallery.catalogue.counts import Counts, count_outcomes, list_kept, list_problems
+from gallery.catalogue.counts import Counts, count_outcomes, list_kept, list_noted, list_problems
 from gallery.catalogue.history import NO_TIMINGS, record_cleanup
 from gallery.catalogue.locks import lock_attempt
 from gallery.catalogue.outbox import due_deletions, note_deleted, still_to_do
@@ -302,7 +302,8 @@ def report(workspace: Workspace, *, found_work: bool) -> RunReport:
         counts = count_outcomes(session, workspace.attempt.upload_id)
         remaining = list_problems(session, workspace.attempt.upload_id)
         kept = list_kept(session, workspace.attempt)
-        summary = report_run(counts, remaining, kept, found_work=found_work)
+        noted = list_noted(session, workspace.attempt.upload_id)
+        summary = report_run(counts, remaining, kept, noted, found_work=found_work)
         finish_attempt(session, workspace.attempt, summary.state, summary.message)
     return summary
 

@@ -14,8 +14,9 @@ const SHOWN = 3;
  * Fill `container` with `items`.
  * @param {HTMLElement} container
  * @param {Item[]} items
+ * @param {{ largestFirst?: boolean }} [order] else in the order of their first items
  */
-export function showGroups(container, items) {
+export function showGroups(container, items, { largestFirst = true } = {}) {
   /** @type {Map<string, Item[]>} */
   const groups = new Map();
   for (const item of items) {
@@ -23,8 +24,9 @@ export function showGroups(container, items) {
     if (alike) alike.push(item);
     else groups.set(item.title, [item]);
   }
-  const largestFirst = [...groups.values()].sort((a, b) => b.length - a.length);
-  container.replaceChildren(...largestFirst.map(group));
+  const ordered = [...groups.values()];
+  if (largestFirst) ordered.sort((a, b) => b.length - a.length);
+  container.replaceChildren(...ordered.map(group));
   container.hidden = !items.length;
 }
 

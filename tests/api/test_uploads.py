@@ -367,6 +367,7 @@ def test_status_counts_entries_and_names_the_problems(api: Api, gallery_id: str)
         "image_count": 3,
         "counts": {**none, "pending": 3},
         "to_decide": 0,
+        "notes": {},
         "problems": [],
         "metadata": {},
     }

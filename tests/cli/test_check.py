@@ -1,42 +1,27 @@
-"""One trial holds up no other, whatever becomes of it."""
+"""What `gallery check` finds out without any server."""
 
 from __future__ import annotations
 
-from threading import Event
+from itertools import islice
 
 import pytest
 
-from gallery.cli import check
-from gallery.errors import ConfigurationError
+from gallery.cli.check import check
+from gallery.imaging import jpeg
+from gallery.settings import load_settings
 
 
-def refuse() -> None:
-    raise ConfigurationError("the setting X is missing")
-
-
-def break_down() -> None:
-    raise KeyError("password=secret")
-
-
-def test_a_trial_that_fails_is_told_by_its_sentence() -> None:
-    assert check._try("x", refuse) == check.Checked("x", "the setting X is missing")
-
-
-def test_a_defect_is_told_by_its_type_alone() -> None:
-    problem = check._try("x", break_down).problem
-    assert problem is not None
-    assert "KeyError" in problem
-    assert "secret" not in problem
-
-
-def test_a_trial_without_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "LONGEST_TRIAL", 0.05)
-    end = Event()
-    assert check._try("x", end.wait).problem == "it did not end within 0.05 seconds"
-    end.set()
-
-
-def test_a_reminder_is_no_problem() -> None:
-    assert check._try("x", lambda: None, reminds=lambda: "clean up some day") == check.Checked(
-        "x", None, "clean up some day"
+@pytest.mark.parametrize("is_there", [True, False])
+def test_it_says_where_damage_goes_unnoticed(monkeypatch: pytest.MonkeyPatch, is_there: bool) -> None:
+    if not is_there:
+        monkeypatch.setattr(jpeg, "decoder", lambda: None)
+    settings = load_settings(
+        {
+            "GALLERY_DATABASE_URL": "postgresql://nobody@127.0.0.1/none",
+            "GALLERY_UPLOADS_BUCKET": "uploads",
+            "GALLERY_LIBRARY_BUCKET": "library",
+        }
     )
+    (decoders,) = [checked for checked in islice(check(settings), 2) if checked.name == "decoders"]
+    assert decoders.problem is None
+    assert ("simplejpeg is not installed" in (decoders.reminder or "")) != is_there

@@ -94,6 +94,7 @@ def test_what_cannot_be_sent_counts_as_rejected_and_is_the_exit_status(
         "images_per_second",
         "problems",
         "skipped",
+        "notes",
     ]
     assert answer["image_count"] == 7
     assert answer["counts"] == {

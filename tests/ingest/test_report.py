@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from gallery.catalogue.counts import Counts
+from gallery.catalogue.counts import Counts, NotedEntry
 from gallery.errors import IngestError, RejectedImage, StagedFileError, StaleAttempt, TransientError
 from gallery.ingest.report import Fault, fault_of, markdown_summary, problem_of, problem_rows, report_run
 from gallery.models import Attempt, Entry, EntryProblem, ObjectKey, Outcome, RunState
+from gallery.notes import MEANINGS
 
 
 def problem(number: int, outcome: str, reason: str) -> EntryProblem:
@@ -103,15 +104,22 @@ def test_a_stale_attempt_is_no_fault_of_an_image() -> None:
         fault_of(error)
 
 
-def test_the_table_has_a_row_per_problem() -> None:
-    assert problem_rows([AWAY]) == [
+def test_the_table_has_a_row_per_problem_and_per_note() -> None:
+    noted = [NotedEntry("2.jpg", "saved", ["damaged", "one_of_several"])]
+    report = report_run(counts(saved=1, failed=1), [AWAY], [], noted, found_work=True)
+    assert report.message == "1 of 2 saved, 1 failed: storage_unavailable; 1 damaged"
+    assert problem_rows(report) == [
         {
             "file": "1.jpg",
             "outcome": "failed",
             "stage": "process",
             "reason": "storage_unavailable",
             "message": "in words",
-        }
+        },
+        *(
+            {"file": "2.jpg", "outcome": "saved", "stage": "process", "reason": note, "message": MEANINGS[note]}
+            for note in ("damaged", "one_of_several")
+        ),
     ]
 
 

@@ -119,6 +119,7 @@ def entries(
     caller: KeyOrLink,
     outcome: Outcome | None = None,
     reason: Annotated[str | None, Query(pattern=r"^[a-z_]{1,64}$")] = None,
+    note: Annotated[str | None, Query(pattern=r"^[a-z_]{1,64}$")] = None,
     cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> EntriesAnswer:
@@ -127,7 +128,9 @@ def entries(
     after = read_number_cursor(cursor) if cursor else 0
     with services.transaction() as session:
         caller.check_gallery(uploads.find_upload(session, upload_id).gallery_id)
-        found = list_entries(session, upload_id, outcome=outcome, reason=reason, after=after, limit=limit + 1)
+        found = list_entries(
+            session, upload_id, outcome=outcome, reason=reason, note=note, after=after, limit=limit + 1
+        )
     shown = found[:limit]
     return EntriesAnswer(
         entries=[_entry(one) for one in shown],
@@ -147,6 +150,7 @@ def _entry(found: ListedEntry) -> EntryAnswer:
         stage=found.stage,
         reason=found.reason,
         message=found.message,
+        notes=found.notes,
         image_id=found.image_id,
         conflict=conflict,
         metadata=found.metadata,

@@ -24,7 +24,8 @@ SELECT
     h.camera,
     h.finished_at,
     h.day,
-    h.number AS entry_number
+    h.number AS entry_number,
+    h.notes
 FROM gallery.entry_attempts h
 LEFT JOIN gallery.attempts a ON a.upload_id = h.upload_id AND a.attempt = h.attempt;
 
@@ -80,3 +81,5 @@ COMMENT ON COLUMN analytics.image_history.day IS
     'UTC day of finished_at; what to filter by.';
 COMMENT ON COLUMN analytics.image_history.entry_number IS
     'Position of the file in its upload, from 1.';
+COMMENT ON COLUMN analytics.image_history.notes IS
+    'What a person should know of an image that is in the gallery: damaged, hdr_tone_mapped, profile_unusable, colours_approximate, one_of_several. Empty: nothing.';

@@ -20,7 +20,7 @@ _PROGRESSIVE = {0xC2, 0xCA}
 
 def survey(data: mmap.mmap) -> Survey:
     """Read up to the first scan; only files that do not end with the end marker are walked to their end."""
-    frame, scan = _headers(data)
+    frame, at = _headers(data)
     complete = data[-2:] == b"\xff\xd9" or _has_end(data)
     if frame is None:
         return Survey(complete)
@@ -33,7 +33,7 @@ def survey(data: mmap.mmap) -> Survey:
     elif precision != 8:
         unsupported = f"a JPEG with {precision} bits per sample"
     # Progressive, or one scan a component: libjpeg keeps all coefficients, however small it decodes.
-    buffered = marker in _PROGRESSIVE or (scan is not None and scan < count)
+    buffered = marker in _PROGRESSIVE or (at is not None and at + 4 < len(data) and data[at + 4] < count)
     return Survey(
         complete,
         size=(width, height) if height else None,
@@ -42,8 +42,13 @@ def survey(data: mmap.mmap) -> Survey:
     )
 
 
+def first_scan(data: mmap.mmap) -> int | None:
+    """Where the first scan begins, not that of a preview in the headers; `None` where there is none."""
+    return _headers(data)[1]
+
+
 def _headers(data: mmap.mmap) -> tuple[tuple[int, bytes] | None, int | None]:
-    """The frame header with its marker, and how many components the first scan has."""
+    """The frame header with its marker, and where the first scan begins."""
     at, frame = 2, None
     while match := _MARKER.search(data, at):
         at, marker = match.end(), data[match.end() - 1]
@@ -53,7 +58,7 @@ def _headers(data: mmap.mmap) -> tuple[tuple[int, bytes] | None, int | None]:
             break
         length = int.from_bytes(data[at : at + 2], "big")
         if marker == _SOS:
-            return frame, data[at + 2] if at + 2 < len(data) else None
+            return frame, at - 2
         if marker in _FRAMES and length >= 9 and frame is None and at + length <= len(data):
             frame = marker, data[at + 2 : at + length]
         at += max(2, length)

@@ -4,6 +4,7 @@
  * @import { LimitsAnswer, Outcome, StatusAnswer } from "../../api/schemas.ts"
  * @import { GalleryApi } from "../api.js"
  * @import { Journal, NotSent } from "../journal.js"
+ * @import { Noted } from "../notes.js"
  * @import { NotAdded } from "../problems.js"
  * @import { Accepted, NothingToSend, Upload } from "./send.js"
  */
@@ -13,6 +14,7 @@ import { ContactSheet } from "../contact_sheet.js";
 import { announce, byId, el, notice, setProgress, show } from "../dom.js";
 import { follow } from "../follow.js";
 import { showGroups } from "../groups.js";
+import { readNotes } from "../notes.js";
 import { Problems } from "../problems.js";
 import { explain, OUTCOMES } from "../reasons.js";
 import { Since } from "../since.js";
@@ -69,7 +71,7 @@ function prepare(notSent) {
   notice(byId("watch-trouble"), "");
   notice(byId("watch-note"), "");
   for (const id of ["counts", "problems"]) byId(id).replaceChildren();
-  byId("problems-part").hidden = byId("again").hidden = true;
+  byId("notes-part").hidden = byId("problems-part").hidden = byId("again").hidden = true;
   hideDecide();
   hideReplaced();
   showLeftOut(byId("watch-left-out"), notSent.leftOut);
@@ -124,10 +126,12 @@ function followToEnd(watched) {
       const found = await problems.of(status, isFinal);
       const since = new Since({ api, sheet, uploadId, there: notSent.there });
       if (isFinal) await since.look(replaced);
+      const noted = await readNotes(api, uploadId, isFinal ? status.notes : {});
       if (end.signal.aborted) return;
       const draw = () => {
         notice(byId("watch-trouble"), "");
         drawStatus(status, notSent, found, since, isFinal);
+        drawNotes(noted);
         if (isFinal) announce(`${byId("watch-heading").textContent}. ${byId("watch-text").textContent}`);
       };
       draw();
@@ -198,8 +202,8 @@ function drawStatus(status, notSent, found, since, isFinal) {
 }
 
 /** @type {(status: StatusAnswer, lost: number) => boolean} */
-function isCompleteBut({ state, counts }, lost) {
-  return state === "completed" && Boolean(counts.superseded || lost);
+function isCompleteBut({ state, counts, notes = {} }, lost) {
+  return state === "completed" && Boolean(counts.superseded || lost || notes.damaged);
 }
 
 /**
@@ -219,6 +223,13 @@ function drawCounts(counts, toDecide, { there, skipped, skippedNow = 0, takenBac
 /** @type {(outcome: Outcome | "to_decide" | "skipped" | "taken_back", value: number, text: string) => HTMLLIElement} */
 function tally(outcome, value, text) {
   return el("li", { "data-outcome": outcome }, el("strong", {}, number(value)), ` ${text}`);
+}
+
+/** @param {Noted} noted */
+function drawNotes({ heading, items }) {
+  byId("notes-part").hidden = !items.length;
+  byId("notes-heading").textContent = heading;
+  showGroups(byId("notes"), items, { largestFirst: false });
 }
 
 /**

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from gallery.runs import INGEST_QUEUE
 from tests.e2e.browser.visitor import TIMEOUT, Visitor, photographs
-from tests.journeys import Journeys, photo, wait_until
+from tests.journeys import Journeys, photo, wait_until, with_a_hole
 
 pytestmark = pytest.mark.usefixtures("warm_runs")
 
@@ -37,10 +37,11 @@ def test_a_dropped_folder_of_80_photographs_arrives_and_appears(
         expect(thumb).to_have_js_property("naturalWidth", 320)
 
 
-def test_on_a_phone_rejected_files_are_explained_in_plain_words(phone: Visitor) -> None:
+def test_on_a_phone_rejected_and_damaged_files_are_explained_in_plain_words(phone: Visitor) -> None:
     long_name = "a-very-long-name-without-any-space-in-it-" * 4
     files = {
         "fine.jpg": photo(1),
+        "hole.jpg": with_a_hole(photo(4)),
         "broken.jpg": photo(2)[:5000],
         f"{long_name}.jpg": b"no photograph" * 99,
         f"{long_name}.nef": b"raw",
@@ -51,8 +52,10 @@ def test_on_a_phone_rejected_files_are_explained_in_plain_words(phone: Visitor) 
     phone.choose(phone.folder(files))
     phone.sees("1 file will not be sent")
     assert phone.is_within_its_width()
-    phone.send(3)
-    phone.sees_heading("1 of 3 photographs is in the gallery")
+    phone.send(4)
+    phone.sees_heading("2 of 4 photographs are in the gallery")
+    phone.sees("1 photograph looks damaged; check it before you format the card")
+    expect(phone.page.locator("#notes")).to_contain_text("Wedding/hole.jpg")
     phone.sees("2 photographs need your attention")
     for title, name in {
         "Incomplete file": "Wedding/broken.jpg",
@@ -63,7 +66,8 @@ def test_on_a_phone_rejected_files_are_explained_in_plain_words(phone: Visitor) 
         expect(group).to_contain_text("again")
     assert phone.is_within_its_width()
     phone.page.reload()
-    phone.sees_heading("1 of 3 photographs is in the gallery")
+    phone.sees_heading("2 of 4 photographs are in the gallery")
+    phone.sees("1 photograph looks damaged; check it before you format the card")
     phone.page.get_by_role("button", name="Send more photographs").click()
     phone.sees_heading("Choose the photographs")
 
