@@ -158,11 +158,14 @@ def look_at(flow_run_ids: Collection[UUID]) -> dict[UUID, SeenRun | None]:
     return found
 
 
-def look_for_unstarted() -> list[SeenRun]:
-    """Read the pool's runs, of all its queues, that are `pending` or `cancelling`. Raises `PrefectUnavailable`."""
+def look_for_claimed() -> list[SeenRun]:
+    """Read the pool's runs, of all its queues, that are `pending`, `running` or `cancelling`. Raises
+    `PrefectUnavailable`.
+    """
     with _prefect() as client:
         now = _server_time(client)
-        return [_seen(run, now) for run in _pool_runs(client, StateType.PENDING, StateType.CANCELLING, limit=PAGE)]
+        types = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
+        return [_seen(run, now) for run in _pool_runs(client, *types, limit=PAGE)]
 
 
 def _pool_runs(client: SyncPrefectClient, *types: StateType, limit: int) -> list[FlowRun]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Interval, func, select, type_coerce, union_all
 from sqlalchemy.orm import Session
 
 from gallery.catalogue.attempts import RESTARTS, RunUnderWay, take_back
 from gallery.catalogue.callbacks import queue_run_alert
 from gallery.catalogue.claims import has_live_owner
 from gallery.catalogue.locks import find_and_lock_upload
-from gallery.catalogue.tables import AttemptRow, CallbackRow, UploadRow
+from gallery.catalogue.tables import AttemptRow, CallbackRow, MaintenanceRow, UploadRow
 
 # Until the run that takes over is due: each one before it has had its time.
 PAUSES = (timedelta(0), *RESTARTS[:-1])
@@ -38,6 +38,22 @@ def take_up(session: Session, row: UploadRow, flow_run_id: UUID, message: str) -
     row.flow_run_id = flow_run_id
     row.unplanned += 1
     queue_run_alert(session, row, "run_stuck", message)
+
+
+def idle_for(session: Session, flow_run_id: UUID) -> timedelta:
+    """How long ago a run's last attempt ended, of an ingest or of upkeep: negative while one is running, and
+    `timedelta.max` where none has begun.
+    """
+    rows = union_all(
+        *(
+            select(table.state, type_coerce(func.now() - table.finished_at, Interval)).where(
+                table.flow_run_id == flow_run_id
+            )
+            for table in (AttemptRow, MaintenanceRow)
+        )
+    )
+    ages = [timedelta(seconds=-1) if state == "running" else age for state, age in session.execute(rows)]
+    return min((age for age in ages if age is not None), default=timedelta.max)
 
 
 def note_pause(session: Session, run: RunUnderWay, *, is_paused: bool) -> None:

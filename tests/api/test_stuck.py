@@ -469,36 +469,6 @@ def test_a_cancelling_run_that_nobody_ends_is_cancelled(one: Stuck, *, lives: bo
     assert (one.row.state, one.state()[0]) == ("cancelled", "CANCELLED")
 
 
-def test_a_run_without_an_upload_is_ended_so_that_its_queue_is_free(
-    journeys: Journeys, engine: Engine, gallery_id: str
-) -> None:
-    claimed, unwanted, young = (planned_run(journeys, gallery_id) for _ in range(3))
-
-    def says(run_id: UUID, state: str) -> None:
-        body = {"state": {"type": state}, "force": True}
-        journeys.prefect.post(f"/flow_runs/{run_id}/set_state", json=body).raise_for_status()
-
-    says(claimed, "PENDING")
-    says(unwanted, "RUNNING")
-    says(unwanted, "CANCELLING")
-    ages = {seen.flow_run_id: seen.age for seen in runs.look_for_unstarted()}
-    assert {claimed, unwanted} <= ages.keys()
-    wait_until(lambda: all(seen.age > SOON for seen in runs.look_for_unstarted()) or None, "both to be stuck")
-    says(young, "PENDING")
-    stuck.end_strays(engine, {young}, SOON)
-    states = [journeys.flow_run(run_id)["state"]["type"] for run_id in (claimed, unwanted, young)]
-    says(young, "CANCELLED")
-    assert states == ["CRASHED", "CANCELLED", "PENDING"]
-    with transaction(engine) as session:
-        told = session.scalars(
-            select(CallbackRow.body["message"].astext).where(
-                CallbackRow.type == "alert.run_stuck", CallbackRow.upload_id.is_(None)
-            )
-        ).all()
-    name = journeys.flow_run(claimed)["name"]
-    assert next(message for message in told if name in message).endswith("retry it in Prefect")
-
-
 STATES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING", "CRASHED", "CANCELLED", "FAILED")
 
 

@@ -65,18 +65,32 @@ def end_strays(engine: Engine, under_way: Collection[UUID], limit: timedelta) ->
     Those are rebuilds, sweeps, and ingests that were started by hand or whose upload has ended. Raises
     `PrefectUnavailable`.
     """
-    for seen in runs.look_for_unstarted():
-        if seen.flow_run_id in under_way or seen.age <= limit:
+    for seen in runs.look_for_claimed():
+        rule = RULES[seen.phase]
+        if seen.flow_run_id in under_way or _stray_for(engine, seen) <= rule.limits * limit:
             continue
-        message = _message(seen, RULES[seen.phase])
+        message = _message(seen, rule)
+        end: Literal["crashed", "cancelled"] = "cancelled" if seen.phase == "cancelling" else "crashed"
         try:
-            runs.end_run(seen.flow_run_id, "crashed" if seen.phase == "pending" else "cancelled", message)
+            runs.end_run(seen.flow_run_id, end, message)
         except NotFoundError:
             continue
         log.warning("%s", message)
-        if seen.phase == "pending":
+        if end == "crashed":
             with transaction(engine) as session:
                 queue_alert(session, "run_stuck", f"{message}. It has been ended: retry it in Prefect")
+
+
+def _stray_for(engine: Engine, seen: SeenRun) -> timedelta:
+    """For how long a run without an upload has needed somebody to end it; negative while it has not.
+
+    One that is running by the catalogue as well sends heartbeats, which Prefect's automation misses. One that has died
+    before it began, or after it had done its work, may have sent none.
+    """
+    if seen.phase != "running":
+        return seen.age
+    with transaction(engine) as session:
+        return min(seen.age, stuck.idle_for(session, seen.flow_run_id))
 
 
 def _message(seen: SeenRun, rule: Rule) -> str:
