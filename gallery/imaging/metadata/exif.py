@@ -5,6 +5,7 @@ Best effort: a photograph with broken EXIF is still a photograph.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,8 @@ Lookup = Callable[[int], Any]
 
 _ADOBE_RGB_INTEROPERABILITY = "R03"  # DCF 2.0: optional file, Adobe RGB
 _XP_AUTHOR = 0x9C9D
+_HEADER, _MAX_ENTRIES = b"Exif\0\0", 1000
+_ASCII, _UTF8 = 2, 129  # types of values
 _SENSITIVITIES = (BASE.StandardOutputSensitivity, BASE.RecommendedExposureIndex, BASE.ISOSpeed)
 # Which of them ISOSpeedRatings repeats, by SensitivityType (CIPA DC-008, table 11).
 _REPEATED = {
@@ -42,8 +45,27 @@ def read_exif(image: Image.Image, found: bytes | None) -> Image.Exif:
     data = found or image.info.get("exif") or raw_profile(image, "exif", "APP1")
     exif = Image.Exif()
     if data:
-        attempt(lambda: exif.load(data))
+        attempt(lambda: exif.load(attempt(lambda: _with_known_types(data)) or data))
     return exif
+
+
+def _with_known_types(data: bytes) -> bytes:
+    """EXIF whose texts are all of the type for ASCII: Pillow leaves out those of EXIF 3.0's type for UTF-8."""
+    patched = bytearray(data.removeprefix(_HEADER).removeprefix(_HEADER))
+    order = "<" if patched[:2] == b"II" else ">"
+    (at,) = struct.unpack_from(f"{order}I", patched, 4)
+    for _ in range(2):  # the picture's directory, then the photograph's
+        (count,) = struct.unpack_from(f"{order}H", patched, at)
+        entries, at = range(at + 2, at + 2 + 12 * min(count, _MAX_ENTRIES), 12), 0
+        for entry in entries:
+            tag, kind, _, value = struct.unpack_from(f"{order}HHII", patched, entry)
+            if kind == _UTF8:
+                struct.pack_into(f"{order}H", patched, entry + 2, _ASCII)
+            if tag == IFD.Exif:
+                at = value
+        if not at:
+            break
+    return bytes(patched)
 
 
 def raw_profile(image: Image.Image, *names: str) -> bytes | None:

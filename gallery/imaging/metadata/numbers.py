@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from typing import SupportsFloat
 
 # CIPA DC-008: a numerator of 0xFFFFFFFF is infinity or unknown; some firmware has the largest signed one.
 _MARKS = frozenset({0xFFFFFFFF, 0x7FFFFFFF})
@@ -15,10 +14,10 @@ def number(value: object) -> float | None:
     """Return an EXIF value, or the first of several, as a float; `None` for anything that is not a known number."""
     if isinstance(value, tuple) and value:
         value = value[0]
-    if not isinstance(value, str | SupportsFloat) or getattr(value, "numerator", None) in _MARKS:
+    if value is None or getattr(value, "numerator", None) in _MARKS:
         return None
-    with suppress(ValueError, ArithmeticError):
-        found = float(value)
+    with suppress(TypeError, ValueError, ArithmeticError):
+        found = float(value)  # type: ignore[arg-type]
         if math.isfinite(found) and abs(found) < min(_MARKS):
             return round(found, 6)
     return None

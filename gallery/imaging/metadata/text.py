@@ -7,14 +7,19 @@ import re
 
 MAX_CHARACTERS = 500
 _MAX_BYTES = 8192  # that are looked at, of a text as long as the file
-_OTHER_BLANKS = re.compile(r"[^\S ]+")  # line breaks, tabs, wide and unbreakable spaces
+_BLANKS = re.compile(r"\s+")
 _JOINERS = "\u200c\u200d"  # Persian and Indic words need them
 
 
 def clean(text: str) -> str | None:
     """Return `text` up to its first NUL, printable, at most `MAX_CHARACTERS` long; `None` where nothing is left."""
-    text = _OTHER_BLANKS.sub(" ", text[:_MAX_BYTES].partition("\0")[0])
+    text = _BLANKS.sub(_spaces, text[:_MAX_BYTES].partition("\0")[0])
     return "".join(sign for sign in text if sign.isprintable() or sign in _JOINERS).strip()[:MAX_CHARACTERS] or None
+
+
+def _spaces(run: re.Match[str]) -> str:
+    """Line breaks, tabs, wide and unbreakable spaces become one space."""
+    return run[0] if run[0].strip(" ") == "" else " "
 
 
 def decode(data: bytes, otherwise: str = "latin-1") -> str | None:
