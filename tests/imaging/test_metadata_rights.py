@@ -252,7 +252,8 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     ),
     "external-dtd": lambda: b'<!DOCTYPE x SYSTEM "http://127.0.0.1:9/x.dtd">' + xmp("<dc:rights>a</dc:rights>"),
     "deep": lambda: xmp("<a>" * 1_000_000),
-    "wide": lambda: xmp("<a/>" * 10_000_000),
+    "wide": lambda: xmp("<a/>" * 100_000 + "<dc:rights>too late</dc:rights>"),
+    "long": lambda: xmp(f"<!--{' ' * 10_000_000}--><dc:rights>too late</dc:rights>"),
     "attributes": lambda: xmp("", " ".join(f'a{number}="1"' for number in range(200_000))),
     "one-token": lambda: b"<x a='" + b"y" * 30_000_000,
 }
