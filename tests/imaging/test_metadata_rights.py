@@ -194,7 +194,7 @@ NESTED = (
     "</xmpMM:Pantry><xmpMM:DerivedFrom><dc:creator>Others</dc:creator></xmpMM:DerivedFrom>"
 )
 ALTERNATIVES = (
-    '<dc:rights><rdf:Alt><rdf:li xml:lang="de">Alle Rechte</rdf:li>'
+    '<dc:rights><rdf:Alt><rdf:li xml:lang="it">Tutti i diritti</rdf:li>'
     '<rdf:li xml:lang="x-default">All rights</rdf:li></rdf:Alt></dc:rights>'
 )
 
@@ -203,8 +203,8 @@ PLAIN = xmp("<dc:rights>©</dc:rights>")
 CREATORS = "<dc:creator><rdf:Seq>{}</rdf:Seq></dc:creator>"
 FORMS: dict[str, tuple[bytes, dict[str, str]]] = {
     "default-language": (xmp(ALTERNATIVES), {"copyright": "All rights"}),
-    "first-language": (xmp(ALTERNATIVES.replace("x-default", "fr")), {"copyright": "Alle Rechte"}),
-    "blank-default": (xmp(ALTERNATIVES.replace("All rights", " ")), {"copyright": "Alle Rechte"}),
+    "first-language": (xmp(ALTERNATIVES.replace("x-default", "fr")), {"copyright": "Tutti i diritti"}),
+    "blank-default": (xmp(ALTERNATIVES.replace("All rights", " ")), {"copyright": "Tutti i diritti"}),
     "plain": (xmp("<dc:rights>Plain &amp; simple</dc:rights>"), {"copyright": "Plain & simple"}),
     "attributes": (xmp("", 'dc:rights="Short" dc:creator="Ann"'), {"copyright": "Short", "artist": "Ann"}),
     "several": (

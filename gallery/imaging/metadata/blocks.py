@@ -16,7 +16,8 @@ _XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
 _RESOURCES_SEGMENT = b"Photoshop 3.0\0"
 _RESOURCE_SIGNATURES = frozenset({b"8BIM", b"PHUT", b"AgHg", b"DCSR", b"MeSa"})
 _IIM_RESOURCE, _IIM_DIGEST = 0x0404, 0x0425
-_MAX_RESOURCES = 1000
+_MAX_SEGMENTS, _MAX_RESOURCES = 100, 1000
+_MAX_IIM_BYTES = 1024 * 1024
 _MAX_XMP_BYTES = 512 * 1024  # takes a tenth of a second where all of it is markup; most have 20 kB
 _IIM_MARK = b"\x1c"
 
@@ -56,13 +57,13 @@ def _photoshop_segments(image: Image.Image) -> bytes:
     segments: list[tuple[str, bytes]] = getattr(image, "applist", [])
     return b"".join(
         body.removeprefix(_RESOURCES_SEGMENT)
-        for name, body in segments
+        for name, body in segments[:_MAX_SEGMENTS]
         if name == "APP13" and body.startswith(_RESOURCES_SEGMENT)
     )
 
 
 def _resources(data: bytes) -> Mapping[int, bytes]:
-    """Photoshop's image resources by number (Photoshop File Formats Specification), as far as they are whole."""
+    """Photoshop's image resources of IIM, by number (Photoshop File Formats Specification)."""
     data = data.removeprefix(_RESOURCES_SEGMENT)
     found: dict[int, bytes] = {}
     at = 0
@@ -73,7 +74,8 @@ def _resources(data: bytes) -> Mapping[int, bytes]:
         at += 6 + (name + 2) // 2 * 2  # the name, with its length, is padded to even
         start = at + 4
         end = start + int.from_bytes(data[at:start], "big")
-        found.setdefault(number, data[start:end])
+        if number in (_IIM_RESOURCE, _IIM_DIGEST):
+            found.setdefault(number, data[start : min(end, start + _MAX_IIM_BYTES)])
         at = end + end % 2
     return found
 
