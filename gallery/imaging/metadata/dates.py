@@ -18,7 +18,7 @@ _NOTATIONS = tuple(
 _ZONE = re.compile(r"(?:UTC|GMT)?\s*([+-])(\d{1,2})(?::?(\d\d))?", re.IGNORECASE | re.ASCII)
 _GREENWICH = frozenset({"Z", "UTC", "GMT"})
 _FIRST_PHOTOGRAPH = 1826
-_FARTHEST_ZONE = timedelta(hours=14)
+_WESTERNMOST, _EASTERNMOST = timedelta(hours=-12), timedelta(hours=14)
 
 
 def iso_date(text: str | None, offset: str | None = None) -> str | None:
@@ -65,4 +65,5 @@ def _zone(text: str | None) -> timezone | None:
     if found is None or int(found[3] or 0) > 59:
         return None
     offset = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
-    return timezone(-offset if found[1] == "-" else offset) if offset <= _FARTHEST_ZONE else None
+    offset = -offset if found[1] == "-" else offset
+    return timezone(offset) if _WESTERNMOST <= offset <= _EASTERNMOST else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from PIL import ExifTags, Image
@@ -38,9 +39,8 @@ def read_exif(image: Image.Image, found: bytes | None) -> Image.Exif:
     """
     if image.format == "TIFF":  # its own directory is the EXIF
         exif: Image.Exif = attempt(image.getexif) or Image.Exif()
-        # Now: the file may be closed before they are asked for.
-        attempt(lambda: exif.get_ifd(IFD.Exif))
-        attempt(lambda: exif.get_ifd(IFD.GPSInfo))
+        for directory in (IFD.Exif, IFD.GPSInfo, IFD.Interop):  # now: the file may be closed when they are asked for
+            attempt(partial(exif.get_ifd, directory))
         return exif
     data = found or image.info.get("exif") or raw_profile(image, "exif", "APP1")
     exif = Image.Exif()

@@ -14,7 +14,8 @@ _JOINERS = "\u200c\u200d"  # Persian and Indic words need them
 def clean(text: str) -> str | None:
     """Return `text` up to its first NUL, printable, at most `MAX_CHARACTERS` long; `None` where nothing is left."""
     text = _BLANKS.sub(_spaces, text[:_MAX_BYTES].partition("\0")[0])
-    return "".join(sign for sign in text if sign.isprintable() or sign in _JOINERS).strip()[:MAX_CHARACTERS] or None
+    text = "".join(sign for sign in text if sign.isprintable() or sign in _JOINERS)
+    return text.strip(f" {_JOINERS}")[:MAX_CHARACTERS] or None
 
 
 def _spaces(run: re.Match[str]) -> str:
