@@ -340,7 +340,10 @@ class RenditionAnswer(BaseModel):
 
 
 class ImageAnswer(BaseModel):
-    """A current image. `captured_at` is the camera's time, ISO 8601, with a zone where the camera knew it."""
+    """A current image.
+
+    `captured_at` is the camera's time, ISO 8601: with a zone where the camera knew it, a day where it knew no time.
+    """
 
     image_id: UUID
     file_name: str

@@ -77,14 +77,14 @@ def render_file(source: Path, out_dir: Path, recipe: Recipe, limits: Limits, mem
 
 
 def _metadata(source: Path) -> dict[str, Any]:
-    """What the EXIF of a rejected file says, for the history: which camera gives trouble. Nothing is decoded."""
+    """What the metadata of a rejected file says, for the history: which camera gives trouble. Nothing is decoded."""
     from PIL import Image  # noqa: PLC0415 - as above
 
     from gallery.imaging.metadata import read_exif, read_metadata  # noqa: PLC0415 - as above
 
     try:
         with Image.open(source) as image:
-            return read_metadata(read_exif(image, None))
+            return read_metadata(image, read_exif(image, None), None)
     except Exception:  # it is rejected as it is
         return {}
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 # Raise it with every change of the code that changes pixels or metadata of renditions, or what is rejected:
 # cached results and rejections of the former version then no longer count.
-PROCESSING_VERSION = 1
+PROCESSING_VERSION = 2
 
 Fit = Literal["inside", "cover", "pad"]
 FileFormat = Literal["jpeg", "webp", "png", "avif"]

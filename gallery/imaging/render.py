@@ -69,7 +69,7 @@ def render(
         picture = Picture(opened, recipe.styles, limits, memory_granted)
         for step in PICTURE_STEPS:
             step(picture)
-        metadata = with_notes(read_metadata(opened.exif), picture.notes)
+        metadata = with_notes(read_metadata(opened.image, opened.exif, opened.survey.iim), picture.notes)
     exif = rendition_exif(metadata)
     cuts = cut_for_styles(picture.image, picture.size, picture.placements)
     renditions = []

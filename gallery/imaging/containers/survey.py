@@ -20,6 +20,8 @@ class Survey:
     decoder_bytes: int = 0
     unsupported: str | None = None
     exif: bytes | None = None
+    # A TIFF's IPTC-IIM datasets, as they lie in the file: Pillow reads one number of them.
+    iim: bytes | None = None
     # Of pictures in 16-bit grey: the value that is white, and whether 0 is white instead.
     white: int = 65535
     inverted: bool = False

@@ -19,6 +19,7 @@ _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 25
 _MAKE, _STRIPS, _ROWS_PER_STRIP, _STRIP_BYTES = 271, 273, 278, 279
 _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES = 322, 323, 324, 325
 _SAMPLES, _SUB_IFDS, _SAMPLE_FORMAT, _DNG_VERSION = 277, 330, 339, 50706
+_IIM, _MAX_IIM_BYTES = 33723, 1024 * 1024
 _CFA, _LINEAR_RAW = 32803, 34892  # the photometric interpretations of sensor data (DNG 1.7, chapter 4)
 # Compressions that only cameras write: Nikon, Sony, Pentax, Samsung, Kodak.
 _RAW_COMPRESSIONS = {32767, 32769, 32770, 34713, 65535, 65000, 262}
@@ -39,6 +40,7 @@ class _Directory:
     values: Mapping[int, tuple[int, ...]]
     make: str
     claimed_bytes: int  # by all entries together
+    iim: bytes | None
 
     def first(self, tag: int, otherwise: int = 0) -> int:
         found = self.values.get(tag)
@@ -70,7 +72,7 @@ class _Reader:
 
     def directory(self, at: int) -> _Directory:
         values: dict[int, tuple[int, ...]] = {}
-        make, claimed = "", 0
+        make, claimed, iim = "", 0, None
         count = self._number("Q" if self._big else "H", at) or 0
         step, first = (20, at + 8) if self._big else (12, at + 2)
         for entry in range(first, first + min(count, _MAX_ENTRIES) * step, step):
@@ -87,9 +89,11 @@ class _Reader:
                 continue
             if tag == _MAKE and kind == 2:
                 make = self._data[place : place + min(length, 64)].decode("latin-1").upper()
+            elif tag == _IIM:
+                iim = self._data[place : place + min(length, _MAX_IIM_BYTES)]
             elif kind in _INTEGERS and number <= _MAX_NUMBERS:
                 values[tag] = struct.unpack_from(f"{self._order}{number}{_INTEGERS[kind]}", self._data, place)
-        return _Directory(values, make, claimed)
+        return _Directory(values, make, claimed, iim)
 
     def _number(self, kind: str, at: int) -> int | None:
         try:
@@ -121,6 +125,7 @@ def survey(data: mmap.mmap) -> Survey:
         size=(page.first(_WIDTH), page.first(_HEIGHT)),
         frames=len(chain),
         decoder_bytes=_strip_bytes(page),
+        iim=page.iim,
         unsupported=_unsupported(page, bits),
         white=4095 if bits == 12 else 65535,
         inverted=page.first(_PHOTOMETRIC) == 0 and _PHOTOMETRIC in page.values,
