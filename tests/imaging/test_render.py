@@ -171,3 +171,32 @@ def test_the_original_stays_as_it_is(tmp_path: Path) -> None:
     before = (tmp_path / "in.jpg").read_bytes()
     rendered(tmp_path / "in.jpg", tmp_path, default_recipe())
     assert (tmp_path / "in.jpg").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("quality", "subsampling", "sampled"),
+    [
+        (85, "auto", (2, 2)),
+        (89, "auto", (2, 2)),
+        (90, "auto", (1, 1)),
+        (100, "4:2:0", (2, 2)),
+        (60, "4:2:2", (2, 1)),
+        (60, "4:4:4", (1, 1)),
+    ],
+)
+def test_colour_is_sampled_in_full_from_quality_90_on_unless_the_style_says_otherwise(
+    tmp_path: Path, quality: int, subsampling: str, sampled: tuple[int, int]
+) -> None:
+    quarters(200, 100).save(tmp_path / "in.png")
+    recipe = plain_recipe(100, quality=quality, subsampling=subsampling)
+    with Image.open(rendered(tmp_path / "in.png", tmp_path, recipe).renditions[0].path) as image:
+        _, *luma, _ = image.layer[0]  # type: ignore[attr-defined]
+        assert tuple(luma) == sampled
+
+
+def test_a_jpeg_has_huffman_tables_of_its_own(photograph: Path, tmp_path: Path) -> None:
+    made = rendered(photograph, tmp_path, plain_recipe(500)).renditions[0]
+    with Image.open(made.path) as image:
+        plain = BytesIO()
+        image.save(plain, "JPEG", quality="keep", icc_profile=image.info["icc_profile"])
+    assert made.bytes < len(plain.getvalue())
