@@ -19,7 +19,7 @@ SECOND_S3 := .second-s3
 TSC := node_modules/.bin/tsc
 TSC_STAMP := node_modules/.installed
 
-.PHONY: demo test unit long chaos coverage bench simd s3-second dist lint page-types types fmt check full lock clean help
+.PHONY: demo test unit long chaos corpus coverage bench simd s3-second dist lint page-types types fmt check full lock clean help
 
 help: ## What there is to make
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -38,6 +38,9 @@ chaos: $(STAMP) ## Galleries while parts are killed, frozen and cut off, and wha
 
 bench: $(STAMP) ## What the pipeline costs beside other ways to do the same work; BENCH_FLAGS="--images 1361"
 	@$(BIN)/python -m bench --out .gallery/bench/results $(BENCH_FLAGS)
+
+corpus: $(STAMP) ## Compare what becomes of a folder of images with libvips and exiftool: make corpus DIR=photos
+	@$(BIN)/python -m bench.corpus $(DIR) --out .gallery/corpus
 
 coverage: $(STAMP) ## All tests, and how much of the product they run, in all its processes
 	$(BIN)/coverage erase
