@@ -37,8 +37,10 @@ def rendering_bytes(
     total += 4 * (reduced[0] * image.height + _area(reduced)) + outputs
     if image.mode in _CONVERTED_MODES:
         total += 4 * area  # its copy in a mode that can be resampled
-    if image.has_transparency_data:
+    if image.has_transparency_data or opened.survey.key:
         total += 4 * area  # its copy with premultiplied alpha
+    if opened.survey.key:
+        total += 8 * area  # the low bytes, and channels of both
     return total + _of_format(opened, full_size, area * bytes_per_pixel)
 
 

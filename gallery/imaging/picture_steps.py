@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from gallery.errors import RejectedImage
-from gallery.imaging.colour import to_srgb, to_working_mode
+from gallery.imaging.colour import to_srgb, to_working_mode, with_wide_key_as_alpha
 from gallery.imaging.gate import NeedsMoreMemory
 from gallery.imaging.geometry import Placement, Size, least_decoded, place, shared_reduction
 from gallery.imaging.memory import rendering_bytes
@@ -76,7 +76,14 @@ def decode(picture: Picture) -> None:
 
 def convert_to_working_mode(picture: Picture) -> None:
     """Bring the picture to a mode that can be resampled, of 8 bits per sample."""
-    picture.image = to_working_mode(picture.image, picture.opened.survey)
+    survey = picture.opened.survey
+    if survey.key is None:
+        picture.image = to_working_mode(picture.image, survey)
+        return
+    with picture.opened.again() as low:
+        # Pillow takes the high byte of each sample; told that the order is the other one, it takes the low byte.
+        low.tile = [tile._replace(args="RGB;16L") for tile in low.tile]
+        picture.image = with_wide_key_as_alpha(picture.image, low, survey.key)
 
 
 def reduce(picture: Picture) -> None:
@@ -119,4 +126,5 @@ def _profile_of(opened: OpenedImage, mode: str) -> bytes | None:
         return opened.profile
     if names_adobe_rgb(opened.exif):
         return adobe_rgb_profile()
-    return display_p3_profile() if opened.survey.primaries == DISPLAY_P3_PRIMARIES else None
+    colour = opened.survey.colour
+    return display_p3_profile() if colour and colour.primaries == DISPLAY_P3_PRIMARIES else None

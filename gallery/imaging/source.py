@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
 from gallery.errors import RejectedImage
 from gallery.imaging.colour import MAX_PROFILE_BYTES
@@ -18,6 +20,7 @@ from gallery.imaging.gate import NeedsMoreMemory
 from gallery.imaging.geometry import Size
 from gallery.imaging.metadata import orientation_of, read_exif
 from gallery.imaging.recipe import Limits
+from gallery.imaging.spliced import SplicedFile
 from gallery.notes import ImageNote
 
 _TRANSPOSITIONS = {
@@ -39,6 +42,7 @@ _LARGEST_TEXTS = 4 * MAX_PROFILE_BYTES  # of one PNG together, unpacked
 class OpenedImage:
     """A file whose header has been read and found within the limits; `size` is that after orientation."""
 
+    path: Path
     image: Image.Image
     source_format: SourceFormat
     survey: Survey
@@ -55,6 +59,15 @@ class OpenedImage:
     def oriented(self, size: Size) -> Size:
         """Swap width and height where the orientation lays the picture on its side; its own inverse."""
         return (size[1], size[0]) if self.orientation >= 5 else size
+
+    @contextmanager
+    def again(self) -> Iterator[ImageFile.ImageFile]:
+        """The same file, opened another time, for what one decoding cannot tell."""
+        with (
+            _as_decoders_see_it(self.path, self.survey) as file,
+            Image.open(file, formats=[self.source_format.name]) as image,
+        ):
+            yield image
 
 
 @contextmanager
@@ -78,9 +91,13 @@ def open_source(path: Path, limits: Limits) -> Iterator[OpenedImage]:
     _check_frames(survey.frames, limits)
     if survey.size is not None:
         _check_size(survey.size, limits)
-    _prepare_decoders(source_format)
+    _prepare_decoders(source_format, survey)
     # One decoder only: no other gets to see bytes that were made for it.
-    with _rejecting(source_format, survey), Image.open(path, formats=[source_format.name]) as image:
+    with (
+        _rejecting(source_format, survey),
+        _as_decoders_see_it(path, survey) as file,
+        Image.open(file, formats=[source_format.name]) as image,
+    ):
         frames = _frames(image, source_format, survey)
         _check_size(image.size, limits)
         _check_frames(frames, limits)
@@ -90,6 +107,7 @@ def open_source(path: Path, limits: Limits) -> Iterator[OpenedImage]:
             raise RejectedImage("unsupported_format", "32 bits per sample are not supported: export it with 8 or 16")
         exif = read_exif(image, survey.exif)
         yield OpenedImage(
+            path=path,
             image=image,
             source_format=source_format,
             survey=survey,
@@ -97,7 +115,7 @@ def open_source(path: Path, limits: Limits) -> Iterator[OpenedImage]:
             exif=exif,
             orientation=1 if source_format in _TURNED_BY_DECODER else orientation_of(exif),
             profile=image.info.get("icc_profile"),
-            notes=_frames_notes(source_format, frames),
+            notes=(*_frames_notes(source_format, frames), *_notes_on_faults(image, survey)),
         )
 
 
@@ -118,8 +136,20 @@ def _identify_file(path: Path, limits: Limits) -> tuple[SourceFormat, int]:
     return source_format, size
 
 
-def _prepare_decoders(source_format: SourceFormat) -> None:
+@contextmanager
+def _as_decoders_see_it(path: Path, survey: Survey) -> Iterator[Path | BinaryIO]:
+    """The file itself, or what its survey says that decoders are to see in its place."""
+    if not survey.parts:
+        yield path
+        return
+    with path.open("rb") as file, io.BufferedReader(SplicedFile(file, survey.parts)) as spliced:
+        yield spliced
+
+
+def _prepare_decoders(source_format: SourceFormat, survey: Survey) -> None:
     """Set the decoders' own limits, all of them module variables that their documentation offers for it."""
+    # Of a picture that is known to be damaged, whatever can be read.
+    ImageFile.LOAD_TRUNCATED_IMAGES = survey.damage is not None
     # Our own limits decide, from the same header.
     Image.MAX_IMAGE_PIXELS = None
     # Photoshop's XMP may be longer than the 1 MiB that Pillow unpacks by default.
@@ -177,6 +207,17 @@ def _frames_notes(source_format: SourceFormat, frames: int) -> tuple[ImageNote, 
     else:
         taken = "animated: the first frame was taken"
     return (ImageNote("one_of_several", taken),)
+
+
+def _notes_on_faults(image: Image.Image, survey: Survey) -> Iterator[ImageNote]:
+    if survey.damage is not None:
+        yield ImageNote("damaged", f"the file is damaged: {survey.damage}")
+    unusable = survey.unusable_profile
+    # Pillow says that there is a profile and none, where it cannot put it together or unpack it.
+    if unusable is None and image.info.get("icc_profile", b"") is None:
+        unusable = "parts of it are missing or damaged"
+    if unusable is not None:
+        yield ImageNote("profile_unusable", f"ICC profile not usable ({unusable}): taken without it")
 
 
 @contextmanager

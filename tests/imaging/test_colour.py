@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -209,6 +210,31 @@ def test_a_profile_of_another_kind_or_cut_short_is_noted_and_not_fatal(tmp_path:
         result = rendered(tmp_path / "in.jpg", tmp_path)
         assert "taken as sRGB" in result.metadata["notes"][0]["message"]
         assert all(map(near, corner_colours(result.renditions[0].path), UPRIGHT, [12] * 4))
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_jpeg_that_lacks_a_segment_of_its_profile_is_noted(tmp_path: Path, lost: int) -> None:
+    quarters(64, 64).save(tmp_path / "in.jpg", icc_profile=ADOBE_RGB + bytes(150_000), quality=95)
+    data = (tmp_path / "in.jpg").read_bytes()
+    at = -1
+    for _ in range(lost + 1):
+        at = data.index(b"ICC_PROFILE\0", at + 1)
+    length = int.from_bytes(data[at - 2 : at], "big")
+    (tmp_path / "in.jpg").write_bytes(data[: at - 4] + data[at - 2 + length :])
+    result = rendered(tmp_path / "in.jpg", tmp_path)
+    assert [note["note"] for note in result.metadata["notes"]] == ["profile_unusable"]
+    assert all(map(near, corner_colours(result.renditions[0].path), UPRIGHT, [12] * 4))
+
+
+def test_a_png_profile_that_cannot_be_unpacked_is_noted(tmp_path: Path) -> None:
+    packed = b"icc\0\0" + b"not packed at all"
+    chunk = struct.pack(">I", len(packed)) + b"iCCP" + packed + struct.pack(">I", zlib.crc32(b"iCCP" + packed))
+    quarters(64, 64).save(tmp_path / "in.png")
+    data = (tmp_path / "in.png").read_bytes()
+    (tmp_path / "in.png").write_bytes(data[:33] + chunk + data[33:])
+    result = rendered(tmp_path / "in.png", tmp_path, plain_recipe(64, format="png"))
+    assert [note["note"] for note in result.metadata["notes"]] == ["profile_unusable"]
+    assert corner_colours(result.renditions[0].path) == UPRIGHT
 
 
 def test_transparency_survives_the_conversion(tmp_path: Path) -> None:

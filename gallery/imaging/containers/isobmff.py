@@ -7,7 +7,7 @@ import re
 import struct
 from collections.abc import Iterator
 
-from gallery.imaging.containers.survey import Survey
+from gallery.imaging.containers.survey import CodedColour, Survey
 
 # What may stand at the top of such a file; anything else trails behind it.
 _TOP = frozenset(
@@ -18,14 +18,14 @@ _NCLX = re.compile(rb"colrnclx(..)(..)", re.S)
 
 def survey(data: mmap.mmap) -> Survey:
     """Walk the boxes at the top. Sizes and frames are the decoder's to tell: it parses before it decodes."""
-    complete, kinds, primaries = True, set(), None
+    complete, kinds, colour = True, set(), None
     for kind, start, end in _boxes(data):
         kinds.add(kind)
         complete = complete and end <= len(data)
         if kind == b"meta" and (match := _NCLX.search(data, start, min(end, len(data)))):
-            primaries = int.from_bytes(match[1], "big")
+            colour = CodedColour(int.from_bytes(match[1], "big"), int.from_bytes(match[2], "big"))
     complete = complete and (b"meta" in kinds or b"moov" in kinds)
-    return Survey(complete, primaries=primaries)
+    return Survey(complete, colour=colour)
 
 
 def _boxes(data: mmap.mmap) -> Iterator[tuple[bytes, int, int]]:

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+# Bytes that stand in the place of the file's from one offset to another.
+Edit = tuple[int, int, bytes]
+# A piece of the file from one offset to another, or bytes of its own.
+Part = tuple[int, int] | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CodedColour:
+    """Colour by the numbers of ITU-T H.273 (tables 2 and 3). `full_range` is `False` where black is 16 of 255 and
+    white 235, in the pixels as they are decoded."""
+
+    primaries: int
+    transfer: int
+    full_range: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,5 +39,23 @@ class Survey:
     # Of pictures in 16-bit grey: the value that is white, and whether 0 is white instead.
     white: int = 65535
     inverted: bool = False
-    # The colour primaries that ITU-T H.273 numbers, where the container names them so.
-    primaries: int | None = None
+    # Where the container names the colour by number.
+    colour: CodedColour | None = None
+    # The colour that is transparent, at 16 bits a channel.
+    key: tuple[int, ...] | None = None
+    # Why a profile that the file has cannot be read, and what of the picture cannot.
+    unusable_profile: str | None = None
+    damage: str | None = None
+    # What the decoder is to see, where that is not the file as it is.
+    parts: tuple[Part, ...] = ()
+
+
+def edited(edits: Sequence[Edit], file_bytes: int) -> tuple[Part, ...]:
+    """The parts of a file of `file_bytes` bytes with `edits`, which are in order; none where there are none."""
+    if not edits:
+        return ()
+    parts, at = list[Part](), 0
+    for start, end, instead in edits:
+        parts += [(at, start), instead]
+        at = end
+    return (*parts, (at, file_bytes))
