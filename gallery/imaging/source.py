@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,7 +13,7 @@ from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
 from gallery.errors import RejectedImage
 from gallery.imaging.colour import MAX_PROFILE_BYTES
-from gallery.imaging.containers import Survey, survey_file
+from gallery.imaging.containers import Box, Survey, survey_file
 from gallery.imaging.faults import is_disk_fault
 from gallery.imaging.formats import AVIF, GIF, HEAD_BYTES, HEIC, JPEG, TIFF, SourceFormat, identify, is_built_in
 from gallery.imaging.gate import NeedsMoreMemory
@@ -51,10 +51,15 @@ class OpenedImage:
     orientation: int
     profile: bytes | None
     notes: tuple[ImageNote, ...]
+    # What is to be shown of the picture as it comes from the decoder; `None` for all of it.
+    clean_aperture: Box | None = None
 
     @property
     def size(self) -> Size:
-        return self.oriented(self.image.size)
+        if self.clean_aperture is None:
+            return self.oriented(self.image.size)
+        left, top, right, bottom = self.clean_aperture
+        return self.oriented((right - left, bottom - top))
 
     def oriented(self, size: Size) -> Size:
         """Swap width and height where the orientation lays the picture on its side; its own inverse."""
@@ -90,7 +95,7 @@ def open_source(path: Path, limits: Limits) -> Iterator[OpenedImage]:
         )
     _check_frames(survey.frames, limits)
     if survey.size is not None:
-        _check_size(survey.size, limits)
+        _check_size(survey.size, _with_decoders_own(limits) if source_format == AVIF else limits)
     _prepare_decoders(source_format, survey)
     # One decoder only: no other gets to see bytes that were made for it.
     with (
@@ -116,6 +121,8 @@ def open_source(path: Path, limits: Limits) -> Iterator[OpenedImage]:
             orientation=1 if source_format in _TURNED_BY_DECODER else orientation_of(exif),
             profile=image.info.get("icc_profile"),
             notes=(*_frames_notes(source_format, frames), *_notes_on_faults(image, survey)),
+            # Before the picture is turned, as the standard has it. HEIC's decoder does both.
+            clean_aperture=survey.clean_aperture if source_format == AVIF else None,
         )
 
 
@@ -168,6 +175,12 @@ def _prepare_decoders(source_format: SourceFormat, survey: Survey) -> None:
                 "unsupported_format", "the file is HEIC, which this installation cannot decode: install pillow-heif"
             ) from error
         register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+
+
+def _with_decoders_own(limits: Limits) -> Limits:
+    """libavif's, which Pillow does not let one change."""
+    side, pixels = min(limits.max_side, 32_768), min(limits.max_pixels, 16_384 * 16_384)
+    return replace(limits, max_side=side, max_pixels=pixels)
 
 
 def _check_size(size: Size, limits: Limits) -> None:
@@ -241,6 +254,10 @@ def _rejection(error: Exception, source_format: SourceFormat, survey: Survey) ->
         return RejectedImage("too_many_bytes", "a text or colour profile that the PNG holds is too large when unpacked")
     if not survey.complete or any(sign in message.lower() for sign in _SIGNS_OF_TRUNCATION):
         return RejectedImage("truncated", "the file is cut off: its end is missing; upload it again")
+    if survey.rare_kind is not None:
+        return RejectedImage(
+            "unsupported_format", f"the file is {survey.rare_kind}, which is not supported: export it as JPEG"
+        )
     if isinstance(error, UnidentifiedImageError):
         if source_format == TIFF and all(survey.size or (0,)):
             return RejectedImage("unsupported_format", "this kind of TIFF is not supported: export it as JPEG")

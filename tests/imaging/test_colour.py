@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 from PIL import ExifTags, Image, ImageChops, ImageCms, ImageStat
 
-from gallery.imaging.profiles import display_p3_profile, matrix_profile, srgb_profile
+from gallery.imaging.colour_codes import coded_profile
+from gallery.imaging.containers import CodedColour
+from gallery.imaging.profiles import matrix_profile, srgb_profile
 from tests.imaging.pictures import UPRIGHT, corner_colours, mean_colour, near, plain_recipe, quarters, rendered
 
+DISPLAY_P3 = coded_profile(CodedColour(12, 13))
 P3 = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
 
 
@@ -47,14 +50,14 @@ SAGE = (120, 160, 90)
     [
         (ADOBE_RGB, SAGE, _in_srgb(SAGE, 563 / 256, ADOBE_TO_SRGB)),
         (matrix_profile("P3, gamma 2.2", P3, 2.2), (180, 100, 80), _in_srgb((180, 100, 80), 2.2, P3_TO_SRGB)),
-        (display_p3_profile(), (180, 100, 80), _in_srgb((180, 100, 80), None, P3_TO_SRGB)),
+        (DISPLAY_P3, (180, 100, 80), _in_srgb((180, 100, 80), None, P3_TO_SRGB)),
         (PROPHOTO, (120, 130, 110), _in_srgb((120, 130, 110), 1.8, PROPHOTO_TO_SRGB)),
         (ADOBE_RGB, (128, 128, 128), _in_srgb((128, 128, 128), 563 / 256, ADOBE_TO_SRGB)),
     ],
     ids=["Adobe RGB", "P3, gamma 2.2", "Display P3", "ProPhoto", "neutral"],
 )
 def test_wide_gamut_colours_are_converted_to_srgb(
-    tmp_path: Path, profile: bytes, stored: tuple[int, int, int], shown: tuple[int, int, int]
+    tmp_path: Path, profile: bytes | None, stored: tuple[int, int, int], shown: tuple[int, int, int]
 ) -> None:
     Image.new("RGB", (64, 64), stored).save(tmp_path / "in.png", icc_profile=profile)
     result = rendered(tmp_path / "in.png", tmp_path, plain_recipe(64, format="png"))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 Edit = tuple[int, int, bytes]
 # A piece of the file from one offset to another, or bytes of its own.
 Part = tuple[int, int] | bytes
+Box = tuple[int, int, int, int]  # left, top, right, bottom, in pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,8 @@ class Survey:
 
     `size` is the stored one in pixels, `None` where only the decoder knows it. `frames` counts the pictures of
     an animation or the pages. `decoder_bytes` is what the decoder takes in memory beside the picture itself,
-    as far as the structure tells it. `unsupported` names a kind of this format that is not decoded.
+    as far as the structure tells it. `unsupported` names a kind of this format that is not decoded, `rare_kind` one
+    that only some builds of the decoder take.
     """
 
     complete: bool
@@ -35,12 +37,16 @@ class Survey:
     frames: int = 1
     decoder_bytes: int = 0
     unsupported: str | None = None
+    rare_kind: str | None = None
     exif: bytes | None = None
     # Of pictures in 16-bit grey: the value that is white, and whether 0 is white instead.
     white: int = 65535
     inverted: bool = False
-    # Where the container names the colour by number.
+    # Per sample, where the container of HEIC or AVIF tells.
+    bits: int = 8
+    # Where the container names the colour by number, and the part of the stored picture that is to be shown.
     colour: CodedColour | None = None
+    clean_aperture: Box | None = None
     # The colour that is transparent, at 16 bits a channel.
     key: tuple[int, ...] | None = None
     # Why a profile that the file has cannot be read, and what of the picture cannot.
