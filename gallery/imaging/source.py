@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImagePalette, PngImagePlugin, UnidentifiedImageError
 
 from gallery.errors import RejectedImage
 from gallery.imaging.colour import MAX_PROFILE_BYTES
@@ -103,6 +103,8 @@ def open_source(path: Path, limits: Limits) -> Iterator[OpenedImage]:
         _as_decoders_see_it(path, survey) as file,
         Image.open(file, formats=[source_format.name]) as image,
     ):
+        if source_format == TIFF:
+            _prepare_page(image, survey)
         frames = _frames(image, source_format, survey)
         _check_size(image.size, limits)
         _check_frames(frames, limits)
@@ -120,7 +122,7 @@ def open_source(path: Path, limits: Limits) -> Iterator[OpenedImage]:
             exif=exif,
             orientation=1 if source_format in _TURNED_BY_DECODER else orientation_of(exif),
             profile=image.info.get("icc_profile"),
-            notes=(*_frames_notes(source_format, frames), *_notes_on_faults(image, survey)),
+            notes=(*_frames_notes(source_format, frames, survey), *_notes_on_faults(image, survey)),
             # Before the picture is turned, as the standard has it. HEIC's decoder does both.
             clean_aperture=survey.clean_aperture if source_format == AVIF else None,
         )
@@ -162,6 +164,10 @@ def _prepare_decoders(source_format: SourceFormat, survey: Survey) -> None:
     # Photoshop's XMP may be longer than the 1 MiB that Pillow unpacks by default.
     PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES
     PngImagePlugin.MAX_TEXT_MEMORY = _LARGEST_TEXTS
+    if source_format == TIFF:
+        from PIL import TiffImagePlugin  # noqa: PLC0415 - not every process meets a TIFF
+
+        TiffImagePlugin.READ_LIBTIFF = survey.for_libtiff
     if source_format == AVIF:
         from PIL import AvifImagePlugin  # noqa: PLC0415 - 10 MB that only AVIF needs
 
@@ -181,6 +187,14 @@ def _with_decoders_own(limits: Limits) -> Limits:
     """libavif's, which Pillow does not let one change."""
     side, pixels = min(limits.max_side, 32_768), min(limits.max_pixels, 16_384 * 16_384)
     return replace(limits, max_side=side, max_pixels=pixels)
+
+
+def _prepare_page(image: Image.Image, survey: Survey) -> None:
+    """Turn to the page that is to be taken; and read its colours as they are meant, where they have 8 bits."""
+    image.seek(survey.page)
+    colours = image.tag_v2.get(ExifTags.Base.ColorMap, ()) if image.mode in ("P", "PA") else ()  # type: ignore[attr-defined]
+    if colours and max(colours) < 256:  # as libtiff judges; the standard has 16 bits
+        image.palette = ImagePalette.raw("RGB;L", bytes(colours))
 
 
 def _check_size(size: Size, limits: Limits) -> None:
@@ -209,7 +223,9 @@ def _frames(image: Image.Image, source_format: SourceFormat, survey: Survey) -> 
     return int(getattr(image, "n_frames", 1))
 
 
-def _frames_notes(source_format: SourceFormat, frames: int) -> tuple[ImageNote, ...]:
+def _frames_notes(source_format: SourceFormat, frames: int, survey: Survey) -> tuple[ImageNote, ...]:
+    if source_format == TIFF:
+        frames = survey.pictures
     # A JPEG's further pictures (MPO) are previews or a second eye, not an animation.
     if frames < 2 or source_format == JPEG:
         return ()
@@ -254,13 +270,17 @@ def _rejection(error: Exception, source_format: SourceFormat, survey: Survey) ->
         return RejectedImage("too_many_bytes", "a text or colour profile that the PNG holds is too large when unpacked")
     if not survey.complete or any(sign in message.lower() for sign in _SIGNS_OF_TRUNCATION):
         return RejectedImage("truncated", "the file is cut off: its end is missing; upload it again")
-    if survey.rare_kind is not None:
+    if survey.rare_kind is not None and (source_format != TIFF or _is_about_layout(error, survey)):
         return RejectedImage(
             "unsupported_format", f"the file is {survey.rare_kind}, which is not supported: export it as JPEG"
         )
     if isinstance(error, UnidentifiedImageError):
-        if source_format == TIFF and all(survey.size or (0,)):
-            return RejectedImage("unsupported_format", "this kind of TIFF is not supported: export it as JPEG")
         message = "its header cannot be read"  # Pillow's message names the path, and no cause
     printable = "".join(sign for sign in message if sign.isprintable())
     return RejectedImage("decoder_failed", f"the {name} data is damaged: {printable}")
+
+
+def _is_about_layout(error: Exception, survey: Survey) -> bool:
+    """Whether Pillow knows no way to read such a TIFF, and nothing is wrong with the file."""
+    unknown = isinstance(error, UnidentifiedImageError) or "unknown raw mode" in str(error)
+    return unknown and all(survey.size or (0,))

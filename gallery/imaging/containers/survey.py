@@ -27,17 +27,21 @@ class Survey:
     """`complete`: the picture's data reaches its end; what trails behind that does not matter.
 
     `size` is the stored one in pixels, `None` where only the decoder knows it. `frames` counts the pictures of
-    an animation or the pages. `decoder_bytes` is what the decoder takes in memory beside the picture itself,
+    an animation or the pages; of the latter `page` is the one to take (0 is the first), and `pictures` those that are
+    no thumbnails or masks of others. `decoder_bytes` is what the decoder takes in memory beside the picture itself,
     as far as the structure tells it. `unsupported` names a kind of this format that is not decoded, `rare_kind` one
-    that only some builds of the decoder take.
+    that not every decoder takes. `for_libtiff`: an uncompressed TIFF that Pillow's own decoder gets wrong.
     """
 
     complete: bool
     size: tuple[int, int] | None = None
     frames: int = 1
+    page: int = 0
+    pictures: int = 1
     decoder_bytes: int = 0
     unsupported: str | None = None
     rare_kind: str | None = None
+    for_libtiff: bool = False
     exif: bytes | None = None
     # Of pictures in 16-bit grey: the value that is white, and whether 0 is white instead.
     white: int = 65535
