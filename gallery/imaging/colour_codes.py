@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 
 from gallery.imaging.containers.survey import CodedColour
 from gallery.imaging.profiles import D65, Chromaticity, Primaries, matrix_profile
@@ -101,7 +101,7 @@ def coded_profile(colour: CodedColour) -> bytes | None:
     return matrix_profile(f"H.273 {colour.primaries}/{colour.transfer}", primaries, light, white)
 
 
-@cache
+@lru_cache(maxsize=8)
 def chunk_profile(gamma: float | None, chromaticity: tuple[float, ...] | None) -> bytes | None:
     """A profile of PNG's gAMA, a power of light (third edition, 11.3.2.2), and cHRM: x and y of white, red, green,
     blue. Where one is missing or impossible, sRGB's stands in; `None` where both are."""
