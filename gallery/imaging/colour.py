@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from io import BytesIO
 
-from PIL import Image, ImageCms, ImageMath
+from PIL import Image, ImageChops, ImageCms, ImageMath
 
 from gallery.imaging.containers.survey import Survey
 from gallery.imaging.profiles import srgb_profile
@@ -31,7 +32,7 @@ def to_working_mode(image: Image.Image, survey: Survey) -> Image.Image:
     if image.mode == "1":
         return image.convert("L" if transparent is None else "LA")
     if transparent is not None and image.mode in ("L", "RGB"):
-        return _with_key_as_alpha(image, transparent)
+        return image.convert("LA" if image.mode == "L" else "RGBA")
     if image.mode in ("La", "RGBa"):
         return image.convert(image.mode.upper())
     return image if image.mode in WORKING_MODES else image.convert("RGB")
@@ -51,12 +52,15 @@ def _from_sixteen_bits(image: Image.Image, survey: Survey, transparent: object) 
     return grey
 
 
-def _with_key_as_alpha(image: Image.Image, key: object) -> Image.Image:
-    """PNG names one colour as transparent, at 16 bits a channel where the file has them (third edition, 11.3.2.1)."""
-    if isinstance(key, tuple) and max(key) > 255:
-        image = image.copy()
-        image.info["transparency"] = tuple(part >> 8 for part in key)
-    return image.convert("LA" if image.mode == "L" else "RGBA")
+def with_wide_key_as_alpha(high: Image.Image, low: Image.Image, key: Sequence[int]) -> Image.Image:
+    """A picture whose transparent colour has 16 bits per sample, from its high and its low bytes (both RGB)."""
+    opaque = Image.new("L", high.size)
+    for picture, shift in ((low, 0), (high, 8)):
+        for channel, part in zip(picture.split(), key, strict=True):
+            byte = part >> shift & 255
+            opaque = ImageChops.lighter(opaque, channel.point([255 * (value != byte) for value in range(256)]))
+    high.putalpha(opaque)
+    return high
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, ImageNote | None]:

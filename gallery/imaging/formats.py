@@ -126,6 +126,13 @@ _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"})
 _GENERAL_BRANDS = frozenset({b"mif1", b"mif2", b"msf1", b"miaf"})
 _BRANDS = {b"crx ": "CR3 (camera RAW)", b"qt  ": "MOV video", b"jp2 ": "JPEG 2000"}
+# Still pictures in codings or forms that are not decoded. They share the extensions of those that are.
+_HEIF_BRANDS = {
+    b"mif3": "HEIF in its short form (mif3)", b"jpeg": "HEIF with JPEG", b"jpgs": "HEIF with JPEG",
+    b"j2ki": "HEIF with JPEG 2000", b"j2is": "HEIF with JPEG 2000", b"avci": "HEIF with H.264",
+    b"avcs": "HEIF with H.264", b"vvic": "HEIF with H.266", b"vvis": "HEIF with H.266", b"evbi": "HEIF with EVC",
+    b"evbs": "HEIF with EVC",
+}  # fmt: skip
 # What may stand before an SVG's first element, and how each of these ends.
 _PREAMBLE = ((b"<?xml", b">"), (b"<!--", b"-->"), (b"<!doctype svg", b">"))
 _PNM = re.compile(rb"P[1-7]\s")
@@ -183,7 +190,7 @@ def _is_svg(head: bytes) -> bool:
 def _recognise(head: bytes) -> str | None:
     name = next((name for signature, name in _NAMED if head.startswith(signature)), None)
     if head[4:8] == b"ftyp":
-        name = _BRANDS.get(head[8:12], "MP4 video")
+        name = _HEIF_BRANDS.get(head[8:12]) or _BRANDS.get(head[8:12], "MP4 video")
     elif head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         name = "AVI video"
     elif b"%PDF-" in head[:1024]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gallery.imaging.colour_codes import is_hdr
 from gallery.imaging.formats import AVIF, HEIC, JPEG, TIFF, WEBP
 from gallery.imaging.geometry import Placement, Size, shared_reduction
 from gallery.imaging.recipe import FileFormat, Style
@@ -39,8 +40,14 @@ def rendering_bytes(
     total += 4 * (reduced[0] * image.height + _area(reduced)) + outputs
     if image.mode in _CONVERTED_MODES:
         total += 4 * area  # its copy in a mode that can be resampled
-    if image.has_transparency_data:
+    if image.has_transparency_data or opened.survey.key:
         total += 4 * area  # its copy with premultiplied alpha
+    if opened.survey.key:
+        total += 8 * area  # the low bytes, and channels of both
+    if opened.clean_aperture:
+        total += area * bytes_per_pixel  # the part that is shown
+    if opened.survey.colour and is_hdr(opened.survey.colour):
+        total += 8 * area  # two copies between the steps of the tone-mapping
     return total + _of_format(opened, full_size, area * bytes_per_pixel)
 
 

@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from gallery.errors import RejectedImage
-from gallery.imaging.colour import to_srgb, to_working_mode
-from gallery.imaging.formats import JPEG
+from gallery.imaging.colour import to_srgb, to_working_mode, with_wide_key_as_alpha
+from gallery.imaging.colour_codes import HDR_NAMES
+from gallery.imaging.containers import CodedColour
+from gallery.imaging.formats import AVIF, JPEG
 from gallery.imaging.gate import NeedsMoreMemory
 from gallery.imaging.geometry import Placement, Size, least_decoded, place, shared_reduction
+from gallery.imaging.hdr import LOST_BY_LIBAVIF, NOTHING, hdr_profile, on_display
 from gallery.imaging.jpeg import decode_jpeg
 from gallery.imaging.memory import rendering_bytes
-from gallery.imaging.metadata import names_adobe_rgb
-from gallery.imaging.profiles import DISPLAY_P3_PRIMARIES, adobe_rgb_profile, display_p3_profile
+from gallery.imaging.named_colour import named_colour
 from gallery.imaging.recipe import Limits, Style
 from gallery.imaging.source import OpenedImage, orient
 from gallery.notes import ImageNote
@@ -72,18 +74,27 @@ def check_memory(picture: Picture) -> None:
 
 
 def decode(picture: Picture) -> None:
-    """Decode the pixels, and note where their data is damaged."""
+    """Decode the pixels, those that the container wants to be shown, and note where their data is damaged."""
     opened = picture.opened
     if opened.source_format == JPEG:
         picture.image, notes = decode_jpeg(opened.image, opened.path)
         picture.notes.extend(notes)
     else:
         opened.image.load()
+    if opened.clean_aperture:
+        picture.image = picture.image.crop(opened.clean_aperture)
 
 
 def convert_to_working_mode(picture: Picture) -> None:
     """Bring the picture to a mode that can be resampled, of 8 bits per sample."""
-    picture.image = to_working_mode(picture.image, picture.opened.survey)
+    survey = picture.opened.survey
+    if survey.key is None:
+        picture.image = to_working_mode(picture.image, survey)
+        return
+    with picture.opened.again() as low:
+        # Pillow takes the high byte of each sample; told that the order is the other one, it takes the low byte.
+        low.tile = [tile._replace(args="RGB;16L") for tile in low.tile]
+        picture.image = with_wide_key_as_alpha(picture.image, low, survey.key)
 
 
 def reduce(picture: Picture) -> None:
@@ -106,11 +117,15 @@ def turn_upright(picture: Picture) -> None:
 
 
 def convert_to_srgb(picture: Picture) -> None:
-    """Convert the colours to sRGB, by the embedded profile or the one that the file names otherwise."""
-    profile = _profile_of(picture.opened, picture.image.mode)
-    picture.image, note = to_srgb(picture.image, profile)
-    if note:
-        picture.notes.append(note)
+    """Convert the colours to sRGB, by the embedded profile or what the file names otherwise."""
+    colour, unknown = named_colour(picture.opened, picture.image.mode)
+    if isinstance(colour, CodedColour):
+        unknown = ImageNote("hdr_tone_mapped", f"HDR ({HDR_NAMES[colour.transfer]}): tone-mapped to sRGB")
+        cut = picture.opened.source_format == AVIF and picture.opened.survey.bits > 8
+        picture.image = on_display(picture.image, colour, LOST_BY_LIBAVIF if cut else NOTHING)
+        colour = hdr_profile(colour.primaries)
+    picture.image, note = to_srgb(picture.image, colour)
+    picture.notes += [each for each in (unknown, note) if each]
 
 
 def detach_from_file(picture: Picture) -> None:
@@ -118,12 +133,3 @@ def detach_from_file(picture: Picture) -> None:
     if picture.image is picture.opened.image:
         picture.image = picture.image.copy()
     picture.image.info.clear()  # comments, XMP and the like, which encoders would write into renditions
-
-
-def _profile_of(opened: OpenedImage, mode: str) -> bytes | None:
-    """The embedded ICC profile, else one for what the file names by EXIF or number, else `None`."""
-    if opened.profile is not None or mode not in ("RGB", "RGBA"):
-        return opened.profile
-    if names_adobe_rgb(opened.exif):
-        return adobe_rgb_profile()
-    return display_p3_profile() if opened.survey.primaries == DISPLAY_P3_PRIMARIES else None

@@ -9,10 +9,10 @@ from functools import cache
 from PIL import ImageCms
 
 Chromaticity = tuple[float, float]
-_D65: Chromaticity = (0.3127, 0.3290)
+Primaries = tuple[Chromaticity, Chromaticity, Chromaticity]
+D65: Chromaticity = (0.3127, 0.3290)
 _BRADFORD = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
 _D50_XYZ = (0.9642, 1.0, 0.8249)  # the connection space's white (ICC.1:2022, 7.2.16)
-DISPLAY_P3_PRIMARIES = 12  # of ITU-T H.273, table 2
 _CREATED = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
 
 
@@ -29,19 +29,11 @@ def adobe_rgb_profile() -> bytes:
     return matrix_profile("Adobe RGB compatible", ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06)), 563 / 256)
 
 
-@cache
-def display_p3_profile() -> bytes:
-    """Display P3: HEIC and AVIF may name it by number only. Its curve is that of sRGB."""
-    light = [step / 1023 for step in range(1024)]
-    curve = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in light]
-    return matrix_profile("Display P3 compatible", ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)), curve)
-
-
 def matrix_profile(
     name: str,
-    primaries: tuple[Chromaticity, Chromaticity, Chromaticity],
+    primaries: Primaries,
     gamma: float | Sequence[float],
-    white: Chromaticity = _D65,
+    white: Chromaticity = D65,
 ) -> bytes:
     """A minimal version 2 matrix profile (ICC.1:2001-04, 6.3.1.2) with one curve: a gamma, or samples of linear
     light from 0 to 1."""
@@ -53,7 +45,7 @@ def matrix_profile(
         samples = [round(65535 * light) for light in gamma]
         curve = b"curv" + struct.pack(f">II{len(samples)}H", 0, len(samples), *samples)
     tags = [(b"desc", desc), (b"cprt", b"text\0\0\0\0No copyright\0"), (b"wtpt", _xyz(_D50_XYZ))]
-    columns = _adapted_primaries(primaries, white)
+    columns = adapted_primaries(primaries, white)
     for tag, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns, strict=True):
         tags.append((tag, _xyz(column)))
     tags += [(tag, curve) for tag in (b"rTRC", b"gTRC", b"bTRC")]
@@ -76,11 +68,16 @@ def _xyz(values: tuple[float, ...]) -> bytes:
     return b"XYZ \0\0\0\0" + struct.pack(">3i", *map(_fixed, values))
 
 
-def _adapted_primaries(primaries: tuple[Chromaticity, ...], own_white: Chromaticity) -> list[tuple[float, ...]]:
+def luminances(primaries: Primaries, white: Chromaticity) -> list[float]:
+    """How much red, green and blue each add to the luminance of white, which is 1."""
+    return solve([_to_xyz(primary) for primary in primaries], _to_xyz(white))
+
+
+def adapted_primaries(primaries: Primaries, own_white: Chromaticity) -> list[tuple[float, ...]]:
     """The primaries as XYZ under D50: scaled to sum up to the white, then Bradford-adapted."""
     white = _to_xyz(own_white)
     columns: list[tuple[float, ...]] = [_to_xyz(primary) for primary in primaries]
-    weights = _solve(columns, white)
+    weights = luminances(primaries, own_white)
     scaled = [tuple(part * weight for part in column) for column, weight in zip(columns, weights, strict=True)]
     gains = [d50 / own for d50, own in zip(_cone(_D50_XYZ), _cone(white), strict=True)]
     # The matrix' columns, so that solving is applying its inverse.
@@ -90,7 +87,7 @@ def _adapted_primaries(primaries: tuple[Chromaticity, ...], own_white: Chromatic
     adapted = []
     for column in scaled:
         cones = [cone * gain for cone, gain in zip(_cone(column), gains, strict=True)]
-        adapted.append(tuple(_solve(rows, tuple(cones))))
+        adapted.append(tuple(solve(rows, tuple(cones))))
     return adapted
 
 
@@ -102,7 +99,7 @@ def _cone(xyz: tuple[float, ...]) -> list[float]:
     return [sum(factor * part for factor, part in zip(row, xyz, strict=True)) for row in _BRADFORD]
 
 
-def _solve(columns: list[tuple[float, ...]], target: tuple[float, ...]) -> list[float]:
+def solve(columns: list[tuple[float, ...]], target: tuple[float, ...]) -> list[float]:
     """Weights that make the three columns add up to `target`, by Cramer's rule."""
     whole = _determinant(columns)
     return [_determinant([*columns[:i], target, *columns[i + 1 :]]) / whole for i in range(3)]

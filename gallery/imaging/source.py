@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImagePalette, PngImagePlugin, UnidentifiedImageError
 
 from gallery.errors import RejectedImage
 from gallery.imaging.colour import MAX_PROFILE_BYTES
-from gallery.imaging.containers import Survey, survey_file
+from gallery.imaging.containers import Box, Survey, survey_file
 from gallery.imaging.faults import is_disk_fault
 from gallery.imaging.formats import AVIF, GIF, HEAD_BYTES, HEIC, JPEG, TIFF, SourceFormat, identify, is_built_in
 from gallery.imaging.gate import NeedsMoreMemory
 from gallery.imaging.geometry import Size
 from gallery.imaging.metadata import orientation_of, read_exif
 from gallery.imaging.recipe import Limits
+from gallery.imaging.spliced import SplicedFile
 from gallery.notes import ImageNote
 
 _TRANSPOSITIONS = {
@@ -48,14 +51,28 @@ class OpenedImage:
     orientation: int
     profile: bytes | None
     notes: tuple[ImageNote, ...]
+    # What is to be shown of the picture as it comes from the decoder; `None` for all of it.
+    clean_aperture: Box | None = None
 
     @property
     def size(self) -> Size:
-        return self.oriented(self.image.size)
+        if self.clean_aperture is None:
+            return self.oriented(self.image.size)
+        left, top, right, bottom = self.clean_aperture
+        return self.oriented((right - left, bottom - top))
 
     def oriented(self, size: Size) -> Size:
         """Swap width and height where the orientation lays the picture on its side; its own inverse."""
         return (size[1], size[0]) if self.orientation >= 5 else size
+
+    @contextmanager
+    def again(self) -> Iterator[ImageFile.ImageFile]:
+        """The same file, opened another time, for what one decoding cannot tell."""
+        with (
+            _as_decoders_see_it(self.path, self.survey) as file,
+            Image.open(file, formats=[self.source_format.name]) as image,
+        ):
+            yield image
 
 
 @contextmanager
@@ -78,10 +95,16 @@ def open_source(path: Path, limits: Limits) -> Iterator[OpenedImage]:
         )
     _check_frames(survey.frames, limits)
     if survey.size is not None:
-        _check_size(survey.size, limits)
-    _prepare_decoders(source_format)
+        _check_size(survey.size, _with_decoders_own(limits) if source_format == AVIF else limits)
+    _prepare_decoders(source_format, survey)
     # One decoder only: no other gets to see bytes that were made for it.
-    with _rejecting(source_format, survey), Image.open(path, formats=[source_format.name]) as image:
+    with (
+        _rejecting(source_format, survey),
+        _as_decoders_see_it(path, survey) as file,
+        Image.open(file, formats=[source_format.name]) as image,
+    ):
+        if source_format == TIFF:
+            _prepare_page(image, survey)
         frames = _frames(image, source_format, survey)
         _check_size(image.size, limits)
         _check_frames(frames, limits)
@@ -99,7 +122,9 @@ def open_source(path: Path, limits: Limits) -> Iterator[OpenedImage]:
             exif=exif,
             orientation=1 if source_format in _TURNED_BY_DECODER else orientation_of(exif),
             profile=image.info.get("icc_profile"),
-            notes=_frames_notes(source_format, frames),
+            notes=(*_frames_notes(source_format, frames, survey), *_notes_on_faults(image, survey)),
+            # Before the picture is turned, as the standard has it. HEIC's decoder does both.
+            clean_aperture=survey.clean_aperture if source_format == AVIF else None,
         )
 
 
@@ -120,13 +145,29 @@ def _identify_file(path: Path, limits: Limits) -> tuple[SourceFormat, int]:
     return source_format, size
 
 
-def _prepare_decoders(source_format: SourceFormat) -> None:
+@contextmanager
+def _as_decoders_see_it(path: Path, survey: Survey) -> Iterator[Path | BinaryIO]:
+    """The file itself, or what its survey says that decoders are to see in its place."""
+    if not survey.parts:
+        yield path
+        return
+    with path.open("rb") as file, io.BufferedReader(SplicedFile(file, survey.parts)) as spliced:
+        yield spliced
+
+
+def _prepare_decoders(source_format: SourceFormat, survey: Survey) -> None:
     """Set the decoders' own limits, all of them module variables that their documentation offers for it."""
+    # Of a picture that is known to be damaged, whatever can be read.
+    ImageFile.LOAD_TRUNCATED_IMAGES = survey.damage is not None
     # Our own limits decide, from the same header.
     Image.MAX_IMAGE_PIXELS = None
     # Photoshop's XMP may be longer than the 1 MiB that Pillow unpacks by default.
     PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES
     PngImagePlugin.MAX_TEXT_MEMORY = _LARGEST_TEXTS
+    if source_format == TIFF:
+        from PIL import TiffImagePlugin  # noqa: PLC0415 - not every process meets a TIFF
+
+        TiffImagePlugin.READ_LIBTIFF = survey.for_libtiff
     if source_format == AVIF:
         from PIL import AvifImagePlugin  # noqa: PLC0415 - 10 MB that only AVIF needs
 
@@ -140,6 +181,20 @@ def _prepare_decoders(source_format: SourceFormat) -> None:
                 "unsupported_format", "the file is HEIC, which this installation cannot decode: install pillow-heif"
             ) from error
         register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+
+
+def _with_decoders_own(limits: Limits) -> Limits:
+    """libavif's, which Pillow does not let one change."""
+    side, pixels = min(limits.max_side, 32_768), min(limits.max_pixels, 16_384 * 16_384)
+    return replace(limits, max_side=side, max_pixels=pixels)
+
+
+def _prepare_page(image: Image.Image, survey: Survey) -> None:
+    """Turn to the page that is to be taken; and read its colours as they are meant, where they have 8 bits."""
+    image.seek(survey.page)
+    colours = image.tag_v2.get(ExifTags.Base.ColorMap, ()) if image.mode in ("P", "PA") else ()  # type: ignore[attr-defined]
+    if colours and max(colours) < 256:  # as libtiff judges; the standard has 16 bits
+        image.palette = ImagePalette.raw("RGB;L", bytes(colours))
 
 
 def _check_size(size: Size, limits: Limits) -> None:
@@ -168,7 +223,9 @@ def _frames(image: Image.Image, source_format: SourceFormat, survey: Survey) -> 
     return int(getattr(image, "n_frames", 1))
 
 
-def _frames_notes(source_format: SourceFormat, frames: int) -> tuple[ImageNote, ...]:
+def _frames_notes(source_format: SourceFormat, frames: int, survey: Survey) -> tuple[ImageNote, ...]:
+    if source_format == TIFF:
+        frames = survey.pictures
     # A JPEG's further pictures (MPO) are previews or a second eye, not an animation.
     if frames < 2 or source_format == JPEG:
         return ()
@@ -179,6 +236,17 @@ def _frames_notes(source_format: SourceFormat, frames: int) -> tuple[ImageNote, 
     else:
         taken = "animated: the first frame was taken"
     return (ImageNote("one_of_several", taken),)
+
+
+def _notes_on_faults(image: Image.Image, survey: Survey) -> Iterator[ImageNote]:
+    if survey.damage is not None:
+        yield ImageNote("damaged", f"the file is damaged: {survey.damage}")
+    unusable = survey.unusable_profile
+    # Pillow says that there is a profile and none, where it cannot put it together or unpack it.
+    if unusable is None and image.info.get("icc_profile", b"") is None:
+        unusable = "parts of it are missing or damaged"
+    if unusable is not None:
+        yield ImageNote("profile_unusable", f"ICC profile not usable ({unusable}): taken without it")
 
 
 @contextmanager
@@ -202,9 +270,17 @@ def _rejection(error: Exception, source_format: SourceFormat, survey: Survey) ->
         return RejectedImage("too_many_bytes", "a text or colour profile that the PNG holds is too large when unpacked")
     if not survey.complete or any(sign in message.lower() for sign in _SIGNS_OF_TRUNCATION):
         return RejectedImage("truncated", "the file is cut off: its end is missing; upload it again")
+    if survey.rare_kind is not None and (source_format != TIFF or _is_about_layout(error, survey)):
+        return RejectedImage(
+            "unsupported_format", f"the file is {survey.rare_kind}, which is not supported: export it as JPEG"
+        )
     if isinstance(error, UnidentifiedImageError):
-        if source_format == TIFF and all(survey.size or (0,)):
-            return RejectedImage("unsupported_format", "this kind of TIFF is not supported: export it as JPEG")
         message = "its header cannot be read"  # Pillow's message names the path, and no cause
     printable = "".join(sign for sign in message if sign.isprintable())
     return RejectedImage("decoder_failed", f"the {name} data is damaged: {printable}")
+
+
+def _is_about_layout(error: Exception, survey: Survey) -> bool:
+    """Whether Pillow knows no way to read such a TIFF, and nothing is wrong with the file."""
+    unknown = isinstance(error, UnidentifiedImageError) or "unknown raw mode" in str(error)
+    return unknown and all(survey.size or (0,))

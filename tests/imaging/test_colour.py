@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ from typing import Any
 import pytest
 from PIL import ExifTags, Image, ImageChops, ImageCms, ImageStat
 
-from gallery.imaging.profiles import display_p3_profile, matrix_profile, srgb_profile
+from gallery.imaging.colour_codes import coded_profile
+from gallery.imaging.containers import CodedColour
+from gallery.imaging.profiles import matrix_profile, srgb_profile
 from tests.imaging.pictures import UPRIGHT, corner_colours, mean_colour, near, plain_recipe, quarters, rendered
 
+DISPLAY_P3 = coded_profile(CodedColour(12, 13))
 P3 = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
 
 
@@ -46,14 +50,14 @@ SAGE = (120, 160, 90)
     [
         (ADOBE_RGB, SAGE, _in_srgb(SAGE, 563 / 256, ADOBE_TO_SRGB)),
         (matrix_profile("P3, gamma 2.2", P3, 2.2), (180, 100, 80), _in_srgb((180, 100, 80), 2.2, P3_TO_SRGB)),
-        (display_p3_profile(), (180, 100, 80), _in_srgb((180, 100, 80), None, P3_TO_SRGB)),
+        (DISPLAY_P3, (180, 100, 80), _in_srgb((180, 100, 80), None, P3_TO_SRGB)),
         (PROPHOTO, (120, 130, 110), _in_srgb((120, 130, 110), 1.8, PROPHOTO_TO_SRGB)),
         (ADOBE_RGB, (128, 128, 128), _in_srgb((128, 128, 128), 563 / 256, ADOBE_TO_SRGB)),
     ],
     ids=["Adobe RGB", "P3, gamma 2.2", "Display P3", "ProPhoto", "neutral"],
 )
 def test_wide_gamut_colours_are_converted_to_srgb(
-    tmp_path: Path, profile: bytes, stored: tuple[int, int, int], shown: tuple[int, int, int]
+    tmp_path: Path, profile: bytes | None, stored: tuple[int, int, int], shown: tuple[int, int, int]
 ) -> None:
     Image.new("RGB", (64, 64), stored).save(tmp_path / "in.png", icc_profile=profile)
     result = rendered(tmp_path / "in.png", tmp_path, plain_recipe(64, format="png"))
@@ -209,6 +213,31 @@ def test_a_profile_of_another_kind_or_cut_short_is_noted_and_not_fatal(tmp_path:
         result = rendered(tmp_path / "in.jpg", tmp_path)
         assert "taken as sRGB" in result.metadata["notes"][0]["message"]
         assert all(map(near, corner_colours(result.renditions[0].path), UPRIGHT, [12] * 4))
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_jpeg_that_lacks_a_segment_of_its_profile_is_noted(tmp_path: Path, lost: int) -> None:
+    quarters(64, 64).save(tmp_path / "in.jpg", icc_profile=ADOBE_RGB + bytes(150_000), quality=95)
+    data = (tmp_path / "in.jpg").read_bytes()
+    at = -1
+    for _ in range(lost + 1):
+        at = data.index(b"ICC_PROFILE\0", at + 1)
+    length = int.from_bytes(data[at - 2 : at], "big")
+    (tmp_path / "in.jpg").write_bytes(data[: at - 4] + data[at - 2 + length :])
+    result = rendered(tmp_path / "in.jpg", tmp_path)
+    assert [note["note"] for note in result.metadata["notes"]] == ["profile_unusable"]
+    assert all(map(near, corner_colours(result.renditions[0].path), UPRIGHT, [12] * 4))
+
+
+def test_a_png_profile_that_cannot_be_unpacked_is_noted(tmp_path: Path) -> None:
+    packed = b"icc\0\0" + b"not packed at all"
+    chunk = struct.pack(">I", len(packed)) + b"iCCP" + packed + struct.pack(">I", zlib.crc32(b"iCCP" + packed))
+    quarters(64, 64).save(tmp_path / "in.png")
+    data = (tmp_path / "in.png").read_bytes()
+    (tmp_path / "in.png").write_bytes(data[:33] + chunk + data[33:])
+    result = rendered(tmp_path / "in.png", tmp_path, plain_recipe(64, format="png"))
+    assert [note["note"] for note in result.metadata["notes"]] == ["profile_unusable"]
+    assert corner_colours(result.renditions[0].path) == UPRIGHT
 
 
 def test_transparency_survives_the_conversion(tmp_path: Path) -> None:

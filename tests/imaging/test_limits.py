@@ -56,6 +56,16 @@ def test_the_file_limit_counts_bytes(tmp_path: Path) -> None:
     assert render(tmp_path / "in.jpg", tmp_path, plain_recipe(), Limits(max_file_bytes=size)).width == 64
 
 
+@pytest.mark.parametrize("size", [(40_000, 100), (20_000, 14_000)])
+def test_an_avif_that_its_decoder_does_not_take_has_too_many_pixels(tmp_path: Path, size: tuple[int, int]) -> None:
+    quarters(64, 64).save(tmp_path / "in.avif")
+    data = bytearray((tmp_path / "in.avif").read_bytes())
+    struct.pack_into(">II", data, data.index(b"ispe") + 8, *size)
+    (tmp_path / "in.avif").write_bytes(data)
+    reason, message = reason_of(tmp_path / "in.avif", Limits(max_pixels=400_000_000))
+    assert (reason, "are allowed" in message) == ("too_many_pixels", True)
+
+
 def test_a_side_that_is_too_long_is_refused(tmp_path: Path) -> None:
     (tmp_path / "wide.png").write_bytes(_png_header(70_000, 10))
     reason, message = reason_of(tmp_path / "wide.png")

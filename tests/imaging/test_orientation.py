@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageOps, ImageStat
 
-from tests.imaging.pictures import DATA, ORIENTATION_TAG, UPRIGHT, corner_colours, near, quarters, rendered
+from tests.imaging.isobmff import clap, imir, irot, with_properties
+from tests.imaging.pictures import (
+    DATA,
+    ORIENTATION_TAG,
+    UPRIGHT,
+    corner_colours,
+    near,
+    plain_recipe,
+    quarters,
+    rendered,
+)
 
 # What EXIF's orientation n means: how the upright picture has to be turned to be stored with it.
 STORED_AS = {
@@ -85,3 +96,36 @@ def test_a_png_may_carry_its_orientation_as_older_tools_wrote_it(tmp_path: Path)
 def test_xmp_does_not_turn_a_picture_as_browsers_do_not(tmp_path: Path) -> None:
     quarters(100, 60).save(tmp_path / "in.jpg", xmp=b'<x:xmpmeta tiff:Orientation="6"/>')
     assert rendered(tmp_path / "in.jpg", tmp_path).width == 100
+
+
+@pytest.mark.parametrize("mirror", [None, 0, 1])
+@pytest.mark.parametrize("quarters_turned", [0, 1, 2, 3])
+@pytest.mark.parametrize("file_format", ["AVIF", "HEIF"])
+def test_a_clean_aperture_is_cut_out_before_the_picture_is_turned(
+    tmp_path: Path, file_format: str, quarters_turned: int, mirror: int | None
+) -> None:
+    size = (128, 80)
+    if file_format == "AVIF":
+        quarters(*size).save(tmp_path / "whole", "AVIF", quality=100)
+    else:
+        shutil.copy(DATA / "orientation-1.heic", tmp_path / "whole")
+    # 60 x 40, of which a quarter is in each colour only before it is turned: to the right, and upwards.
+    shown = quarters(*size).crop((44, 16, 104, 56)).rotate(90 * quarters_turned, expand=True)
+    if mirror is not None:
+        shown = [ImageOps.flip, ImageOps.mirror][mirror](shown)
+    turns = [irot(quarters_turned), *([] if mirror is None else [imir(mirror)])]
+    content = (tmp_path / "whole").read_bytes()
+    (tmp_path / "in").write_bytes(with_properties(content, clap((60, 40), (20, -8)), *turns))
+    result = rendered(tmp_path / "in", tmp_path, plain_recipe(64, format="png"))
+    assert (result.width, result.height) == shown.size
+    with Image.open(result.renditions[0].path) as image:
+        difference = ImageChops.difference(image.convert("RGB"), shown)
+    assert max(ImageStat.Stat(difference).mean) < 8
+
+
+def test_a_clean_aperture_beyond_the_picture_is_ignored(tmp_path: Path) -> None:
+    quarters(128, 80).save(tmp_path / "whole", "AVIF")
+    content = (tmp_path / "whole").read_bytes()
+    for aperture in (clap((60, 40), (100, 0)), clap((200, 40), (0, 0)), clap((0, 0), (0, 0))):
+        (tmp_path / "in").write_bytes(with_properties(content, aperture))
+        assert rendered(tmp_path / "in", tmp_path).width == 128

@@ -11,6 +11,7 @@ from PIL import Image, features
 
 from gallery.imaging.recipe import Limits
 from gallery.imaging.render import render
+from tests.imaging.isobmff import with_properties
 from tests.imaging.pictures import DATA, plain_recipe, quarters, reason_of
 
 
@@ -44,6 +45,25 @@ def test_jpegs_that_are_not_decoded_are_named(tmp_path: Path, header: str) -> No
     reason, message = reason_of(tmp_path / "in.jpg")
     assert reason == "unsupported_format"
     assert ("12 bits" if header == "_FF" else "lossless") in message
+
+
+@pytest.mark.parametrize(
+    ("coding", "properties", "name"),
+    [
+        (b"unci", [b"\0\0\0\x10cmpC" + bytes(4) + b"zlib"], "HEIF with pixels under generic compression (unci, cmpC)"),
+        (b"unci", [], "HEIF with uncompressed pixels (unci)"),
+        (b"j2k1", [], "HEIF with JPEG 2000"),
+        (b"vvc1", [], "HEIF with H.266"),
+    ],
+    ids=["unci, compressed", "unci", "JPEG 2000", "H.266"],
+)
+def test_heif_in_a_coding_that_the_decoder_lacks_is_named(
+    tmp_path: Path, coding: bytes, properties: list[bytes], name: str
+) -> None:
+    content = with_properties((DATA / "orientation-1.heic").read_bytes(), *properties)
+    (tmp_path / "in.heic").write_bytes(content.replace(b"hvc1", coding))
+    reason, message = reason_of(tmp_path / "in.heic")
+    assert (reason, f"the file is {name}" in message) == ("unsupported_format", True), message
 
 
 def test_heic_without_its_decoder_is_unsupported_and_says_what_is_missing(
@@ -99,6 +119,8 @@ def _tiff(*tags: tuple[int, int], extra: bytes = b"") -> bytes:
         (b"\x1a\x45\xdf\xa3", "MKV or WebM video"),
         (b"gimp xcf v011", "XCF"),
         (b"\0\0\0\x18ftypcrx ....", "CR3"),
+        (b"\0\0\0\x10ftypmif3avif\0\0\0\x40mini", "HEIF in its short form"),
+        (b"\0\0\0\x18ftypvvic....mif1miaf", "HEIF with H.266"),
         (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
         (b"II*\0\x10\0\0\0CR\2\0", "CR2"),
         (b"FUJIFILMCCD-RAW 0201", "RAF"),

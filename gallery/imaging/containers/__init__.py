@@ -13,10 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gallery.imaging.containers import gif, isobmff, jpeg, png, tiff, webp
-from gallery.imaging.containers.survey import Survey
+from gallery.imaging.containers.survey import Box, CodedColour, Survey
 from gallery.imaging.formats import AVIF, GIF, HEIC, JPEG, PNG, TIFF, WEBP, SourceFormat
 
-__all__ = ["Survey", "survey_file"]
+__all__ = ["Box", "CodedColour", "Survey", "survey_file"]
 
 _SURVEYORS: dict[SourceFormat, Callable[[mmap.mmap], Survey]] = {
     JPEG: jpeg.survey,
