@@ -48,6 +48,7 @@ def _smpte240_light(value: float) -> float:
 
 
 _SRGB_CURVE = [srgb_light(step / 1023) for step in range(1024)]
+_NEAR = 0.001
 _LEAST_GAMMA = 0.1  # beyond it and its inverse, no picture was made with it
 
 # Table 3: from signal to light, the inverse of what it gives. As browsers do, BT.709 is taken so, too, and not by
@@ -101,10 +102,18 @@ def coded_profile(colour: CodedColour) -> bytes | None:
     return matrix_profile(f"H.273 {colour.primaries}/{colour.transfer}", primaries, light, white)
 
 
+def _is_near_srgb(chromaticity: tuple[float, ...] | None) -> bool:
+    srgb = (*D65, *(part for primary in _BT709 for part in primary))
+    return chromaticity is None or all(abs(a - b) < _NEAR for a, b in zip(chromaticity, srgb, strict=True))
+
+
 @lru_cache(maxsize=8)
 def chunk_profile(gamma: float | None, chromaticity: tuple[float, ...] | None) -> bytes | None:
     """A profile of PNG's gAMA, a power of light (third edition, 11.3.2.2), and cHRM: x and y of white, red, green,
-    blue. Where one is missing or impossible, sRGB's stands in; `None` where both are."""
+    blue. Where one is missing or impossible, sRGB's stands in; `None` where both are, and for the values that the
+    standard gives sRGB in them (11.3.2.5): libpng, too, takes these for sRGB."""
+    if gamma and abs(gamma - 1 / 2.2) < _NEAR and _is_near_srgb(chromaticity):
+        return None
     curve = 1 / gamma if gamma and _LEAST_GAMMA <= gamma <= 1 / _LEAST_GAMMA else None
     if chromaticity is not None:
         white, red, green, blue = zip(chromaticity[::2], chromaticity[1::2], strict=True)

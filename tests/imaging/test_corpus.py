@@ -3,8 +3,8 @@
 They are found by `GALLERY_PILLOW_CORPUS`, the folder `Tests/images` of the source distribution that `corpus.py`
 says how to get. Read through when it was checked in; what may surprise:
 
-- `apng/chunk_no_fctl.png`, `apng/syntax_num_frames_zero.png`, `unknown_compression_method.png`: Pillow's tests
-  expect them to fail, too.
+- `apng/chunk_no_fctl.png`, `apng/syntax_num_frames_zero.png`: Pillow's tests expect them to fail, too.
+- `unknown_compression_method.png`: `ok`, without the profile, which is noted; libpng leaves it out, too.
 - `png_decompression_dos.png`: `ok`, as its text unpacks to less than the 16 MiB that are allowed.
 - `ultrahdr.jpg`, `broken.png`, `truncated_*.png`: cut short for Pillow's tests; Pillow does not load them either.
 - `zero_width.gif`: its only frame lies at the far end of a screen of nothing: a side beyond 65,535 pixels.
