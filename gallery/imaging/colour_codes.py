@@ -39,10 +39,6 @@ def srgb_light(value: float) -> float:
     return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
 
 
-def _bt709_light(value: float) -> float:
-    return value / 4.5 if value < 4.5 * 0.018054 else ((value + 0.099297) / 1.099297) ** (1 / 0.45)
-
-
 def _smpte240_light(value: float) -> float:
     return value / 4 if value < 4 * 0.0228 else ((value + 0.1115) / 1.1115) ** (1 / 0.45)
 
@@ -51,21 +47,15 @@ _SRGB_CURVE = [srgb_light(step / 1023) for step in range(1024)]
 _NEAR = 0.001
 _LEAST_GAMMA = 0.1  # beyond it and its inverse, no picture was made with it
 
-# Table 3: from signal to light, the inverse of what it gives. As browsers do, BT.709 is taken so, too, and not by
-# the curve of a reference display (BT.1886).
+# Table 3: from signal to light. BT.709's camera curve, and those like it (6, 11, 12, 14, 15), stand for pictures that
+# are looked at on a display of about sRGB: Chromium shows them so, and programs that name them mean that.
+_VIDEO = (1, 6, 11, 12, 14, 15)
 _TRANSFERS: dict[int, _Curve] = {
-    1: _bt709_light,
-    _UNSPECIFIED: srgb_light,
+    **dict.fromkeys((*_VIDEO, _UNSPECIFIED, 13), srgb_light),
     4: lambda value: value**2.2,
     5: lambda value: value**2.8,
-    6: _bt709_light,
     7: _smpte240_light,
     8: lambda value: value,
-    11: _bt709_light,
-    12: _bt709_light,
-    13: srgb_light,
-    14: _bt709_light,
-    15: _bt709_light,
     17: lambda value: min(1.0, value**2.6 * 52.37 / 48),
 }
 
@@ -87,7 +77,7 @@ def is_hdr(colour: CodedColour) -> bool:
 
 def is_srgb(colour: CodedColour) -> bool:
     """Whether sRGB is named, or nothing in particular."""
-    plain = colour.primaries in (1, _UNSPECIFIED) and colour.transfer in (13, _UNSPECIFIED)
+    plain = colour.primaries in (1, _UNSPECIFIED) and colour.transfer in (13, _UNSPECIFIED, *_VIDEO)
     return plain and colour.full_range
 
 

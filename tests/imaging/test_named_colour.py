@@ -34,10 +34,6 @@ def _srgb(light: float) -> float:
     return 12.92 * light if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055
 
 
-def _bt709(light: float) -> float:
-    return 4.5 * light if light < 0.018 else 1.099 * light**0.45 - 0.099
-
-
 def _stored(matrix: list[list[float]], curve: Any, meant: tuple[int, ...] = MEANT) -> tuple[int, ...]:
     light = [_light(value / 255) for value in meant]
     mixed = [sum(m * v for m, v in zip(row, light, strict=True)) for row in matrix]
@@ -76,8 +72,8 @@ LINEAR = _stored(SAME, lambda light: light)
 CASES = {
     "cICP: sRGB": ([cicp(1, 13)], MEANT),
     "cICP: Display P3": ([cicp(12, 13)], _stored(TO_P3, _srgb)),
-    "cICP: BT.2020": ([cicp(9, 14)], _stored(TO_2020, _bt709)),
-    "cICP: BT.709": ([cicp(1, 1)], _stored(SAME, _bt709)),
+    "cICP: BT.2020": ([cicp(9, 14)], _stored(TO_2020, _srgb)),
+    "cICP: BT.709": ([cicp(1, 1)], _stored(SAME, _srgb)),
     "cICP: linear": ([cicp(1, 8)], LINEAR),
     "cICP: narrow range": ([cicp(1, 13, full=0)], tuple(round(16 + value * 219 / 255) for value in MEANT)),
     "cICP before iCCP": ([iccp(1.0), cicp(12, 13)], _stored(TO_P3, _srgb)),
@@ -119,8 +115,8 @@ def test_grey_is_taken_by_its_gamma(tmp_path: Path) -> None:
 
 NUMBERS = {
     "Display P3": (12, 13, _stored(TO_P3, _srgb)),
-    "BT.2020": (9, 14, _stored(TO_2020, _bt709)),
-    "BT.709": (1, 1, _stored(SAME, _bt709)),
+    "BT.2020": (9, 14, _stored(TO_2020, _srgb)),
+    "BT.709": (1, 1, _stored(SAME, _srgb)),
     "sRGB": (1, 13, MEANT),
     "unspecified": (2, 2, MEANT),
 }
