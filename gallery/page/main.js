@@ -16,7 +16,7 @@ import { watch } from "./screens/watch.js";
 import { Session } from "./session.js";
 
 const session = new Session();
-const api = new GalleryApi(session);
+const api = new GalleryApi(session, (isSlow) => notice(byId("slow"), isSlow ? "The server has not answered yet. This page keeps trying." : "", "warning"));
 
 // A new link opened over this page changes the fragment only: no reload, and nothing that is being sent is lost.
 addEventListener("hashchange", () => {
