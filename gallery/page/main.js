@@ -8,6 +8,7 @@
 import { ApiError, GalleryApi } from "./api.js";
 import { announce, byId, notice } from "./dom.js";
 import { Journal } from "./journal.js";
+import { tellOfDrops } from "./not_added.js";
 import { choose } from "./screens/choose.js";
 import { login } from "./screens/login.js";
 import { resume } from "./screens/resume.js";
@@ -27,8 +28,7 @@ addEventListener("hashchange", () => {
   else begin();
 });
 
-// A file dropped beside the mark would replace this page by the picture.
-for (const type of ["dragover", "drop"]) addEventListener(type, (event) => event.preventDefault());
+tellOfDrops();
 
 async function start() {
   notice(byId("trouble"), "");

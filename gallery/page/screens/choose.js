@@ -26,11 +26,12 @@ import { compareWithGallery, namesForBoth, readAll } from "../comparing.js";
 import { announce, byId, find, notice, setProgress, show } from "../dom.js";
 import { leavingOutFaulty } from "../faulty.js";
 import { showGroups } from "../groups.js";
+import { LATE, tellNotAdded } from "../not_added.js";
 import { measure, named } from "../pick.js";
 import { keepAsking } from "../under_way.js";
 import { count, number } from "../words.js";
 import { ChoiceList } from "./choice_list.js";
-import { goneInWords, LATE, notKnownInWords, summaryOf, underWayInWords, whyNotCompared, whyNotOpened, wordsFor } from "./choose_words.js";
+import { goneInWords, notKnownInWords, summaryOf, underWayInWords, whyNotCompared, whyNotOpened, wordsFor } from "./choose_words.js";
 import { drawElsewhere, drawFindings } from "./findings.js";
 import { listen } from "./folder_field.js";
 
@@ -159,7 +160,7 @@ class ChooseScreen {
       );
       this.#leaveOut(leftOut);
       if (!signed) return null;
-      const upload = { uploadId: signed.upload_id, files, signed, notSent: { there, skipped, leftOut: this.#refused }, note: this.#hasLate ? LATE : "" };
+      const upload = { uploadId: signed.upload_id, files, signed, notSent: { there, skipped, leftOut: this.#refused } };
       journal.opened(upload.uploadId, files, upload.notSent);
       return upload;
     } catch (error) {
@@ -215,9 +216,10 @@ class ChooseScreen {
   async #add(found) {
     if (this.#isOpening) {
       this.#hasLate = true;
-      this.#draw();
+      tellNotAdded(LATE);
       return;
     }
+    tellNotAdded("");
     this.#searching += 1;
     this.#draw();
     const { files, hidden, unreadable } = await found;
@@ -377,7 +379,7 @@ class ChooseScreen {
     button.textContent = this.#isOpening ? "Preparing …" : this.#state === "failed" ? "Try again" : send.length || waiting ? `Send ${count(send.length + waiting, "photograph")}` : there || skipped ? "Finish" : "Send";
     button.disabled = this.#state !== "failed" && (waits || Boolean(waiting || crowd) || !(send.length || there || skipped));
     const { text, kind } = this.#problem.text ? this.#problem : { text: crowd ?? "", kind: /** @type {const} */ ("error") };
-    notice(byId("send-problem"), [text, this.#trouble, this.#hasLate ? LATE : ""].filter(Boolean).join(" "), text ? kind : "warning");
+    notice(byId("send-problem"), [text, this.#trouble].filter(Boolean).join(" "), text ? kind : "warning");
     byId("under-way").hidden = !waits;
     byId("under-way-words").textContent = waits ? underWayInWords(this.#compared.filter(mayBeUnderWay).length) : "";
     this.#drawConflicts(waits ? 0 : waiting);

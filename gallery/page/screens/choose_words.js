@@ -5,8 +5,6 @@
 import { ApiError } from "../api.js";
 import { bytes, count, number } from "../words.js";
 
-export const LATE = "What you dropped while this was being prepared was not added. Drop it again afterwards.";
-
 /**
  * `waiting`: how many more cannot be sent before another upload has ended.
  * @type {(files: { size: number }[], others: { there: number, skipped: number, waiting: number }) => string}

@@ -6,8 +6,7 @@
  * @import { Journal, Matched, NotSent } from "../journal.js"
  * @import { Entry, FileToSend } from "../sender.js"
  * @import { LeftOut } from "./stuck.js"
- * @typedef {{ uploadId: string, files: FileToSend[], signed: PresignAnswer, notSent: NotSent, note?: string, isAccepted?: false } & Partial<Matched>} Upload
- * `note`: what has to be said about it while it is sent
+ * @typedef {{ uploadId: string, files: FileToSend[], signed: PresignAnswer, notSent: NotSent, isAccepted?: false } & Partial<Matched>} Upload
  * @typedef {{ uploadId: string, notSent: NotSent, isAccepted: true, files?: undefined }} Accepted
  * @typedef {{ uploadId: null, notSent: NotSent, files?: undefined }} NothingToSend
  */
@@ -212,8 +211,8 @@ class SendScreen {
 }
 
 /** @param {Upload} upload */
-function noteOn({ others, edited, note }) {
-  const notes = note ? [note] : [];
+function noteOn({ others, edited }) {
+  const notes = [];
   if (others) notes.push(`${count(others, "file")} in this folder did not belong to this upload; send them afterwards.`);
   if (edited?.length) notes.push(`${count(edited.length, "photograph")} changed after being sent; this upload keeps what was sent.`);
   return notes.join(" ");

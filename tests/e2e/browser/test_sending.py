@@ -301,7 +301,7 @@ def test_without_a_link_the_page_asks_for_gallery_and_key(visitor: Visitor, serv
     visitor.sees_heading("Choose the photographs")
 
 
-def test_an_expired_link_is_replaced_by_a_new_one_without_choosing_again(visitor: Visitor) -> None:
+def test_an_expired_link_is_replaced_by_a_new_one_without_choosing_again(visitor: Visitor, servers: Servers) -> None:
     controls, late = visitor.page.locator("#choose button:visible"), "was not added. Drop it again afterwards."
     presigning: list[Route] = []
 
@@ -333,9 +333,14 @@ def test_an_expired_link_is_replaced_by_a_new_one_without_choosing_again(visitor
     visitor.sees("Preparing …")
     visitor.drop(visitor.folder(photographs(2), "More"))
     visitor.sees_part(late)
-    presigning.pop().continue_()
+    with stalled_connections(servers.s3, after=0):
+        presigning.pop().continue_()
+        visitor.sees_heading("Sending your photographs")
+        visitor.sees_part(late)
     visitor.is_told_that_all_has_arrived()
-    expect(visitor.page.locator("#send-note")).to_contain_text(late)
+    visitor.sees_part(late)
+    visitor.drop(visitor.folder(photographs(2), "More"), "#watching")
+    visitor.sees_part("To add it, press “Send more photographs” at the end of this upload and drop it again.")
 
 
 def test_a_link_that_expires_while_sending_is_replaced_and_sending_goes_on(
