@@ -31,7 +31,7 @@ import { measure, named } from "../pick.js";
 import { keepAsking } from "../under_way.js";
 import { count, number } from "../words.js";
 import { ChoiceList } from "./choice_list.js";
-import { goneInWords, notKnownInWords, summaryOf, underWayInWords, whyNotCompared, whyNotOpened, wordsFor } from "./choose_words.js";
+import { conflictsInWords, goneInWords, notKnownInWords, summaryOf, underWayInWords, whyNotCompared, whyNotOpened, wordsFor } from "./choose_words.js";
 import { drawElsewhere, drawFindings } from "./findings.js";
 import { listen } from "./folder_field.js";
 
@@ -100,6 +100,7 @@ class ChooseScreen {
     byId("clear").onclick = () => this.#clear();
     byId("do-not-wait").onclick = () => {
       this.#isImpatient = true;
+      this.#choices.doNotWait(this.#compared);
       this.#drawAll();
       byId("send").focus();
     };
@@ -272,6 +273,7 @@ class ChooseScreen {
       this.#name(names);
       this.#choices.renew(compared);
       [this.#compared, this.#refused, this.#state] = [compared, [...this.#refused, ...refused], "compared"];
+      if (this.#isImpatient) this.#choices.doNotWait(compared);
     } catch (caught) {
       if (signal.aborted) return;
       const error = ApiError.of(caught);
@@ -307,7 +309,7 @@ class ChooseScreen {
     if (this.#asking === signal) return;
     this.#asking = signal;
     await keepAsking({
-      pending: () => this.#compared.filter((one) => one.finding === "unknown" || (!this.#isImpatient && mayBeUnderWay(one))).map((one) => one.file),
+      pending: () => (this.#isImpatient ? this.#compared.filter((one) => one.finding === "unknown") : this.#underWay).map((one) => one.file),
       ask: async (files) => {
         if (this.#isOpening) return false;
         const comparison = await this.#ask(files, signal);
@@ -333,6 +335,11 @@ class ChooseScreen {
   /** Whether the end of another upload is waited for, before anything is offered to be sent. */
   get #waits() {
     return this.#state === "compared" && !this.#isImpatient && this.#compared.some(mayBeUnderWay);
+  }
+
+  /** What an upload under way may change. */
+  get #underWay() {
+    return this.#compared.filter((one) => one.finding === "unknown" || mayBeUnderWay(one));
   }
 
   get #isFrozen() {
@@ -372,7 +379,7 @@ class ChooseScreen {
     const crowd = isComparing ? null : tooMany(send.length, this.limits);
     byId("review").hidden = !(this.#good.length || this.#refused.length || this.#skipped.hidden || this.#skipped.unreadable);
     byId("choose-field").classList.toggle("small", !byId("review").hidden);
-    byId("review-summary").textContent = summaryOf(shown, { there, skipped, waiting });
+    byId("review-summary").textContent = summaryOf(shown, { there, skipped, waiting, isHeld: waits });
     byId("comparing").hidden = !isComparing;
     byId("choose-controls", HTMLFieldSetElement).disabled = this.#isFrozen;
     const button = byId("send", HTMLButtonElement);
@@ -381,7 +388,7 @@ class ChooseScreen {
     const { text, kind } = this.#problem.text ? this.#problem : { text: crowd ?? "", kind: /** @type {const} */ ("error") };
     notice(byId("send-problem"), [text, this.#trouble].filter(Boolean).join(" "), text ? kind : "warning");
     byId("under-way").hidden = !waits;
-    byId("under-way-words").textContent = waits ? underWayInWords(this.#compared.filter(mayBeUnderWay).length) : "";
+    byId("under-way-words").textContent = waits ? underWayInWords(this.#underWay.map((one) => one.file.name)) : "";
     this.#drawConflicts(waits ? 0 : waiting);
   }
 
@@ -390,7 +397,7 @@ class ChooseScreen {
     const all = asked(this.#compared, { choices: this.#choices, sendElsewhere: this.#sendElsewhere });
     const questions = this.#waits ? all.filter((one) => one.finding !== "unknown") : all;
     byId("conflicts-part").hidden = !questions.length;
-    byId("conflicts-heading").textContent = `${count(questions.length, "photograph")} ${questions.length === 1 ? "has a name that is" : "have names that are"} already in use`;
+    byId("conflicts-heading").textContent = conflictsInWords(questions.length, questions.filter((one) => one.answer.image_id === null).length);
     notice(
       byId("conflicts-waiting"),
       waiting

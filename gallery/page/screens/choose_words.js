@@ -5,11 +5,15 @@
 import { ApiError } from "../api.js";
 import { bytes, count, number } from "../words.js";
 
+const NAMED = 3;
+
 /**
- * `waiting`: how many more cannot be sent before another upload has ended.
- * @type {(files: { size: number }[], others: { there: number, skipped: number, waiting: number }) => string}
+ * `waiting`: how many more cannot be sent before another upload has ended; `isHeld`: none can, which is told beside this,
+ * with the number of those that are the reason.
+ * @type {(files: { size: number }[], others: { there: number, skipped: number, waiting: number, isHeld?: boolean }) => string}
  */
-export function summaryOf(files, { there, skipped, waiting }) {
+export function summaryOf(files, { there, skipped, waiting, isHeld = false }) {
+  if (isHeld && waiting) return `${count(files.length + waiting, "photograph")}${there || skipped ? " to send" : ""}`;
   if (waiting) {
     const wait = waiting === 1 ? "waits" : "wait";
     if (!files.length) return `${count(waiting, "photograph")} ${wait} for another upload`;
@@ -20,9 +24,27 @@ export function summaryOf(files, { there, skipped, waiting }) {
   return there || skipped ? "Nothing to send" : "Nothing that can be sent";
 }
 
-/** @param {number} photographs */
-export function underWayInWords(photographs) {
-  return `Another upload of this gallery is being worked on. ${number(photographs)} of your photographs may be among it. This page checks again automatically.`;
+/** @param {string[]} names of photographs */
+export function underWayInWords(names) {
+  return `Another upload of this gallery is being worked on. ${number(names.length)} of your photographs may be among it: ${namesInWords(names)}. This page checks again automatically.`;
+}
+
+/** @param {string[]} names */
+function namesInWords(names) {
+  const more = names.length - NAMED;
+  if (more > 1) return `${names.slice(0, NAMED).join(", ")} and ${number(more)} more`;
+  return names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names.join();
+}
+
+/**
+ * `inUpload`: of how many only an upload under way has the name.
+ * @type {(photographs: number, inUpload: number) => string}
+ */
+export function conflictsInWords(photographs, inUpload) {
+  const [has, name, is] = photographs === 1 ? ["has", "a name", "is"] : ["have", "names", "are"];
+  const words = `${count(photographs, "photograph")} ${has} ${name} that`;
+  if (inUpload === photographs) return `${words} another upload is using`;
+  return `${words} ${is} already in use${inUpload ? `, ${number(inUpload)} of them by another upload` : ""}`;
 }
 
 /** @param {number} photographs */

@@ -122,10 +122,10 @@ function followToEnd(watched) {
       asking.abort();
       asking = new AbortController();
       const { signal: askingSignal } = asking;
-      const { replaced } = status.counts;
+      const { counts } = status;
       const found = await problems.of(status, isFinal);
-      const since = new Since({ api, sheet, uploadId, there: notSent.there });
-      if (isFinal) await since.look(replaced);
+      const since = new Since({ api, sheet, uploadId, counts, there: notSent.there });
+      if (isFinal) await since.look();
       const noted = await readNotes(api, uploadId, isFinal ? status.notes : {});
       if (end.signal.aborted) return;
       const draw = () => {
@@ -135,7 +135,10 @@ function followToEnd(watched) {
         if (isFinal) announce(`${byId("watch-heading").textContent}. ${byId("watch-text").textContent}`);
       };
       draw();
-      if (!isFinal || !replaced) sheet.refresh(isFinal);
+      sheet.onListed = () => {
+        if (isFinal && since.lookAtSheet() && !askingSignal.aborted) draw();
+      };
+      if (!isFinal || !counts.replaced) sheet.refresh(isFinal);
       hideDecide();
       hideReplaced();
       if (!isFinal) return;
@@ -150,11 +153,9 @@ function followToEnd(watched) {
       if (status.to_decide) askToDecide({ api, uploadId, files, signal: end.signal, onDecided }).catch(drawTrouble);
       else journal.finished(uploadId, notSent);
       keepLooking(since, draw, askingSignal);
-      const onRestored = async () => {
-        await since.lookAtReplaced();
-        if (!askingSignal.aborted) draw();
-      };
-      if (replaced && limits.keep_replaced_days) offerReplaced({ api, uploadId, replaced, signal: end.signal, onRestored });
+      /** @param {string} imageId */
+      const onOther = (imageId) => void (since.shows(imageId) && sheet.refresh(true));
+      if (counts.replaced && limits.keep_replaced_days) offerReplaced({ api, uploadId, replaced: counts.replaced, signal: end.signal, onOther });
     },
     onTrouble: drawTrouble,
   });
@@ -184,13 +185,15 @@ function keepLooking(since, draw, signal) {
 function drawStatus(status, notSent, found, since, isFinal) {
   const { counts, image_count: total, to_decide: toDecide = 0 } = status;
   const { skipped } = found;
-  const [gone, unsure, takenBack] = [since.gone.length, since.unsure.length, since.takenBack];
+  const [gone, unsure, { saved, replaced }] = [since.gone.length, since.unsure.length, since.takenBack];
+  const takenBack = saved + replaced;
   const done = total - counts.pending;
   const words = [isFinal || done ? `${number(done)} of ${count(total, "photograph")} done` : "", isFinal ? "" : waitingInWords(status)].filter(Boolean).join(" · ");
   setProgress(byId("watch-bar"), total ? done / total : 1, words);
   byId("watch-percent").textContent = `${Math.floor((100 * done) / (total || 1))}%`;
   byId("watch-count").textContent = words;
-  drawCounts(counts, toDecide, { there: notSent.there.length - gone - unsure, skipped: notSent.skipped, skippedNow: skipped, takenBack });
+  const shown = { ...counts, saved: counts.saved - saved, replaced: counts.replaced - replaced };
+  drawCounts(shown, toDecide, { there: notSent.there.length - gone - unsure, skipped: notSent.skipped, skippedNow: skipped, takenBack });
   drawProblems(found, since);
   byId("again").hidden = !isFinal;
   byId("watching").dataset.state = isFinal ? (isCompleteBut(status, gone + unsure + takenBack) ? "completed_with_rejects" : status.state) : "running";
@@ -207,12 +210,12 @@ function isCompleteBut({ state, counts, notes = {} }, lost) {
 }
 
 /**
- * `there`: in the gallery without being sent; `skipped` by choice before sending, `skippedNow` after it; `takenBack`: of
- * those that replaced others.
+ * `there`: in the gallery without being sent; `skipped` by choice before sending, `skippedNow` after it; `takenBack`: what
+ * the upload had brought, and is not shown any more.
  * @type {(counts: StatusAnswer["counts"], toDecide: number, more: { there: number, skipped: number, skippedNow?: number, takenBack?: number }) => void}
  */
 function drawCounts(counts, toDecide, { there, skipped, skippedNow = 0, takenBack = 0 }) {
-  const shown = { ...counts, replaced: counts.replaced - takenBack, unchanged: counts.unchanged + there, rejected: counts.rejected - toDecide - skippedNow };
+  const shown = { ...counts, unchanged: counts.unchanged + there, rejected: counts.rejected - toDecide - skippedNow };
   const lines = OUTCOMES.filter(([outcome]) => shown[outcome]).map(([outcome, text]) => tally(outcome, shown[outcome], text));
   if (toDecide) lines.push(tally("to_decide", toDecide, toDecide === 1 ? "needs your choice" : "need your choice"));
   if (skipped + skippedNow) lines.push(tally("skipped", skipped + skippedNow, "skipped, as you chose"));
