@@ -23,7 +23,7 @@ import { ApiError } from "../api.js";
 import { lookalikes, sortOut, tooMany } from "../check.js";
 import { asked, Choices, mayBeUnderWay, plan } from "../compare.js";
 import { compareWithGallery, namesForBoth, readAll } from "../comparing.js";
-import { announce, byId, find, notice, setProgress, show } from "../dom.js";
+import { announce, byId, find, notice, setProgress, show, tell } from "../dom.js";
 import { leavingOutFaulty } from "../faulty.js";
 import { showGroups } from "../groups.js";
 import { LATE, tellNotAdded } from "../not_added.js";
@@ -110,10 +110,7 @@ class ChooseScreen {
       api,
       choices: this.#choices,
       note: (question, choice) => this.#note(question, choice),
-      onChange: () => {
-        this.#draw();
-        announce(`${byId("review-summary").textContent}.`);
-      },
+      onChange: () => this.#draw(),
     });
     this.#drawAll();
     show("choose");
@@ -379,7 +376,7 @@ class ChooseScreen {
     const crowd = isComparing ? null : tooMany(send.length, this.limits);
     byId("review").hidden = !(this.#good.length || this.#refused.length || this.#skipped.hidden || this.#skipped.unreadable);
     byId("choose-field").classList.toggle("small", !byId("review").hidden);
-    byId("review-summary").textContent = summaryOf(shown, { there, skipped, waiting, isHeld: waits });
+    tell([byId("review-summary")], [summaryOf(shown, { there, skipped, waiting, isHeld: waits })]);
     byId("comparing").hidden = !isComparing;
     byId("choose-controls", HTMLFieldSetElement).disabled = this.#isFrozen;
     const button = byId("send", HTMLButtonElement);

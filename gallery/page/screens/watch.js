@@ -11,7 +11,7 @@
 
 import { ApiError } from "../api.js";
 import { ContactSheet } from "../contact_sheet.js";
-import { announce, byId, el, notice, setProgress, show } from "../dom.js";
+import { byId, el, notice, setProgress, show, tell } from "../dom.js";
 import { follow } from "../follow.js";
 import { showGroups } from "../groups.js";
 import { readNotes } from "../notes.js";
@@ -45,16 +45,15 @@ const GONE = { title: "No longer in the gallery", advice: "It was there when you
 export async function watch({ api, journal, limits, upload }) {
   const end = new AbortController();
   const sheet = new ContactSheet(api, byId("sheet"));
+  show("watching");
   prepare(upload.notSent);
   // Watched again from the beginning: which upload it is has been kept.
   addEventListener("link-renewed", () => location.reload(), { signal: end.signal });
-  show("watching");
   const more = new Promise((resolve) => (byId("again").onclick = resolve));
   if (upload.uploadId === null) {
     drawNothingSent(upload.notSent);
     sheet.refresh(true);
   } else {
-    announce("All photographs have arrived. You may close this tab now.");
     const files = new Map((upload.files ?? []).flatMap(({ name, file }) => (file ? [[name, file]] : [])));
     const { uploadId, notSent } = upload;
     followToEnd({ api, journal, limits, uploadId, notSent, files, sheet, signal: end.signal });
@@ -67,7 +66,7 @@ export async function watch({ api, journal, limits, upload }) {
 
 /** @param {NotSent} notSent */
 function prepare(notSent) {
-  [byId("watch-heading").textContent, byId("watch-text").textContent] = MEANWHILE;
+  tellHeading(MEANWHILE);
   notice(byId("watch-trouble"), "");
   notice(byId("watch-note"), "");
   for (const id of ["counts", "problems"]) byId(id).replaceChildren();
@@ -83,14 +82,13 @@ function prepare(notSent) {
 
 /** @param {NotSent} notSent */
 function drawNothingSent(notSent) {
-  [byId("watch-heading").textContent, byId("watch-text").textContent] = nothingSent(notSent);
+  tellHeading(nothingSent(notSent));
   setProgress(byId("watch-bar"), 1, "nothing had to be sent");
   byId("watch-percent").textContent = "100%";
   byId("watch-count").textContent = "Nothing had to be sent";
   drawCounts(NOTHING, 0, { there: notSent.there.length, skipped: notSent.skipped });
   byId("again").hidden = false;
   byId("watching").dataset.state = "completed";
-  announce(nothingSent(notSent).join(". "));
 }
 
 /**
@@ -132,7 +130,6 @@ function followToEnd(watched) {
         notice(byId("watch-trouble"), "");
         drawStatus(status, notSent, found, since, isFinal);
         drawNotes(noted);
-        if (isFinal) announce(`${byId("watch-heading").textContent}. ${byId("watch-text").textContent}`);
       };
       draw();
       sheet.onListed = () => {
@@ -197,11 +194,12 @@ function drawStatus(status, notSent, found, since, isFinal) {
   drawProblems(found, since);
   byId("again").hidden = !isFinal;
   byId("watching").dataset.state = isFinal ? (isCompleteBut(status, gone + unsure + takenBack) ? "completed_with_rejects" : status.state) : "running";
-  [byId("watch-heading").textContent, byId("watch-text").textContent] = isFinal
-    ? verdict(status, notSent, { skipped, gone, unsure, takenBack })
-    : toDecide
-      ? TO_DECIDE
-      : MEANWHILE;
+  tellHeading(isFinal ? verdict(status, notSent, { skipped, gone, unsure, takenBack }) : toDecide ? TO_DECIDE : MEANWHILE);
+}
+
+/** @param {string[]} words */
+function tellHeading(words) {
+  tell([byId("watch-heading"), byId("watch-text")], words);
 }
 
 /** @type {(status: StatusAnswer, lost: number) => boolean} */

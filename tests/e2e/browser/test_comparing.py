@@ -182,6 +182,7 @@ def test_a_photograph_is_replaced_where_somebody_chooses_so_and_can_be_brought_b
     visitor.sees("No longer in the gallery")
     visitor.sees_heading("1 of 4 photographs is in the gallery")
     visitor.sees_part("3 photographs of yours are no longer shown")
+    expect(visitor.page.locator("#announcements")).to_contain_text("1 of 4 photographs is in the gallery")
     expect(visitor.page.locator("#sheet img")).to_have_count(4)
     expect(visitor.page.get_by_alt_text("Wedding/d.jpg")).to_have_count(0)
     visitor.page.reload()

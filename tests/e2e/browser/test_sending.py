@@ -174,7 +174,7 @@ def test_a_name_of_an_upload_under_way_is_waited_for(visitor: Visitor, journeys:
     visitor.choose(visitor.folder({"a.jpg": photo(2), "b.jpg": photo(3)}))
     choice = visitor.page.get_by_label("What to do with Wedding/a.jpg")
     visitor.sees("2 photographs")
-    visitor.sees_part("1 of your photographs may be among it: Wedding/a.jpg.")
+    visitor.sees_part("2 of your photographs may be among it: Wedding/a.jpg and Wedding/b.jpg.")
     visitor.page.get_by_role("button", name="Do not wait").click()
     expect(choice).to_have_value("keep_both")
     expect(send).to_be_enabled()
