@@ -3,6 +3,7 @@
 /** @import { Skipped } from "./choose.js" */
 
 import { ApiError } from "../api.js";
+import { whyNot } from "../refusals.js";
 import { bytes, count, number } from "../words.js";
 
 const NAMED = 3;
@@ -71,15 +72,12 @@ export function wordsFor({ hidden, unreadable }) {
 
 /** @param {unknown} caught */
 export function whyNotOpened(caught) {
-  const error = ApiError.of(caught);
-  if (error.isLockedOut) return "This upload link has expired. Ask for a new one, open it in this tab and press Send again: your choice is kept.";
-  if (error.status === 0) return "The server does not answer. Check your connection and try again.";
-  return `The server does not take these files: ${error.message}.`;
+  const expired = "Ask for a new one, open it in this tab and press Send again: your choice is kept.";
+  return whyNot(ApiError.of(caught), { expired, refused: "The server does not accept these files" });
 }
 
 /** @param {ApiError} error */
 export function whyNotCompared(error) {
-  if (error.isLockedOut) return "This upload link has expired. Ask for a new one and open it in this tab: your choice is kept.";
-  if (error.status === 0) return "The server does not answer. Check your connection and try again.";
-  return `The photographs could not be compared with the gallery: ${error.message}. Try again.`;
+  const expired = "Ask for a new one and open it in this tab: your choice is kept.";
+  return whyNot(error, { expired, refused: "The photographs could not be compared with the gallery" });
 }

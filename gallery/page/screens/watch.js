@@ -184,7 +184,7 @@ function drawStatus(status, notSent, found, since, isFinal) {
   const { skipped } = found;
   const [gone, unsure, { saved, replaced }] = [since.gone.length, since.unsure.length, since.takenBack];
   const takenBack = saved + replaced;
-  const done = total - counts.pending;
+  const done = total - counts.pending - toDecide;
   const words = [isFinal || done ? `${number(done)} of ${count(total, "photograph")} done` : "", isFinal ? "" : waitingInWords(status)].filter(Boolean).join(" · ");
   setProgress(byId("watch-bar"), total ? done / total : 1, words);
   byId("watch-percent").textContent = `${Math.floor((100 * done) / (total || 1))}%`;
@@ -193,7 +193,7 @@ function drawStatus(status, notSent, found, since, isFinal) {
   drawCounts(shown, toDecide, { there: notSent.there.length - gone - unsure, skipped: notSent.skipped, skippedNow: skipped, takenBack });
   drawProblems(found, since);
   byId("again").hidden = !isFinal;
-  byId("watching").dataset.state = isFinal ? (isCompleteBut(status, gone + unsure + takenBack) ? "completed_with_rejects" : status.state) : "running";
+  byId("watching").dataset.state = standing(status, isFinal, gone + unsure + takenBack);
   tellHeading(isFinal ? verdict(status, notSent, { skipped, gone, unsure, takenBack }) : toDecide ? TO_DECIDE : MEANWHILE);
 }
 
@@ -202,9 +202,14 @@ function tellHeading(words) {
   tell([byId("watch-heading"), byId("watch-text")], words);
 }
 
-/** @type {(status: StatusAnswer, lost: number) => boolean} */
-function isCompleteBut({ state, counts, notes = {} }, lost) {
-  return state === "completed" && Boolean(counts.superseded || lost || notes.damaged);
+/**
+ * What the screen looks like; `lost`: how many are not in the gallery although the upload says so.
+ * @type {(status: StatusAnswer, isFinal: boolean, lost: number) => string}
+ */
+function standing({ state, counts, to_decide: toDecide, notes = {} }, isFinal, lost) {
+  if (toDecide && (!isFinal || state === "completed_with_rejects")) return "to_decide";
+  if (!isFinal) return "running";
+  return state === "completed" && (counts.superseded || lost || notes.damaged) ? "completed_with_rejects" : state;
 }
 
 /**

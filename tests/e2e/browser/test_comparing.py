@@ -211,6 +211,9 @@ def test_what_came_under_the_same_names_meanwhile_is_decided_about_on_the_page(
     visitor.send(4)
     visitor.sees_heading("1 of 4 photographs is in the gallery")
     visitor.sees("3 photographs were not added: someone else added others with the same names in the meantime")
+    # Nothing looks as if it were finished.
+    expect(visitor.page.locator("#watch-count")).to_have_text("1 of 4 photographs done")
+    expect(visitor.page.locator("#watching")).to_have_attribute("data-state", "to_decide")
     sees_both(visitor, "Wedding/a.jpg")
     before = digests(theirs, "Wedding") | {"Wedding/d.jpg": digests(mine, "Wedding")["Wedding/d.jpg"]}
     assert shown(journeys, gallery_id) == before
