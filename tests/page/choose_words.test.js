@@ -29,7 +29,7 @@ test("while all is held up by another upload, one number says how many are the r
   assert.equal(reason("a", "b", "c", "d", "e"), "5 of your photographs may be among it: a, b, c and 2 more");
 });
 
-test("a name that only another upload has is not told as one of the gallery", () => {
+test("a name that another upload has is told as that", () => {
   assert.equal(conflictsInWords(1, 0), "1 photograph has a name that is already in use");
   assert.equal(conflictsInWords(3, 0), "3 photographs have names that are already in use");
   assert.equal(conflictsInWords(1, 1), "1 photograph has a name that another upload is using");

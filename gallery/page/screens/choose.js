@@ -394,7 +394,7 @@ class ChooseScreen {
     const all = asked(this.#compared, { choices: this.#choices, sendElsewhere: this.#sendElsewhere });
     const questions = this.#waits ? all.filter((one) => one.finding !== "unknown") : all;
     byId("conflicts-part").hidden = !questions.length;
-    byId("conflicts-heading").textContent = conflictsInWords(questions.length, questions.filter((one) => one.answer.image_id === null).length);
+    byId("conflicts-heading").textContent = conflictsInWords(questions.length, questions.filter((one) => one.finding === "unknown").length);
     notice(
       byId("conflicts-waiting"),
       waiting

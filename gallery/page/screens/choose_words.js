@@ -38,7 +38,7 @@ function namesInWords(names) {
 }
 
 /**
- * `inUpload`: of how many only an upload under way has the name.
+ * `inUpload`: of how many an upload under way has the name.
  * @type {(photographs: number, inUpload: number) => string}
  */
 export function conflictsInWords(photographs, inUpload) {
