@@ -35,11 +35,11 @@ const NOTES = {
 const OTHERS = new Set(["undone", "newer", "deleted"]);
 
 /**
- * Offer to see and to undo what an upload has replaced. `onOther` hears of each image that shows something
+ * Offer to see and to undo what an upload has replaced. `onNews` hears of each image that shows something
  * else, or is gone.
- * @param {{ api: GalleryApi, uploadId: string, replaced: number, signal: AbortSignal, onOther: (imageId: string) => void }} given
+ * @param {{ api: GalleryApi, uploadId: string, replaced: number, signal: AbortSignal, onNews: (imageId: string) => void }} given
  */
-export function offerReplaced({ api, uploadId, replaced, signal, onOther }) {
+export function offerReplaced({ api, uploadId, replaced, signal, onNews }) {
   byId("replaced-heading").textContent = `${count(replaced, "photograph")} replaced an earlier version`;
   byId("replaced-text").textContent = "Earlier versions are kept for a while. As long as they are, they can be brought back here.";
   byId("replaced-list").replaceChildren();
@@ -53,7 +53,7 @@ export function offerReplaced({ api, uploadId, replaced, signal, onOther }) {
       if (signal.aborted) return;
       button.hidden = true;
       const items = entries.flatMap(({ file_name: name, image_id: imageId }) => (imageId ? [/** @type {Replaced} */ ({ name, imageId, pair: null, note: "", isBusy: false, isDone: false, looks: 0 })] : []));
-      new ReplacedList(api, uploadId, items, onOther);
+      new ReplacedList(api, uploadId, items, onNews);
     } catch {
       byId("replaced-text").textContent = "The server does not answer. Try again.";
       button.disabled = false;
@@ -73,12 +73,12 @@ class ReplacedList {
    * @param {GalleryApi} api
    * @param {string} uploadId
    * @param {Replaced[]} items
-   * @param {(imageId: string) => void} onOther
+   * @param {(imageId: string) => void} onNews
    */
-  constructor(api, uploadId, items, onOther) {
+  constructor(api, uploadId, items, onNews) {
     this.api = api;
     this.uploadId = uploadId;
-    this.onOther = onOther;
+    this.onNews = onNews;
     /** @type {LongList<Replaced>} */
     this.list = makePairList(byId("replaced-list"), {
       label: "Photographs that replaced an earlier version",
@@ -123,7 +123,7 @@ class ReplacedList {
       (answer) => {
         const pair = pairIn(answer, this.uploadId);
         this.#change(item, { isDone: pair.standing !== "replaced", note: NOTES[pair.standing] });
-        if (OTHERS.has(pair.standing)) this.onOther(item.imageId);
+        if (OTHERS.has(pair.standing)) this.onNews(item.imageId);
         return pair;
       },
       (error) => {
@@ -155,7 +155,7 @@ class ReplacedList {
     try {
       await this.api.restore(item.imageId, former.version_id, { expect: now.sha256 });
       this.#change(item, { isDone: true, note: NOTES.undone, pair: null, looks: item.looks + 1 });
-      this.onOther(item.imageId);
+      this.onNews(item.imageId);
     } catch (caught) {
       const { status } = ApiError.of(caught);
       if (status !== 409 && status !== 404) throw caught;

@@ -151,8 +151,8 @@ function followToEnd(watched) {
       else journal.finished(uploadId, notSent);
       keepLooking(since, draw, askingSignal);
       /** @param {string} imageId */
-      const onOther = (imageId) => void (since.shows(imageId) && sheet.refresh(true));
-      if (counts.replaced && limits.keep_replaced_days) offerReplaced({ api, uploadId, replaced: counts.replaced, signal: end.signal, onOther });
+      const onNews = (imageId) => void (since.shows(imageId) && sheet.refresh(true));
+      if (counts.replaced && limits.keep_replaced_days) offerReplaced({ api, uploadId, replaced: counts.replaced, signal: end.signal, onNews });
     },
     onTrouble: drawTrouble,
   });
