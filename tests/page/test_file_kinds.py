@@ -24,7 +24,7 @@ LIMITS = {
 }
 TITLES = {"raw": "Camera RAW", "video": "Video", "other": "Not supported"}
 # These are extensions, and words of JavaScript or English as well.
-ORDINARY_WORDS = {"fits", "html", "json", "raw", "ts"}
+ORDINARY_WORDS = {"fits", "hdr", "html", "json", "raw", "rgb", "ts"}
 
 PROGRAM = """
 import { readFileSync } from "node:fs";
