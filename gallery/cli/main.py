@@ -114,7 +114,9 @@ def ingest(
     # Before the progress bars put something else in its place.
     terminal = sys.stderr
     with GalleryClient(*the_api()) as client, progress_on(quiet=as_json) as progress:
-        ask = partial(ask_on_terminal, progress=progress, answers=sys.stdin, out=terminal) if can_ask else None
+        shown = partial(client.current_version, gallery)
+        on_terminal = partial(ask_on_terminal, answers=sys.stdin, out=terminal, current_version=shown)
+        ask = partial(on_terminal, progress=progress) if can_ask else None
         choice = ask if on_conflict in (None, "ask") else CHOICES[on_conflict]
         if dry_run:
             result = compare_folder(client, folder, gallery, progress)

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from uuid import UUID
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
@@ -29,8 +30,9 @@ from gallery.client.types import (
     ReportedDecision,
     ReportedLimits,
     ReportedStatus,
+    ReportedVersion,
 )
-from gallery.errors import ConfigurationError, GalleryError
+from gallery.errors import ConfigurationError, GalleryError, NotFoundError
 from gallery.models import Choice
 
 # Seconds; presign answers for a whole gallery at once, and an S3 answers only after it has stored the file.
@@ -52,6 +54,11 @@ Answer = TypeVar("Answer")
 @dataclass(frozen=True, slots=True)
 class _Compared:
     files: tuple[ReportedComparison, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Versions:
+    versions: tuple[ReportedVersion, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +112,15 @@ class GalleryClient:
         if [answer.file_name for answer in answers] != [question.file_name for question in questions]:
             raise GalleryError(f"the gallery API at {self.api_url} did not answer for each file that was compared")
         return answers
+
+    def current_version(self, gallery_id: str, image_id: UUID) -> ReportedVersion | None:
+        """What the gallery shows of an image; `None` where it has been deleted, and of an API of an earlier release."""
+        path = f"/v1/galleries/{gallery_id}/images/{image_id}/versions"
+        try:
+            versions = self._call(_Versions, "GET", path).versions
+        except NotFoundError:
+            return None
+        return next((version for version in versions if version.is_current), None)
 
     def presign(self, gallery_id: str, files: Iterable[DeclaredFile], idempotency_key: str) -> PresignedUpload:
         """Open an upload; the same `idempotency_key` again gives the same upload."""

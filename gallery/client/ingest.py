@@ -66,7 +66,7 @@ def ingest_folder(
             client, gallery_id, compared, hashes, limits.max_files, progress, left
         ):
             compared = compare_files(client, gallery_id, found, limits.max_files, progress, hashes)
-        _tell_what_is_there(compared, progress)
+        _tell_what_is_unchanged(compared, progress)
         choices = settle(compared, _asking(on_conflict), by_name=on_conflict == "replace")
         if choices is None:
             return not_sent(gallery_id, compared, time.monotonic() - began)
@@ -81,6 +81,7 @@ def ingest_folder(
     _tell(progress, "skipped, the gallery keeps its own", skipped)
     _tell(progress, "kept beside the gallery's own", [f"{name} as {new}" for name, new in new_names.items()])
     to_send = files_to_send(compared, choices, new_names)
+    _tell_what_is_elsewhere(compared, to_send, choices, progress)
     if len(to_send) > limits.max_files:
         raise RefusedRequest(
             "too_many_files",
@@ -165,14 +166,26 @@ def _asking(on_conflict: Choice | Ask | None) -> Ask:
     return choose
 
 
-def _tell_what_is_there(compared: FolderComparison, progress: JobProgress) -> None:
-    unchanged, elsewhere = compared.of("unchanged"), compared.of("under_another_name")
+def _tell_what_is_unchanged(compared: FolderComparison, progress: JobProgress) -> None:
+    unchanged = compared.of("unchanged")
     size = bytes_in_words(sum(photograph.file.size for photograph in unchanged))
     _tell(progress, f"in the gallery already, {size} not sent", [one.file.file_name for one in unchanged])
     former = [one.file.file_name for one in unchanged if one.there.recipe == "former"]
     _tell(progress, "made with earlier styles, which a rebuild renews", former)
-    names = [f"{one.file.file_name} as {one.there.same_content_as[0]}" for one in elsewhere]
-    _tell(progress, "in the gallery under another name, not sent", names)
+
+
+def _tell_what_is_elsewhere(
+    compared: FolderComparison, to_send: Sequence[FileToSend], choices: Choices, progress: JobProgress
+) -> None:
+    sent = {one.file.path for one in to_send}
+    elsewhere = [one for one in compared.of("under_another_name") if choices.get(one.file.file_name) != "skip"]
+    for what, is_sent in (("not sent", False), ("sent to have this name", True)):
+        names = [
+            f"{one.file.file_name} as {one.there.same_content_as[0]}"
+            for one in elsewhere
+            if (one.file.path in sent) == is_sent
+        ]
+        _tell(progress, f"in the gallery under another name, {what}", names)
 
 
 def _tell(progress: JobProgress, what: str, names: Sequence[str]) -> None:

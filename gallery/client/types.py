@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -68,6 +69,15 @@ class ReportedComparison:
     def is_in_doubt(self) -> bool:
         """Whether the end of an upload under way may change this."""
         return bool(self.under_way_as or self.same_content_under_way)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedVersion:
+    """A version of an image that the gallery has or had; `size` in bytes."""
+
+    size: int
+    created_at: datetime
+    is_current: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,14 @@ export class Choices {
     this.#outdated.delete(name);
   }
 
+  /**
+   * As if nobody had chosen.
+   * @param {string} name
+   */
+  forget(name) {
+    this.#made.delete(name);
+  }
+
   clear() {
     this.#made.clear();
     this.#outdated.clear();
@@ -99,12 +107,33 @@ export class Choices {
   }
 
   /**
-   * The choice that all of them have; null where they differ.
-   * @param {string[]} names
+   * What is done with a file; null where it waits, since an upload under way has the name and nobody has chosen: there is
+   * nothing to replace before that has ended.
+   * @type {(question: { name: string, isWaiting: boolean }) => Choice | null}
    */
-  common(names) {
-    const all = new Set(names.map((name) => this.of(name)));
+  now({ name, isWaiting }) {
+    if (!isWaiting) return this.of(name);
+    const chosen = this.chosen(name);
+    return chosen === "replace" ? null : chosen;
+  }
+
+  /**
+   * What is done with all of them; null where they differ or wait.
+   * @param {{ name: string, isWaiting: boolean }[]} questions
+   */
+  common(questions) {
+    const all = new Set(questions.map((one) => this.now(one)));
     return all.size === 1 ? [...all][0] : null;
+  }
+
+  /**
+   * Keep both of those that wait.
+   * @param {Compared[]} compared
+   */
+  doNotWait(compared) {
+    for (const { file, finding, answer } of compared) {
+      if (finding === "unknown" && this.now({ name: file.name, isWaiting: true }) === null) this.set(file.name, DEFAULT, answer.sha256);
+    }
   }
 }
 
@@ -137,11 +166,11 @@ export function plan(compared, given) {
       else send(file, "absent");
       continue;
     }
-    const choice = isUnknown ? choices.chosen(file.name) : choices.of(file.name);
+    const choice = choices.now({ name: file.name, isWaiting: isUnknown });
     const name = numbered.get(file.name);
     if (choice === "skip") planned.skipped += 1;
     else if (choice === "keep_both" && name) planned.send.push({ ...file, name, path: file.name, expect: "absent" });
-    else if (choice === "replace" && !isUnknown && answer.sha256) send(file, answer.sha256);
+    else if (choice === "replace" && answer.sha256) send(file, answer.sha256);
     else planned.waiting += 1;
   }
   return planned;

@@ -21,9 +21,13 @@ export class ContactSheet {
   #next = 0;
   /** @type {Promise<void> | null} */
   #running = null;
+  /** @type {Promise<void> | null} */
+  #waiting = null;
   #closed = false;
   /** @type {Map<string, string> | null} The upload that each image shows, as of the last whole listing. */
   uploads = null;
+  /** Hears of each whole listing. */
+  onListed = () => {};
 
   /**
    * @param {GalleryApi} api
@@ -39,12 +43,21 @@ export class ContactSheet {
     this.#closed = true;
   }
 
-  /** List the gallery anew, not too often: signing thousands of addresses costs the server something. */
-  async refresh(now = false) {
-    if (!now && (this.#running || performance.now() < this.#next)) return;
-    await this.#running;
-    this.#running = this.#load().catch(() => {}); // the next round tries again
-    await this.#running;
+  /**
+   * List the gallery anew, not too often: signing thousands of addresses costs the server something. With `now`: once
+   * more after the listing that is under way, for all who ask meanwhile.
+   */
+  refresh(now = false) {
+    if (!now && (this.#running || performance.now() < this.#next)) return Promise.resolve();
+    this.#waiting ??= Promise.resolve(this.#running).then(() => {
+      this.#waiting = null;
+      return (this.#running = this.#list());
+    });
+    return this.#waiting;
+  }
+
+  async #list() {
+    await this.#load().catch(() => {}); // the next round tries again
     this.#running = null;
     this.#next = performance.now() + this.#gap;
     this.#gap = Math.min(LONGEST_GAP, this.#gap * 1.5);
@@ -67,7 +80,18 @@ export class ContactSheet {
       }
       cursor = page.next_cursor;
     } while (cursor);
+    this.#removeOthers(uploads);
     this.uploads = uploads;
+    this.onListed();
+  }
+
+  /** @param {Map<string, string>} listed by image */
+  #removeOthers(listed) {
+    for (const [imageId, tile] of this.#tiles) {
+      if (listed.has(imageId)) continue;
+      tile.remove();
+      this.#tiles.delete(imageId);
+    }
   }
 
   /**

@@ -82,6 +82,16 @@ export function announce(text) {
 }
 
 /**
+ * Put `words` into elements, the heading first; screen readers hear them whenever they change, if one can see them.
+ * @type {(elements: HTMLElement[], words: string[]) => void}
+ */
+export function tell(elements, words) {
+  if (elements.every((one, index) => one.textContent === words[index])) return;
+  elements.forEach((one, index) => (one.textContent = words[index]));
+  if (!elements[0].closest("[hidden]")) announce(words.map((one) => (/[.!?]$/.test(one) ? one : `${one}.`)).join(" "));
+}
+
+/**
  * A progress bar's value, 0-1, for eyes and for screen readers.
  * @param {HTMLElement} bar
  * @param {number} value

@@ -8,6 +8,7 @@
 import { ApiError, GalleryApi } from "./api.js";
 import { announce, byId, notice } from "./dom.js";
 import { Journal } from "./journal.js";
+import { tellOfDrops } from "./not_added.js";
 import { choose } from "./screens/choose.js";
 import { login } from "./screens/login.js";
 import { resume } from "./screens/resume.js";
@@ -16,7 +17,7 @@ import { watch } from "./screens/watch.js";
 import { Session } from "./session.js";
 
 const session = new Session();
-const api = new GalleryApi(session);
+const api = new GalleryApi(session, (isSlow) => notice(byId("slow"), isSlow ? "The server has not answered yet. This page keeps trying." : "", "warning"));
 
 // A new link opened over this page changes the fragment only: no reload, and nothing that is being sent is lost.
 addEventListener("hashchange", () => {
@@ -27,8 +28,7 @@ addEventListener("hashchange", () => {
   else begin();
 });
 
-// A file dropped beside the mark would replace this page by the picture.
-for (const type of ["dragover", "drop"]) addEventListener(type, (event) => event.preventDefault());
+tellOfDrops();
 
 async function start() {
   notice(byId("trouble"), "");

@@ -2,7 +2,7 @@
 have been brought back. */
 
 /**
- * @import { FileToCompare } from "../api/schemas.ts"
+ * @import { FileToCompare, StatusAnswer } from "../api/schemas.ts"
  * @import { GalleryApi } from "./api.js"
  * @import { ContactSheet } from "./contact_sheet.js"
  */
@@ -15,32 +15,31 @@ export class Since {
   gone = [];
   /** @type {FileToCompare[]} Those of which that is not known before another upload has ended. */
   unsure = [];
-  /** How many replaced others, and are not shown any more. */
-  takenBack = 0;
+  /** How many are not shown any more, of those that were new and of those that replaced others. */
+  takenBack = { saved: 0, replaced: 0 };
   /** @type {string[]} */
   #replaced = [];
 
   /**
-   * `there`: files that were not sent, since they were in the gallery.
-   * @param {{ api: Pick<GalleryApi, "compare" | "entries">, sheet: Pick<ContactSheet, "refresh" | "uploads">, uploadId: string, there: FileToCompare[] }} given
+   * `there`: files that were not sent, since they were in the gallery; `counts`: what the upload has come to.
+   * @param {{ api: Pick<GalleryApi, "compare" | "entries">, sheet: Pick<ContactSheet, "refresh" | "uploads">, uploadId: string, counts: Pick<StatusAnswer["counts"], "saved" | "replaced">, there: FileToCompare[] }} given
    */
-  constructor({ api, sheet, uploadId, there }) {
+  constructor({ api, sheet, uploadId, counts, there }) {
     this.api = api;
     this.sheet = sheet;
     this.uploadId = uploadId;
+    this.counts = counts;
     this.there = there;
   }
 
-  /**
-   * Look at all of them; `replaced`: how many photographs the upload has replaced.
-   * @param {number} replaced
-   */
-  async look(replaced) {
+  /** Look at what was not sent, and at what has replaced others; the sheet's next listing tells of the rest. */
+  async look() {
     await this.lookAtThere(this.there);
-    if (!replaced) return;
+    if (!this.counts.replaced) return;
     const entries = await allEntries(this.api, this.uploadId, { outcome: "replaced" });
     this.#replaced = entries.flatMap((one) => one.image_id ?? []);
-    await this.lookAtReplaced();
+    await this.sheet.refresh(true);
+    this.lookAtSheet();
   }
 
   /**
@@ -54,10 +53,24 @@ export class Since {
     return unsure.length < files.length;
   }
 
-  async lookAtReplaced() {
-    await this.sheet.refresh(true);
+  /** Whether the sheet's last listing tells something new. */
+  lookAtSheet() {
     const { uploads } = this.sheet;
     // Not known where the gallery could not be listed.
-    this.takenBack = uploads ? this.#replaced.filter((imageId) => uploads.get(imageId) !== this.uploadId).length : 0;
+    if (!uploads) return false;
+    const shown = [...uploads.values()].filter((one) => one === this.uploadId).length;
+    const replaced = this.#replaced.filter((imageId) => !this.shows(imageId)).length;
+    const saved = Math.max(0, this.counts.saved + this.counts.replaced - shown - replaced);
+    const isNew = saved !== this.takenBack.saved || replaced !== this.takenBack.replaced;
+    this.takenBack = { saved, replaced };
+    return isNew;
+  }
+
+  /**
+   * Whether the gallery shows what the upload has brought for an image, as of the sheet's last listing.
+   * @param {string} imageId
+   */
+  shows(imageId) {
+    return this.sheet.uploads?.get(imageId) === this.uploadId;
   }
 }

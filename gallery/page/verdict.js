@@ -7,7 +7,7 @@ long as they are. */
  * @typedef {[heading: string, text: string]} Verdict
  * @typedef {{ skipped?: number, gone?: number, unsure?: number, takenBack?: number }} More `skipped`: how many of those that were sent were skipped by choice;
  * `gone`: how many that were in the gallery already are so no longer; `unsure`: of how many of them that is not known yet;
- * `takenBack`: how many that replaced others are not shown any more
+ * `takenBack`: how many of those that were sent are not shown any more
  */
 
 import { count, number } from "./words.js";

@@ -7,16 +7,25 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.message import Message
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from gallery.client.api import BACKOFF, GalleryClient
 from gallery.client.errors import RefusedFilesError, SendRefusedError, UnreachableError
-from gallery.client.types import DeclaredFile, FileInQuestion, PresignedRequest, ReportedFault, ReportedStatus
+from gallery.client.types import (
+    DeclaredFile,
+    FileInQuestion,
+    PresignedRequest,
+    ReportedFault,
+    ReportedStatus,
+    ReportedVersion,
+)
 from gallery.errors import ConfigurationError, ConflictError, GalleryError, NotFoundError, RefusedRequest
 from gallery.models import Choice
 
@@ -167,6 +176,19 @@ def test_compare_asks_about_names_sizes_and_hashes(server: Server, client: Galle
     ]
     with pytest.raises(GalleryError, match="did not answer for each file"):
         client.compare("g", [FileInQuestion("b.jpg", 4), FileInQuestion("a.jpg", 3)])
+
+
+def test_of_an_image_the_current_version_is_told_and_of_a_deleted_one_none(
+    server: Server, client: GalleryClient
+) -> None:
+    version = {"size": 7, "created_at": "2026-05-23T14:05:00Z", "is_current": True, "sha256": "ab"}
+    server.answer(200, {"versions": [version | {"is_current": False, "size": 8}, version]})
+    server.answer(200, {"versions": []})
+    server.answer(404, {"code": "not_found", "detail": "no such image"})
+    found = client.current_version("g", UUID(int=7))
+    assert found == ReportedVersion(7, datetime(2026, 5, 23, 14, 5, tzinfo=UTC), is_current=True)
+    assert server.requests[0].path == f"/v1/galleries/g/images/{UUID(int=7)}/versions"
+    assert [client.current_version("g", UUID(int=7)) for _ in range(2)] == [None, None]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -13,20 +14,23 @@ from gallery.client.comparing import ComparedPhotograph
 from gallery.client.conflicts import Choices
 from gallery.client.folder import LocalFile
 from gallery.client.progress import NoProgress
-from gallery.client.types import ReportedComparison
+from gallery.client.types import ReportedComparison, ReportedVersion
 
-IMAGE = UUID(int=7)
 PHOTOGRAPHS = [
     ComparedPhotograph(
-        LocalFile(name, Path(name), 8_400_000, "image/jpeg"), ReportedComparison(name, "replace", "ab", IMAGE)
+        LocalFile(name, Path(name), 8_400_000, "image/jpeg"),
+        ReportedComparison(name, "replace", "ab", UUID(int=number)),
     )
-    for name in ("a.jpg", "b.jpg", "c.jpg")
+    for number, name in enumerate(("a.jpg", "b.jpg", "c.jpg"))
 ]
+ADDED = datetime(2026, 5, 23, 14, 5).astimezone()
+# The second one was deleted since.
+VERSIONS = {UUID(int=0): ReportedVersion(7_900_000, ADDED.astimezone(UTC), is_current=True)}
 
 
 def ask(typed: str) -> tuple[Choices | None, str]:
     out = io.StringIO()
-    return ask_on_terminal(PHOTOGRAPHS, NoProgress(), io.StringIO(typed), out), out.getvalue()
+    return ask_on_terminal(PHOTOGRAPHS, NoProgress(), io.StringIO(typed), out, VERSIONS.get), out.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -54,7 +58,7 @@ def test_a_question_says_what_is_here_and_what_is_there() -> None:
     assert lines == [
         "3 files would replace others in the gallery.",
         "[k]eep both, [r]eplace, [s]kip; K, R, S: the same for all the rest; q: stop, nothing is sent",
-        f"1 of 3  a.jpg, 8.4 MB: the gallery has another photograph of this name, image {IMAGE}",
-        f"k, r, s, K, R, S or q? 2 of 3  b.jpg, 8.4 MB: the gallery has another photograph of this name, image {IMAGE}",
+        "1 of 3  a.jpg, 8.4 MB: the gallery has another photograph of this name, 7.9 MB, added 2026-05-23 14:05",
+        "k, r, s, K, R, S or q? 2 of 3  b.jpg, 8.4 MB: the gallery has another photograph of this name",
         "k, r, s, K, R, S or q? ",
     ]

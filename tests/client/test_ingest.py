@@ -345,8 +345,11 @@ def test_a_gallery_is_made_to_show_what_the_folder_has_under_each_name(
     write(tmp_path, *names)
     api.images = {name: names[number - 1].encode() for number, name in enumerate(names)}
     assert ingest_folder(client, tmp_path, "g", NoProgress(), on_conflict="keep_both").counts["unchanged"] == 4
-    result = ingest_folder(client, tmp_path, "g", NoProgress(), on_conflict="replace")
+    notes = Notes()
+    result = ingest_folder(client, tmp_path, "g", notes, on_conflict="replace")
     assert result.counts["replaced"] == 4
+    (line,) = notes.lines
+    assert line.startswith("in the gallery under another name, sent to have this name: 4 files: 1.jpg as ")
     assert api.images == {name: name.encode() for name in names}
 
 
@@ -399,8 +402,11 @@ def test_content_whose_only_other_name_is_replaced_is_sent(api: FakeApi, client:
         asked.append(names)
         return dict.fromkeys(names, "replace")
 
-    result = ingest_folder(client, tmp_path, "g", NoProgress(), on_conflict=replace_all)
+    notes = Notes()
+    result = ingest_folder(client, tmp_path, "g", notes, on_conflict=replace_all)
     assert asked == [["1.jpg"], ["2.jpg"]]
+    elsewhere = "2 files: 2.jpg as 1.jpg, 3.jpg as 2.jpg"
+    assert notes.lines == [f"in the gallery under another name, sent to have this name: {elsewhere}"]
     assert api.images == {"1.jpg": b"newer", "2.jpg": b"first", "3.jpg": b"second"}
     assert expectations(api) == {"1.jpg": digest(b"first"), "2.jpg": digest(b"second"), "3.jpg": "absent"}
     assert (result.counts["replaced"], result.counts["saved"]) == (2, 1)
@@ -410,8 +416,10 @@ def test_content_that_keeps_its_other_name_is_not_sent(api: FakeApi, client: Gal
     api.images = {"1.jpg": b"first", "2.jpg": b"second"}
     for name, content in (("1.jpg", b"newer"), ("2.jpg", b"first"), ("3.jpg", b"second")):
         (tmp_path / name).write_bytes(content)
-    result = ingest_folder(client, tmp_path, "g", NoProgress(), on_conflict="skip")
+    notes = Notes()
+    result = ingest_folder(client, tmp_path, "g", notes, on_conflict="skip")
     assert (result.upload_id, result.counts["unchanged"], result.skipped) == (None, 2, 1)
+    assert "in the gallery under another name, not sent: 2 files: 2.jpg as 1.jpg, 3.jpg as 2.jpg" in notes.lines
 
 
 def test_who_was_overtaken_replaces_nothing_and_is_told(api: FakeApi, client: GalleryClient, tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_a_person_at_a_terminal_is_asked(journeys: Journeys, gallery_id: str, tm
 
     status, said, _ = answer("k", "q")
     assert status == 3
-    assert "1 of 4  a.jpg, 0.0 MB: the gallery has another photograph of this name, image " in said
+    assert "1 of 4  a.jpg, 0.0 MB: the gallery has another photograph of this name, 0.0 MB, added 20" in said
     assert "nothing was sent" in said
     assert contents(journeys, gallery_id) == hashes(old)
 

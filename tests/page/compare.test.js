@@ -55,10 +55,11 @@ test("what is skipped is counted and not sent", () => {
 test("a choice for all is one for each that is listed: what comes later is kept as well", () => {
   const [seen, later] = [[conflict("a.jpg"), conflict("b.jpg")], conflict("c.jpg")];
   const choices = all("replace", seen);
-  assert.equal(choices.common(["a.jpg", "b.jpg"]), "replace");
+  const questions = (/** @type {string[]} */ ...names) => names.map((name) => ({ name, isWaiting: false }));
+  assert.equal(choices.common(questions("a.jpg", "b.jpg")), "replace");
   choices.set("a.jpg", "skip", "f00d");
   assert.deepEqual(["a.jpg", "b.jpg", "c.jpg"].map((name) => choices.of(name)), ["skip", "replace", "keep_both"]);
-  assert.equal(choices.common(["b.jpg", "c.jpg"]), null);
+  assert.equal(choices.common(questions("b.jpg", "c.jpg")), null);
   assert.deepEqual(planned([...seen, later], { choices }), { send: ["b.jpg as b.jpg: f00d", "c.jpg as c (2).jpg: absent"], there: 0, skipped: 1, waiting: 0 });
 });
 
@@ -113,6 +114,22 @@ test("a name of an upload under way waits until it is known, unless both are kep
   assert.deepEqual(planned(files, { choices: all("replace", files) }), { send: [], there: 0, skipped: 0, waiting: 1 });
   assert.deepEqual(planned(files, { choices: all("keep_both", files) }), { send: ["a.jpg as a (2).jpg: absent"], there: 0, skipped: 0, waiting: 0 });
   assert.deepEqual(planned(files, { choices: all("skip", files) }), { send: [], there: 0, skipped: 1, waiting: 0 });
+});
+
+test("nothing is chosen for all of them while some wait, and whoever does not wait keeps both", () => {
+  const files = [conflict("a.jpg"), compared("b.jpg", "unknown"), compared("c.jpg", "unknown", { sha256: "cafe", image_id: "i" })];
+  const questions = files.map(({ file, finding }) => ({ name: file.name, isWaiting: finding === "unknown" }));
+  const choices = all("replace", files);
+  assert.deepEqual(questions.map((one) => choices.now(one)), ["replace", null, null]);
+  assert.equal(choices.common(questions), null);
+  choices.set("a.jpg", "keep_both", "f00d");
+  assert.equal(choices.common(questions), null);
+  choices.set("b.jpg", "skip", null);
+  choices.doNotWait(files);
+  assert.deepEqual(questions.map((one) => choices.now(one)), ["keep_both", "skip", "keep_both"]);
+  assert.equal(planned(files, { choices }).waiting, 0);
+  choices.forget("c.jpg");
+  assert.equal(planned(files, { choices }).waiting, 1);
 });
 
 test("a conflict whose numbered name is not known yet waits", () => {

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { ApiError } from "../../gallery/page/api.js";
 import { follow } from "../../gallery/page/follow.js";
 
 /**
@@ -43,7 +44,7 @@ async function toldOf(context, states, onStatus = () => {}) {
 
 test("an end that could not be told, since the server did not answer for its details, is told by the next round", async (context) => {
   const told = await toldOf(context, ["completed", "completed"], ({ length }) => {
-    if (length === 1) throw new Error("no line");
+    if (length === 1) throw new ApiError(0, "unreachable", "no line");
   });
   assert.deepEqual(told, ["completed", "no line", "completed"]);
 });

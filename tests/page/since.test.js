@@ -27,9 +27,9 @@ test("what cannot be known before another upload has ended is asked about again,
     },
     entries: async () => ({ entries: [], next_cursor: null }),
   };
-  const since = new Since({ api, sheet: { refresh: async () => {}, uploads: null }, uploadId: "mine", there: [...answers.keys()].map(file) });
+  const since = new Since({ api, sheet: { refresh: async () => {}, uploads: null }, uploadId: "mine", counts: { saved: 0, replaced: 0 }, there: [...answers.keys()].map(file) });
   const found = () => [since.gone, since.unsure].map((files) => files.map((one) => one.file_name));
-  await since.look(0);
+  await since.look();
   assert.deepEqual(found(), [["gone.jpg"], ["unsure.jpg"]]);
   assert.equal(await since.lookAtThere(since.unsure), false);
   answers.set("unsure.jpg", answer("unsure.jpg", { would: "replace" }));
@@ -38,14 +38,16 @@ test("what cannot be known before another upload has ended is asked about again,
   assert.deepEqual(asked, [["gone.jpg", "kept.jpg", "unsure.jpg"], ["unsure.jpg"], ["unsure.jpg"]]);
 });
 
-test("what replaced others counts for as long as the gallery shows it", async () => {
+test("what was sent counts for as long as the gallery shows it", async () => {
   const entries = ["shown", "brought back", "deleted"].map(replaced);
   const sheet = { refresh: async () => {}, uploads: /** @type {Map<string, string> | null} */ (null) };
   const api = { compare: async () => ({ files: [] }), entries: async () => ({ entries, next_cursor: null }) };
-  const since = new Since({ api, sheet, uploadId: "mine", there: [] });
-  await since.look(3);
-  assert.equal(since.takenBack, 0, "not known where the gallery could not be listed");
-  sheet.uploads = new Map([["shown", "mine"], ["brought back", "former"]]);
-  await since.lookAtReplaced();
-  assert.equal(since.takenBack, 2);
+  const since = new Since({ api, sheet, uploadId: "mine", counts: { saved: 2, replaced: 3 }, there: [] });
+  await since.look();
+  assert.deepEqual(since.takenBack, { saved: 0, replaced: 0 }, "not known where the gallery could not be listed");
+  sheet.uploads = new Map([["shown", "mine"], ["brought back", "former"], ["new", "mine"], ["replaced since", "theirs"]]);
+  assert.equal(since.lookAtSheet(), true);
+  assert.deepEqual(since.takenBack, { saved: 1, replaced: 2 });
+  assert.equal(since.lookAtSheet(), false, "nothing new");
+  assert.deepEqual(["shown", "brought back", "deleted"].map((one) => since.shows(one)), [true, false, false]);
 });

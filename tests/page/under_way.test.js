@@ -8,6 +8,7 @@ import { test } from "node:test";
 
 import { found, mayBeUnderWay } from "../../gallery/page/compare.js";
 import { compareWithGallery } from "../../gallery/page/comparing.js";
+import { ApiError } from "../../gallery/page/api.js";
 import { keepAsking } from "../../gallery/page/under_way.js";
 
 /** A gallery into which another upload brings `a.jpg`, which ends after some rounds. */
@@ -84,7 +85,7 @@ test("a round that fails is told, and followed by the next one", async () => {
   const gallery = new Gallery(2);
   const compare = gallery.compare.bind(gallery);
   let round = 0;
-  gallery.compare = async (files) => (++round === 2 ? Promise.reject(new Error("no line")) : compare(files));
+  gallery.compare = async (files) => (++round === 2 ? Promise.reject(new ApiError(0, "unreachable", "no line")) : compare(files));
   const { findings, troubles } = await waitFor(gallery);
   assert.deepEqual(findings, ["a.jpg: elsewhere", "b.jpg: add"]);
   assert.deepEqual(troubles, ["no line"]);

@@ -13,7 +13,7 @@
  * @property {boolean} isWaiting an upload under way has the name: there is nothing to replace yet
  */
 
-import { el, findAll } from "../dom.js";
+import { el, find, findAll } from "../dom.js";
 import { fillFrame, pictureOf, PIXELS, smallest } from "../pictures.js";
 import { makePairList, partsOf } from "./pair_list.js";
 
@@ -23,6 +23,7 @@ const WORDS = [
   ["replace", "Replace"],
   ["skip", "Skip"],
 ];
+const CAPTION = "In the gallery";
 let lists = 0;
 
 export class ChoiceList {
@@ -51,7 +52,7 @@ export class ChoiceList {
     /** @type {LongList<Question>} */
     this.list = makePairList(rows, {
       label: "Photographs with a name that is taken",
-      captions: ["In the gallery", "Yours"],
+      captions: [CAPTION, "Yours"],
       makeControl: () => this.#makeSelect(),
       fill: (row, question) => this.#fill(row, question),
     });
@@ -73,6 +74,12 @@ export class ChoiceList {
     }
   }
 
+  /** @type {(question: Question, choice: Choice | "") => void} */
+  #choose({ name, sha256 }, choice) {
+    if (choice) this.choices.set(name, choice, sha256);
+    else this.choices.forget(name);
+  }
+
   /** @param {() => void} change */
   #changed(change) {
     change();
@@ -81,7 +88,7 @@ export class ChoiceList {
   }
 
   #draw() {
-    const common = this.choices.common(this.#questions.filter((one) => !one.isWaiting).map((one) => one.name));
+    const common = this.choices.common(this.#questions);
     for (const radio of findAll(this.forAll, "input", HTMLInputElement)) radio.checked = radio.value === common;
     this.forAll.hidden = this.#questions.length < 2;
     this.list.items = this.#questions;
@@ -91,7 +98,7 @@ export class ChoiceList {
     const select = el("select");
     select.addEventListener("change", () => {
       const question = this.#questions.find((one) => one.name === select.name);
-      if (select.value && question) this.#changed(() => this.choices.set(question.name, /** @type {Choice} */ (select.value), question.sha256));
+      if (question) this.#changed(() => this.#choose(question, /** @type {Choice | ""} */ (select.value)));
     });
     return select;
   }
@@ -101,7 +108,7 @@ export class ChoiceList {
     const { name, file, imageId, sha256, isWaiting } = question;
     const parts = partsOf(row);
     const select = /** @type {HTMLSelectElement} */ (parts.control);
-    const choice = isWaiting ? this.choices.chosen(name) : this.choices.of(name);
+    const choice = this.choices.now(question);
     if (select.name !== name || row.dataset.waiting !== String(isWaiting)) {
       row.dataset.waiting = String(isWaiting);
       select.name = name;
@@ -110,10 +117,11 @@ export class ChoiceList {
       const words = isWaiting ? [["", "Wait"], ...WORDS.filter(([one]) => one !== "replace")] : WORDS;
       select.replaceChildren(...words.map(([value, text]) => el("option", { value }, text)));
     }
-    const value = isWaiting && choice === "replace" ? "" : (choice ?? "");
+    const value = choice ?? "";
     if (select.value !== value) select.value = value;
     const changed = this.choices.isOutdated(name) ? "Changed in the gallery since you chose. " : "";
     parts.note.textContent = parts.note.title = changed + this.note(question, choice);
+    find(parts.first, "figcaption", HTMLElement).textContent = imageId !== null ? CAPTION : isWaiting ? "In another upload" : "No longer in the gallery";
     fillFrame(parts.first, `${imageId} ${sha256}`, () => this.#galleryPicture(imageId));
     fillFrame(parts.second, `${name} ${file?.size} ${file?.lastModified}`, pictureOf(file));
   }

@@ -23,14 +23,15 @@ import { ApiError } from "../api.js";
 import { lookalikes, sortOut, tooMany } from "../check.js";
 import { asked, Choices, mayBeUnderWay, plan } from "../compare.js";
 import { compareWithGallery, namesForBoth, readAll } from "../comparing.js";
-import { announce, byId, find, notice, setProgress, show } from "../dom.js";
+import { announce, byId, find, notice, setProgress, show, tell } from "../dom.js";
 import { leavingOutFaulty } from "../faulty.js";
 import { showGroups } from "../groups.js";
+import { LATE, tellNotAdded } from "../not_added.js";
 import { measure, named } from "../pick.js";
 import { keepAsking } from "../under_way.js";
 import { count, number } from "../words.js";
 import { ChoiceList } from "./choice_list.js";
-import { goneInWords, LATE, notKnownInWords, summaryOf, underWayInWords, whyNotCompared, whyNotOpened, wordsFor } from "./choose_words.js";
+import { conflictsInWords, goneInWords, notKnownInWords, summaryOf, underWayInWords, whyNotCompared, whyNotOpened, wordsFor } from "./choose_words.js";
 import { drawElsewhere, drawFindings } from "./findings.js";
 import { listen } from "./folder_field.js";
 
@@ -99,6 +100,7 @@ class ChooseScreen {
     byId("clear").onclick = () => this.#clear();
     byId("do-not-wait").onclick = () => {
       this.#isImpatient = true;
+      this.#choices.doNotWait(this.#compared);
       this.#drawAll();
       byId("send").focus();
     };
@@ -108,10 +110,7 @@ class ChooseScreen {
       api,
       choices: this.#choices,
       note: (question, choice) => this.#note(question, choice),
-      onChange: () => {
-        this.#draw();
-        announce(`${byId("review-summary").textContent}.`);
-      },
+      onChange: () => this.#draw(),
     });
     this.#drawAll();
     show("choose");
@@ -159,7 +158,7 @@ class ChooseScreen {
       );
       this.#leaveOut(leftOut);
       if (!signed) return null;
-      const upload = { uploadId: signed.upload_id, files, signed, notSent: { there, skipped, leftOut: this.#refused }, note: this.#hasLate ? LATE : "" };
+      const upload = { uploadId: signed.upload_id, files, signed, notSent: { there, skipped, leftOut: this.#refused } };
       journal.opened(upload.uploadId, files, upload.notSent);
       return upload;
     } catch (error) {
@@ -215,9 +214,10 @@ class ChooseScreen {
   async #add(found) {
     if (this.#isOpening) {
       this.#hasLate = true;
-      this.#draw();
+      tellNotAdded(LATE);
       return;
     }
+    tellNotAdded("");
     this.#searching += 1;
     this.#draw();
     const { files, hidden, unreadable } = await found;
@@ -270,6 +270,7 @@ class ChooseScreen {
       this.#name(names);
       this.#choices.renew(compared);
       [this.#compared, this.#refused, this.#state] = [compared, [...this.#refused, ...refused], "compared"];
+      if (this.#isImpatient) this.#choices.doNotWait(compared);
     } catch (caught) {
       if (signal.aborted) return;
       const error = ApiError.of(caught);
@@ -305,7 +306,7 @@ class ChooseScreen {
     if (this.#asking === signal) return;
     this.#asking = signal;
     await keepAsking({
-      pending: () => this.#compared.filter((one) => one.finding === "unknown" || (!this.#isImpatient && mayBeUnderWay(one))).map((one) => one.file),
+      pending: () => (this.#isImpatient ? this.#compared.filter((one) => one.finding === "unknown") : this.#underWay).map((one) => one.file),
       ask: async (files) => {
         if (this.#isOpening) return false;
         const comparison = await this.#ask(files, signal);
@@ -331,6 +332,11 @@ class ChooseScreen {
   /** Whether the end of another upload is waited for, before anything is offered to be sent. */
   get #waits() {
     return this.#state === "compared" && !this.#isImpatient && this.#compared.some(mayBeUnderWay);
+  }
+
+  /** What an upload under way may change. */
+  get #underWay() {
+    return this.#compared.filter((one) => one.finding === "unknown" || mayBeUnderWay(one));
   }
 
   get #isFrozen() {
@@ -370,16 +376,16 @@ class ChooseScreen {
     const crowd = isComparing ? null : tooMany(send.length, this.limits);
     byId("review").hidden = !(this.#good.length || this.#refused.length || this.#skipped.hidden || this.#skipped.unreadable);
     byId("choose-field").classList.toggle("small", !byId("review").hidden);
-    byId("review-summary").textContent = summaryOf(shown, { there, skipped, waiting });
+    tell([byId("review-summary")], [summaryOf(shown, { there, skipped, waiting, isHeld: waits })]);
     byId("comparing").hidden = !isComparing;
     byId("choose-controls", HTMLFieldSetElement).disabled = this.#isFrozen;
     const button = byId("send", HTMLButtonElement);
     button.textContent = this.#isOpening ? "Preparing …" : this.#state === "failed" ? "Try again" : send.length || waiting ? `Send ${count(send.length + waiting, "photograph")}` : there || skipped ? "Finish" : "Send";
     button.disabled = this.#state !== "failed" && (waits || Boolean(waiting || crowd) || !(send.length || there || skipped));
     const { text, kind } = this.#problem.text ? this.#problem : { text: crowd ?? "", kind: /** @type {const} */ ("error") };
-    notice(byId("send-problem"), [text, this.#trouble, this.#hasLate ? LATE : ""].filter(Boolean).join(" "), text ? kind : "warning");
+    notice(byId("send-problem"), [text, this.#trouble].filter(Boolean).join(" "), text ? kind : "warning");
     byId("under-way").hidden = !waits;
-    byId("under-way-words").textContent = waits ? underWayInWords(this.#compared.filter(mayBeUnderWay).length) : "";
+    byId("under-way-words").textContent = waits ? underWayInWords(this.#underWay.map((one) => one.file.name)) : "";
     this.#drawConflicts(waits ? 0 : waiting);
   }
 
@@ -388,7 +394,7 @@ class ChooseScreen {
     const all = asked(this.#compared, { choices: this.#choices, sendElsewhere: this.#sendElsewhere });
     const questions = this.#waits ? all.filter((one) => one.finding !== "unknown") : all;
     byId("conflicts-part").hidden = !questions.length;
-    byId("conflicts-heading").textContent = `${count(questions.length, "photograph")} ${questions.length === 1 ? "has a name that is" : "have names that are"} already in use`;
+    byId("conflicts-heading").textContent = conflictsInWords(questions.length, questions.filter((one) => one.finding === "unknown").length);
     notice(
       byId("conflicts-waiting"),
       waiting

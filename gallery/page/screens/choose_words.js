@@ -3,15 +3,18 @@
 /** @import { Skipped } from "./choose.js" */
 
 import { ApiError } from "../api.js";
+import { whyNot } from "../refusals.js";
 import { bytes, count, number } from "../words.js";
 
-export const LATE = "What you dropped while this was being prepared was not added. Drop it again afterwards.";
+const NAMED = 3;
 
 /**
- * `waiting`: how many more cannot be sent before another upload has ended.
- * @type {(files: { size: number }[], others: { there: number, skipped: number, waiting: number }) => string}
+ * `waiting`: how many more cannot be sent before another upload has ended; `isHeld`: none can, which is told beside this,
+ * with the number of those that are the reason.
+ * @type {(files: { size: number }[], others: { there: number, skipped: number, waiting: number, isHeld?: boolean }) => string}
  */
-export function summaryOf(files, { there, skipped, waiting }) {
+export function summaryOf(files, { there, skipped, waiting, isHeld = false }) {
+  if (isHeld && waiting) return `${count(files.length + waiting, "photograph")}${there || skipped ? " to send" : ""}`;
   if (waiting) {
     const wait = waiting === 1 ? "waits" : "wait";
     if (!files.length) return `${count(waiting, "photograph")} ${wait} for another upload`;
@@ -22,9 +25,27 @@ export function summaryOf(files, { there, skipped, waiting }) {
   return there || skipped ? "Nothing to send" : "Nothing that can be sent";
 }
 
-/** @param {number} photographs */
-export function underWayInWords(photographs) {
-  return `Another upload of this gallery is being worked on. ${number(photographs)} of your photographs may be among it. This page checks again automatically.`;
+/** @param {string[]} names of photographs */
+export function underWayInWords(names) {
+  return `Another upload of this gallery is being worked on. ${number(names.length)} of your photographs may be among it: ${namesInWords(names)}. This page checks again automatically.`;
+}
+
+/** @param {string[]} names */
+function namesInWords(names) {
+  const more = names.length - NAMED;
+  if (more > 1) return `${names.slice(0, NAMED).join(", ")} and ${number(more)} more`;
+  return names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names.join();
+}
+
+/**
+ * `inUpload`: of how many an upload under way has the name.
+ * @type {(photographs: number, inUpload: number) => string}
+ */
+export function conflictsInWords(photographs, inUpload) {
+  const [has, name, is] = photographs === 1 ? ["has", "a name", "is"] : ["have", "names", "are"];
+  const words = `${count(photographs, "photograph")} ${has} ${name} that`;
+  if (inUpload === photographs) return `${words} another upload is using`;
+  return `${words} ${is} already in use${inUpload ? `, ${number(inUpload)} of them by another upload` : ""}`;
 }
 
 /** @param {number} photographs */
@@ -51,15 +72,12 @@ export function wordsFor({ hidden, unreadable }) {
 
 /** @param {unknown} caught */
 export function whyNotOpened(caught) {
-  const error = ApiError.of(caught);
-  if (error.isLockedOut) return "This upload link has expired. Ask for a new one, open it in this tab and press Send again: your choice is kept.";
-  if (error.status === 0) return "The server does not answer. Check your connection and try again.";
-  return `The server does not take these files: ${error.message}.`;
+  const expired = "Ask for a new one, open it in this tab and press Send again: your choice is kept.";
+  return whyNot(ApiError.of(caught), { expired, refused: "The server does not accept these files" });
 }
 
 /** @param {ApiError} error */
 export function whyNotCompared(error) {
-  if (error.isLockedOut) return "This upload link has expired. Ask for a new one and open it in this tab: your choice is kept.";
-  if (error.status === 0) return "The server does not answer. Check your connection and try again.";
-  return `The photographs could not be compared with the gallery: ${error.message}. Try again.`;
+  const expired = "Ask for a new one and open it in this tab: your choice is kept.";
+  return whyNot(error, { expired, refused: "The photographs could not be compared with the gallery" });
 }

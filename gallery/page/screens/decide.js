@@ -9,6 +9,7 @@ import { ApiError } from "../api.js";
 import { Choices } from "../compare.js";
 import { byId, notice } from "../dom.js";
 import { allEntries } from "../entries.js";
+import { whyNot } from "../refusals.js";
 import { count, number } from "../words.js";
 import { ChoiceList } from "./choice_list.js";
 
@@ -18,6 +19,8 @@ const NOTES = {
   replace: "Yours replaces the one in the gallery",
   skip: "Yours is not added",
 };
+
+const REFUSALS = { expired: "Ask for a new one and open it in this tab: you can choose again then.", refused: "The server does not accept this choice" };
 
 /**
  * Ask what to do with all of an upload's entries that wait for a decision. Calls `onDecided` once the server knows, with
@@ -45,7 +48,7 @@ export async function askToDecide({ api, uploadId, files, signal, onDecided }) {
     try {
       note = await decide(api, uploadId, entries, choices);
     } catch (caught) {
-      notice(byId("decide-problem"), whyNotDecided(ApiError.of(caught)), "error");
+      notice(byId("decide-problem"), whyNot(ApiError.of(caught), REFUSALS), "error");
       freeze(false);
       return;
     }
@@ -96,11 +99,4 @@ export function hideDecide() {
 /** @type {(names: string[], choices: Choices) => DecideRequest} */
 function decisionOn(names, choices) {
   return { files: names.map((name) => ({ file_name: name, choice: choices.of(name) })) };
-}
-
-/** @param {ApiError} error */
-function whyNotDecided(error) {
-  if (error.isLockedOut) return "This upload link has expired. Ask for a new one and open it in this tab: you can choose again then.";
-  if (error.status === 0) return "The server does not answer. Check your connection and try again.";
-  return `The server does not take this choice: ${error.message}.`;
 }

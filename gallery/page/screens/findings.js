@@ -32,6 +32,9 @@ export function drawElsewhere(compared) {
   byId("elsewhere-part").hidden = !elsewhere.length;
   byId("elsewhere-heading").textContent =
     `${count(elsewhere.length, "photograph")} ${elsewhere.length === 1 ? "is" : "are"} in the gallery under another name`;
-  const reason = { title: "The same content", advice: "Sending them would put the same photographs into the gallery twice." };
+  const isOne = elsewhere.length === 1;
+  byId("send-elsewhere-words").textContent = isOne ? "Send it anyway" : "Send them anyway";
+  const twice = isOne ? "Sending it would put the same photograph" : "Sending them would put the same photographs";
+  const reason = { title: "The same content", advice: `${twice} into the gallery twice.` };
   showGroups(byId("elsewhere"), elsewhere.map(({ file, answer }) => ({ name: file.name, ...reason, detail: `In the gallery as ${answer.same_content_as.join(", ")}` })));
 }

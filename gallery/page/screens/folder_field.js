@@ -32,6 +32,7 @@ export function listen(field, onFiles) {
     async (event) => {
       mark(false);
       if (!event.dataTransfer) return;
+      event.preventDefault();
       searches += 1;
       field.setAttribute("aria-busy", "true");
       const found = dropped(event.dataTransfer);

@@ -31,11 +31,15 @@ const NOTES = {
   untold: "It can no longer be told which version this one replaced",
 };
 
+/** @type {Set<Standing>} */
+const OTHERS = new Set(["undone", "newer", "deleted"]);
+
 /**
- * Offer to see and to undo what an upload has replaced. Calls `onRestored` after each that was brought back.
- * @param {{ api: GalleryApi, uploadId: string, replaced: number, signal: AbortSignal, onRestored: () => void }} given
+ * Offer to see and to undo what an upload has replaced. `onNews` hears of each image that shows something
+ * else, or is gone.
+ * @param {{ api: GalleryApi, uploadId: string, replaced: number, signal: AbortSignal, onNews: (imageId: string) => void }} given
  */
-export function offerReplaced({ api, uploadId, replaced, signal, onRestored }) {
+export function offerReplaced({ api, uploadId, replaced, signal, onNews }) {
   byId("replaced-heading").textContent = `${count(replaced, "photograph")} replaced an earlier version`;
   byId("replaced-text").textContent = "Earlier versions are kept for a while. As long as they are, they can be brought back here.";
   byId("replaced-list").replaceChildren();
@@ -49,7 +53,7 @@ export function offerReplaced({ api, uploadId, replaced, signal, onRestored }) {
       if (signal.aborted) return;
       button.hidden = true;
       const items = entries.flatMap(({ file_name: name, image_id: imageId }) => (imageId ? [/** @type {Replaced} */ ({ name, imageId, pair: null, note: "", isBusy: false, isDone: false, looks: 0 })] : []));
-      new ReplacedList(api, uploadId, items, onRestored);
+      new ReplacedList(api, uploadId, items, onNews);
     } catch {
       byId("replaced-text").textContent = "The server does not answer. Try again.";
       button.disabled = false;
@@ -69,12 +73,12 @@ class ReplacedList {
    * @param {GalleryApi} api
    * @param {string} uploadId
    * @param {Replaced[]} items
-   * @param {() => void} onRestored
+   * @param {(imageId: string) => void} onNews
    */
-  constructor(api, uploadId, items, onRestored) {
+  constructor(api, uploadId, items, onNews) {
     this.api = api;
     this.uploadId = uploadId;
-    this.onRestored = onRestored;
+    this.onNews = onNews;
     /** @type {LongList<Replaced>} */
     this.list = makePairList(byId("replaced-list"), {
       label: "Photographs that replaced an earlier version",
@@ -119,6 +123,7 @@ class ReplacedList {
       (answer) => {
         const pair = pairIn(answer, this.uploadId);
         this.#change(item, { isDone: pair.standing !== "replaced", note: NOTES[pair.standing] });
+        if (OTHERS.has(pair.standing)) this.onNews(item.imageId);
         return pair;
       },
       (error) => {
@@ -150,7 +155,7 @@ class ReplacedList {
     try {
       await this.api.restore(item.imageId, former.version_id, { expect: now.sha256 });
       this.#change(item, { isDone: true, note: NOTES.undone, pair: null, looks: item.looks + 1 });
-      this.onRestored();
+      this.onNews(item.imageId);
     } catch (caught) {
       const { status } = ApiError.of(caught);
       if (status !== 409 && status !== 404) throw caught;

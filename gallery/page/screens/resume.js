@@ -10,6 +10,7 @@
 import { ApiError } from "../api.js";
 import { announce, byId, notice, show } from "../dom.js";
 import { fitting, match } from "../journal.js";
+import { tellNotAdded } from "../not_added.js";
 import { named } from "../pick.js";
 import { bytes, count, number } from "../words.js";
 import { listen } from "./folder_field.js";
@@ -46,6 +47,7 @@ function askForFolder(kept, signed, missing, journal) {
   show("resume");
   return new Promise((resolve) => {
     const stopListening = listen(byId("resume-field"), async (found) => {
+      tellNotAdded("");
       const matched = match(kept.files, missing, fitting(kept.files, missing, named((await found).files)));
       if (matched.files.some((one) => one.file)) {
         stopListening.abort();

@@ -6,14 +6,13 @@
  * @import { Journal, Matched, NotSent } from "../journal.js"
  * @import { Entry, FileToSend } from "../sender.js"
  * @import { LeftOut } from "./stuck.js"
- * @typedef {{ uploadId: string, files: FileToSend[], signed: PresignAnswer, notSent: NotSent, note?: string, isAccepted?: false } & Partial<Matched>} Upload
- * `note`: what has to be said about it while it is sent
+ * @typedef {{ uploadId: string, files: FileToSend[], signed: PresignAnswer, notSent: NotSent, isAccepted?: false } & Partial<Matched>} Upload
  * @typedef {{ uploadId: string, notSent: NotSent, isAccepted: true, files?: undefined }} Accepted
  * @typedef {{ uploadId: null, notSent: NotSent, files?: undefined }} NothingToSend
  */
 
 import { ApiError } from "../api.js";
-import { announce, byId, find, findAll, notice, setProgress, show } from "../dom.js";
+import { announce, byId, find, findAll, notice, setProgress, show, tell } from "../dom.js";
 import { LongList } from "../long_list.js";
 import { keepAwake } from "../awake.js";
 import { Pace } from "../pace.js";
@@ -119,8 +118,6 @@ class SendScreen {
 
   ask() {
     this.#draw();
-    const ways = this.sender.counts.stuck ? "Try again, or finish without them." : "You can finish without them.";
-    announce(`Some photographs could not be sent. ${ways}`);
     byId("stuck-heading").focus();
   }
 
@@ -166,16 +163,18 @@ class SendScreen {
     byId("send-time").textContent = this.#timeLeft();
     byId("pause").textContent = sender.paused ? "Go on" : "Pause";
     byId("pause").hidden = sender.isSettled;
-    this.#drawHeading();
     drawStuck(sender, this.leftOut);
     this.#drawList();
     this.#announceProgress(share, sent);
+    this.#drawHeading();
   }
 
   #drawHeading() {
     const waits = this.sender.isSettled && !this.isComplete;
-    byId("send-heading").textContent = waits ? "Some could not be sent" : "Sending your photographs";
-    byId("send-lead").textContent = waits ? "What has arrived is safe. Say how to go on with the rest." : "Keep this tab open until all have arrived.";
+    const words = waits
+      ? ["Some could not be sent", `What has arrived is safe. ${this.sender.counts.stuck ? "Try again, or finish without the rest." : "You can finish without the rest."}`]
+      : ["Sending your photographs", "Keep this tab open until all have arrived."];
+    tell([byId("send-heading"), byId("send-lead")], words);
   }
 
   #timeLeft() {
@@ -212,8 +211,8 @@ class SendScreen {
 }
 
 /** @param {Upload} upload */
-function noteOn({ others, edited, note }) {
-  const notes = note ? [note] : [];
+function noteOn({ others, edited }) {
+  const notes = [];
   if (others) notes.push(`${count(others, "file")} in this folder did not belong to this upload; send them afterwards.`);
   if (edited?.length) notes.push(`${count(edited.length, "photograph")} changed after being sent; this upload keeps what was sent.`);
   return notes.join(" ");

@@ -11,7 +11,7 @@
 
 import { ApiError } from "../api.js";
 import { ContactSheet } from "../contact_sheet.js";
-import { announce, byId, el, notice, setProgress, show } from "../dom.js";
+import { byId, el, notice, setProgress, show, tell } from "../dom.js";
 import { follow } from "../follow.js";
 import { showGroups } from "../groups.js";
 import { readNotes } from "../notes.js";
@@ -45,16 +45,15 @@ const GONE = { title: "No longer in the gallery", advice: "It was there when you
 export async function watch({ api, journal, limits, upload }) {
   const end = new AbortController();
   const sheet = new ContactSheet(api, byId("sheet"));
+  show("watching");
   prepare(upload.notSent);
   // Watched again from the beginning: which upload it is has been kept.
   addEventListener("link-renewed", () => location.reload(), { signal: end.signal });
-  show("watching");
   const more = new Promise((resolve) => (byId("again").onclick = resolve));
   if (upload.uploadId === null) {
     drawNothingSent(upload.notSent);
     sheet.refresh(true);
   } else {
-    announce("All photographs have arrived. You may close this tab now.");
     const files = new Map((upload.files ?? []).flatMap(({ name, file }) => (file ? [[name, file]] : [])));
     const { uploadId, notSent } = upload;
     followToEnd({ api, journal, limits, uploadId, notSent, files, sheet, signal: end.signal });
@@ -67,7 +66,7 @@ export async function watch({ api, journal, limits, upload }) {
 
 /** @param {NotSent} notSent */
 function prepare(notSent) {
-  [byId("watch-heading").textContent, byId("watch-text").textContent] = MEANWHILE;
+  tellHeading(MEANWHILE);
   notice(byId("watch-trouble"), "");
   notice(byId("watch-note"), "");
   for (const id of ["counts", "problems"]) byId(id).replaceChildren();
@@ -83,14 +82,13 @@ function prepare(notSent) {
 
 /** @param {NotSent} notSent */
 function drawNothingSent(notSent) {
-  [byId("watch-heading").textContent, byId("watch-text").textContent] = nothingSent(notSent);
+  tellHeading(nothingSent(notSent));
   setProgress(byId("watch-bar"), 1, "nothing had to be sent");
   byId("watch-percent").textContent = "100%";
   byId("watch-count").textContent = "Nothing had to be sent";
   drawCounts(NOTHING, 0, { there: notSent.there.length, skipped: notSent.skipped });
   byId("again").hidden = false;
   byId("watching").dataset.state = "completed";
-  announce(nothingSent(notSent).join(". "));
 }
 
 /**
@@ -122,20 +120,22 @@ function followToEnd(watched) {
       asking.abort();
       asking = new AbortController();
       const { signal: askingSignal } = asking;
-      const { replaced } = status.counts;
+      const { counts } = status;
       const found = await problems.of(status, isFinal);
-      const since = new Since({ api, sheet, uploadId, there: notSent.there });
-      if (isFinal) await since.look(replaced);
+      const since = new Since({ api, sheet, uploadId, counts, there: notSent.there });
+      if (isFinal) await since.look();
       const noted = await readNotes(api, uploadId, isFinal ? status.notes : {});
       if (end.signal.aborted) return;
       const draw = () => {
         notice(byId("watch-trouble"), "");
         drawStatus(status, notSent, found, since, isFinal);
         drawNotes(noted);
-        if (isFinal) announce(`${byId("watch-heading").textContent}. ${byId("watch-text").textContent}`);
       };
       draw();
-      if (!isFinal || !replaced) sheet.refresh(isFinal);
+      sheet.onListed = () => {
+        if (isFinal && since.lookAtSheet() && !askingSignal.aborted) draw();
+      };
+      if (!isFinal || !counts.replaced) sheet.refresh(isFinal);
       hideDecide();
       hideReplaced();
       if (!isFinal) return;
@@ -150,11 +150,9 @@ function followToEnd(watched) {
       if (status.to_decide) askToDecide({ api, uploadId, files, signal: end.signal, onDecided }).catch(drawTrouble);
       else journal.finished(uploadId, notSent);
       keepLooking(since, draw, askingSignal);
-      const onRestored = async () => {
-        await since.lookAtReplaced();
-        if (!askingSignal.aborted) draw();
-      };
-      if (replaced && limits.keep_replaced_days) offerReplaced({ api, uploadId, replaced, signal: end.signal, onRestored });
+      /** @param {string} imageId */
+      const onNews = (imageId) => void (since.shows(imageId) && sheet.refresh(true));
+      if (counts.replaced && limits.keep_replaced_days) offerReplaced({ api, uploadId, replaced: counts.replaced, signal: end.signal, onNews });
     },
     onTrouble: drawTrouble,
   });
@@ -184,35 +182,43 @@ function keepLooking(since, draw, signal) {
 function drawStatus(status, notSent, found, since, isFinal) {
   const { counts, image_count: total, to_decide: toDecide = 0 } = status;
   const { skipped } = found;
-  const [gone, unsure, takenBack] = [since.gone.length, since.unsure.length, since.takenBack];
-  const done = total - counts.pending;
+  const [gone, unsure, { saved, replaced }] = [since.gone.length, since.unsure.length, since.takenBack];
+  const takenBack = saved + replaced;
+  const done = total - counts.pending - toDecide;
   const words = [isFinal || done ? `${number(done)} of ${count(total, "photograph")} done` : "", isFinal ? "" : waitingInWords(status)].filter(Boolean).join(" · ");
   setProgress(byId("watch-bar"), total ? done / total : 1, words);
   byId("watch-percent").textContent = `${Math.floor((100 * done) / (total || 1))}%`;
   byId("watch-count").textContent = words;
-  drawCounts(counts, toDecide, { there: notSent.there.length - gone - unsure, skipped: notSent.skipped, skippedNow: skipped, takenBack });
+  const shown = { ...counts, saved: counts.saved - saved, replaced: counts.replaced - replaced };
+  drawCounts(shown, toDecide, { there: notSent.there.length - gone - unsure, skipped: notSent.skipped, skippedNow: skipped, takenBack });
   drawProblems(found, since);
   byId("again").hidden = !isFinal;
-  byId("watching").dataset.state = isFinal ? (isCompleteBut(status, gone + unsure + takenBack) ? "completed_with_rejects" : status.state) : "running";
-  [byId("watch-heading").textContent, byId("watch-text").textContent] = isFinal
-    ? verdict(status, notSent, { skipped, gone, unsure, takenBack })
-    : toDecide
-      ? TO_DECIDE
-      : MEANWHILE;
+  byId("watching").dataset.state = standing(status, isFinal, gone + unsure + takenBack);
+  tellHeading(isFinal ? verdict(status, notSent, { skipped, gone, unsure, takenBack }) : toDecide ? TO_DECIDE : MEANWHILE);
 }
 
-/** @type {(status: StatusAnswer, lost: number) => boolean} */
-function isCompleteBut({ state, counts, notes = {} }, lost) {
-  return state === "completed" && Boolean(counts.superseded || lost || notes.damaged);
+/** @param {string[]} words */
+function tellHeading(words) {
+  tell([byId("watch-heading"), byId("watch-text")], words);
 }
 
 /**
- * `there`: in the gallery without being sent; `skipped` by choice before sending, `skippedNow` after it; `takenBack`: of
- * those that replaced others.
+ * What the screen looks like; `lost`: how many are not in the gallery although the upload says so.
+ * @type {(status: StatusAnswer, isFinal: boolean, lost: number) => string}
+ */
+function standing({ state, counts, to_decide: toDecide, notes = {} }, isFinal, lost) {
+  if (toDecide && (!isFinal || state === "completed_with_rejects")) return "to_decide";
+  if (!isFinal) return "running";
+  return state === "completed" && (counts.superseded || lost || notes.damaged) ? "completed_with_rejects" : state;
+}
+
+/**
+ * `there`: in the gallery without being sent; `skipped` by choice before sending, `skippedNow` after it; `takenBack`: what
+ * the upload had brought, and is not shown any more.
  * @type {(counts: StatusAnswer["counts"], toDecide: number, more: { there: number, skipped: number, skippedNow?: number, takenBack?: number }) => void}
  */
 function drawCounts(counts, toDecide, { there, skipped, skippedNow = 0, takenBack = 0 }) {
-  const shown = { ...counts, replaced: counts.replaced - takenBack, unchanged: counts.unchanged + there, rejected: counts.rejected - toDecide - skippedNow };
+  const shown = { ...counts, unchanged: counts.unchanged + there, rejected: counts.rejected - toDecide - skippedNow };
   const lines = OUTCOMES.filter(([outcome]) => shown[outcome]).map(([outcome, text]) => tally(outcome, shown[outcome], text));
   if (toDecide) lines.push(tally("to_decide", toDecide, toDecide === 1 ? "needs your choice" : "need your choice"));
   if (skipped + skippedNow) lines.push(tally("skipped", skipped + skippedNow, "skipped, as you chose"));

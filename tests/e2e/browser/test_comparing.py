@@ -122,8 +122,10 @@ def test_nothing_is_replaced_unasked_and_nothing_is_sent_twice(
 def test_a_photograph_is_replaced_where_somebody_chooses_so_and_can_be_brought_back(
     visitor: Visitor, servers: Servers, journeys: Journeys, gallery_id: str
 ) -> None:
-    first = {f"{name}.jpg": photo(seed) for seed, name in enumerate("abc")}
-    second = {f"{name}.jpg": photo(10 + seed) for seed, name in enumerate("abcd")}
+    first = {f"{name}.jpg": photo(seed) for seed, name in enumerate("abce")}
+    second = {f"{name}.jpg": photo(10 + seed) for seed, name in enumerate("abcde")}
+
+    visitor.expected_console_errors = r"status of 404 .*/restore"
 
     def keeping_replaced(route: Route) -> None:
         route.fulfill(json=route.fetch().json() | {"keep_replaced_days": 7})
@@ -135,7 +137,7 @@ def test_a_photograph_is_replaced_where_somebody_chooses_so_and_can_be_brought_b
     visitor.open()
     with another_upload_under_way(visitor):
         visitor.choose(visitor.folder(second))
-        visitor.sees("3 photographs have names that are already in use")
+        visitor.sees("4 photographs have names that are already in use")
         visitor.page.get_by_text("Replace", exact=True).first.click()
         sees_both(visitor, "Wedding/a.jpg")
         former = row_of(visitor, "Wedding/a.jpg").locator("img").first.get_attribute("src") or ""
@@ -149,32 +151,42 @@ def test_a_photograph_is_replaced_where_somebody_chooses_so_and_can_be_brought_b
     visitor.page.get_by_label("What to do with Wedding/b.jpg").select_option("Skip")
     visitor.page.get_by_label("What to do with Wedding/c.jpg").select_option("Keep both")
     with runs_have(servers, env={"GALLERY_PROCESSORS": "1", "GALLERY_KEEP_REPLACED_DAYS": "7"}):
-        visitor.send(3)
-        visitor.sees_heading("All 3 photographs are in the gallery")
+        visitor.send(4)
+        visitor.sees_heading("All 4 photographs are in the gallery")
     visitor.sees("1 skipped, as you chose")
     kept = before | {
         "Wedding/a.jpg": after["Wedding/a.jpg"],
         "Wedding/c (2).jpg": after["Wedding/c.jpg"],
         "Wedding/d.jpg": after["Wedding/d.jpg"],
+        "Wedding/e.jpg": after["Wedding/e.jpg"],
     }
     assert shown(journeys, gallery_id) == kept
 
-    visitor.sees("1 photograph replaced an earlier version")
+    visitor.sees("2 photographs replaced an earlier version")
     visitor.page.get_by_role("button", name="See them side by side").click()
-    expect(visitor.page.locator('#replaced-list .picture[data-state="shown"]')).to_have_count(2, timeout=TIMEOUT)
-    now = visitor.page.locator("#replaced-list img").last
+    shown_pictures = visitor.page.locator('#replaced-list .picture[data-state="shown"]')
+    expect(shown_pictures).to_have_count(4, timeout=TIMEOUT)
+    now = row_of(visitor, "Wedding/a.jpg").locator("img").last
     replacing = now.get_attribute("src")
     visitor.page.get_by_role("button", name="Bring back the earlier version of Wedding/a.jpg").click()
     visitor.sees("The earlier version is back in the gallery")
     assert shown(journeys, gallery_id) == kept | {"Wedding/a.jpg": before["Wedding/a.jpg"]}
-    visitor.sees_heading("2 of 3 photographs are in the gallery")
-    expect(visitor.page.locator('#replaced-list .picture[data-state="shown"]')).to_have_count(2, timeout=TIMEOUT)
+    visitor.sees_heading("3 of 4 photographs are in the gallery")
+    expect(shown_pictures).to_have_count(4, timeout=TIMEOUT)
     assert now.get_attribute("src") != replacing, "the gallery shows the earlier version again"
-    visitor.page.reload()
-    visitor.sees_heading("2 of 3 photographs are in the gallery")
 
-    delete(servers, gallery_id, "Wedding/a.jpg")
+    # Somebody else deletes one that replaced another, and one that was new.
+    for name in ("Wedding/d.jpg", "Wedding/e.jpg"):
+        delete(servers, gallery_id, name)
+    visitor.page.get_by_role("button", name="Bring back the earlier version of Wedding/e.jpg").click()
+    visitor.sees("No longer in the gallery")
+    visitor.sees_heading("1 of 4 photographs is in the gallery")
+    visitor.sees_part("3 photographs of yours are no longer shown")
+    expect(visitor.page.locator("#announcements")).to_contain_text("1 of 4 photographs is in the gallery")
+    expect(visitor.page.locator("#sheet img")).to_have_count(4)
+    expect(visitor.page.get_by_alt_text("Wedding/d.jpg")).to_have_count(0)
     visitor.page.reload()
+    visitor.sees_heading("1 of 4 photographs is in the gallery")
     visitor.page.get_by_role("button", name="See them side by side").click()
     visitor.sees("No longer in the gallery")
 
@@ -187,7 +199,7 @@ def test_what_came_under_the_same_names_meanwhile_is_decided_about_on_the_page(
     visitor.open()
     with another_upload_under_way(visitor):
         visitor.choose(visitor.folder(mine))
-        visitor.sees_part("Another upload of this gallery is being worked on. 4 of your photographs may be among it.")
+        visitor.sees_part("Another upload of this gallery is being worked on. 4 of your photographs may be among it: ")
         expect(visitor.page.get_by_role("button", name="Send 4 photographs")).to_be_disabled()
         visitor.page.get_by_role("button", name="Do not wait").click()
         visitor.sees("4 photographs, 160 kB")
@@ -199,6 +211,9 @@ def test_what_came_under_the_same_names_meanwhile_is_decided_about_on_the_page(
     visitor.send(4)
     visitor.sees_heading("1 of 4 photographs is in the gallery")
     visitor.sees("3 photographs were not added: someone else added others with the same names in the meantime")
+    # Nothing looks as if it were finished.
+    expect(visitor.page.locator("#watch-count")).to_have_text("1 of 4 photographs done")
+    expect(visitor.page.locator("#watching")).to_have_attribute("data-state", "to_decide")
     sees_both(visitor, "Wedding/a.jpg")
     before = digests(theirs, "Wedding") | {"Wedding/d.jpg": digests(mine, "Wedding")["Wedding/d.jpg"]}
     assert shown(journeys, gallery_id) == before

@@ -172,8 +172,16 @@ def test_a_name_of_an_upload_under_way_is_waited_for(visitor: Visitor, journeys:
     send = visitor.page.locator("#send")
     visitor.open()
     visitor.choose(visitor.folder({"a.jpg": photo(2), "b.jpg": photo(3)}))
-    visitor.sees("2 photographs, 1 of them waits")
+    choice = visitor.page.get_by_label("What to do with Wedding/a.jpg")
+    visitor.sees("2 photographs")
+    visitor.sees_part("2 of your photographs may be among it: Wedding/a.jpg and Wedding/b.jpg.")
     visitor.page.get_by_role("button", name="Do not wait").click()
+    expect(choice).to_have_value("keep_both")
+    expect(send).to_be_enabled()
+    visitor.sees("1 photograph has a name that another upload is using")
+    visitor.sees("In another upload")
+    choice.select_option("Wait")
+    visitor.sees("2 photographs, 1 of them waits")
     visitor.sees_part("Another upload in progress has 1 photograph with the same name.")
     expect(send).to_be_disabled()
     visitor.expected_console_errors = r"status of 401"
@@ -182,7 +190,6 @@ def test_a_name_of_an_upload_under_way_is_waited_for(visitor: Visitor, journeys:
     visitor.page.unroute("**/compare")
     visitor.open()
     expect(visitor.page.locator("#send-problem")).to_be_hidden()
-    choice = visitor.page.get_by_label("What to do with Wedding/a.jpg")
     choice.select_option("Keep both")
     expect(send).to_have_text("Send 2 photographs")
     expect(send).to_be_enabled()
@@ -301,14 +308,14 @@ def test_without_a_link_the_page_asks_for_gallery_and_key(visitor: Visitor, serv
     visitor.sees_heading("Choose the photographs")
 
 
-def test_an_expired_link_is_replaced_by_a_new_one_without_choosing_again(visitor: Visitor) -> None:
+def test_an_expired_link_is_replaced_by_a_new_one_without_choosing_again(visitor: Visitor, servers: Servers) -> None:
     controls, late = visitor.page.locator("#choose button:visible"), "was not added. Drop it again afterwards."
     presigning: list[Route] = []
 
     def hold(route: Route) -> None:
         presigning.append(route)
 
-    visitor.expected_console_errors = r"status of 401"
+    visitor.expected_console_errors = r"status of 401|net::ERR_EMPTY_RESPONSE"
     visitor.page.goto(visitor.link[:-3])
     visitor.choose(visitor.folder(photographs(1)))
     visitor.sees("This upload link has expired. Ask for a new one and open it in this tab: your choice is kept.")
@@ -333,9 +340,14 @@ def test_an_expired_link_is_replaced_by_a_new_one_without_choosing_again(visitor
     visitor.sees("Preparing …")
     visitor.drop(visitor.folder(photographs(2), "More"))
     visitor.sees_part(late)
-    presigning.pop().continue_()
+    with stalled_connections(servers.s3, after=0):
+        presigning.pop().continue_()
+        visitor.sees_heading("Sending your photographs")
+        visitor.sees_part(late)
     visitor.is_told_that_all_has_arrived()
-    expect(visitor.page.locator("#send-note")).to_contain_text(late)
+    visitor.sees_part(late)
+    visitor.drop(visitor.folder(photographs(2), "More"), "#watching")
+    visitor.sees_part("To add it, press “Send more photographs” at the end of this upload and drop it again.")
 
 
 def test_a_link_that_expires_while_sending_is_replaced_and_sending_goes_on(

@@ -60,9 +60,9 @@ class Visitor:
         """A folder on the visitor's disk."""
         return write_folder(self._tmp_path / name, files)
 
-    def drop(self, folder: Path) -> None:
-        """Drop a folder from the desktop on the page, as the operating system hands it over."""
-        expect(self.page.locator("#choose-field:visible, #resume-field:visible")).to_be_visible()
+    def drop(self, folder: Path, screen: str = "#choose-field:visible, #resume-field:visible") -> None:
+        """Drop a folder from the desktop on the page, as the operating system hands it over, once it shows `screen`."""
+        expect(self.page.locator(screen)).to_be_visible()
         devtools = self.page.context.new_cdp_session(self.page)
         data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
         for kind in ("dragEnter", "dragOver", "drop"):
