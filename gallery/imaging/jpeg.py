@@ -123,13 +123,18 @@ def _is_padded(data: mmap.mmap, decoded: Callable[..., Image.Image]) -> bool:
 
 
 def _salvaged(data: mmap.mmap) -> Iterator[bytes]:
-    """What may be decoded instead of data that libjpeg gives up at: first without markers that are none, then
-    without one scan after the other, from the end."""
+    """What may be decoded instead of data that libjpeg gives up at, the best first: the scans before the one with a
+    marker that is none, which show the whole picture; all without such markers; and without one scan after the other,
+    from the end."""
     start = first_scan(data)
     if start is None:
         return
-    scans = _NO_MARKER.sub(lambda found: bytes(len(found[0])), data[start:])
-    yield (whole := data[:start] + scans)
+    scans = data[start:]
+    if found := _NO_MARKER.search(scans):
+        broken = scans.rfind(_SCAN, 0, found.start())
+        if broken > 0:
+            yield data[:start] + scans[:broken] + _END
+    yield (whole := data[:start] + _NO_MARKER.sub(lambda found: bytes(len(found[0])), scans))
     for _ in range(_MOST_SCANS):
         last = whole.rfind(_SCAN)
         if last <= start:

@@ -95,6 +95,17 @@ def test_a_progressive_file_that_libjpeg_gives_up_at_shows_its_earlier_scans(
         assert max(ImageStat.Stat(ImageChops.difference(image, picture)).mean) < 12
 
 
+def test_a_progressive_file_with_an_erased_block_shows_the_scans_before_it(
+    picture: Image.Image, tmp_path: Path
+) -> None:
+    data = coded(picture, "progressive")
+    scans = [at for at in range(len(data)) if data[at : at + 2] == b"\xff\xda"]
+    erased = HOLES["erased"](data, scans[3] + 2000, 4096)
+    assert notes_of(erased, tmp_path) == ["damaged"]
+    with Image.open(tmp_path / "s1200.jpg") as image:
+        assert max(ImageStat.Stat(ImageChops.difference(image, picture)).mean) < 12
+
+
 def before_each_restart(data: bytes) -> bytes:
     start = data.index(b"\xff\xda")
     for number in range(8):
