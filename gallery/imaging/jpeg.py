@@ -38,6 +38,14 @@ _END = b"\xff\xd9"
 _MOST_SCANS = 32  # that are left out, one after the other, to save the rest
 
 
+class Unfinished(ValueError):
+    """The decoder has given up in the middle of `picture`, whose rest is grey."""
+
+    def __init__(self, picture: Image.Image) -> None:
+        super().__init__("only the beginning was decoded")
+        self.picture = picture
+
+
 @cache
 def decoder() -> Callable[..., Any] | None:
     """simplejpeg's `decode_jpeg`; `None` where it is not installed, as on platforms that it has no wheel for."""
@@ -65,29 +73,57 @@ def decode_jpeg(image: Image.Image, path: Path) -> tuple[Image.Image, tuple[Imag
             return decoded(data, strict=True), ()
         except ValueError as error:
             warning = str(error)
-        with suppress(ValueError):
+        beginning = None
+        try:
             picture = decoded(data)
             return picture, () if _is_harmless(warning, data, decoded) else (DAMAGED,)
-        # It is either of a kind that simplejpeg does not know, or damaged where libjpeg gives up.
-        try:
-            image.load()
-        except OSError:
-            for salvaged in _salvaged(data):
-                with suppress(ValueError):
-                    return decoded(salvaged), (DAMAGED,)
-            raise
-        return image, ()
+        except Unfinished as unfinished:
+            beginning = unfinished.picture
+        except ValueError:
+            # It is of a kind that simplejpeg does not know, unless Pillow does not decode it either.
+            with suppress(OSError):
+                image.load()
+                return image, ()
+        for salvaged in _salvaged(data):
+            with suppress(ValueError):
+                return decoded(salvaged), (DAMAGED,)
+        if beginning is None:
+            raise OSError(warning)
+        return beginning, (DAMAGED,)
 
 
 def _decoded(
     decode: Callable[..., Any], image: Image.Image, data: mmap.mmap | bytes, *, strict: bool = False
 ) -> Image.Image:
-    """Raises `ValueError` where the decoder gives up, and where it warns if it is `strict`."""
+    """Raises `ValueError` where the decoder gives up, `Unfinished` where it does so in the middle; and where it warns,
+    if it is `strict`.
+    """
     colours, raw = _PIXELS[image.mode]
     # Asked for the whole size, it would rather enlarge a tiny picture from a smaller one.
-    least = {"min_height": image.height, "min_width": image.width} if _is_scaled(image) else {}
-    picture = Image.frombuffer(raw[:4], image.size, decode(data, colours, strict=strict, **least), "raw", raw, 0, 1)
-    return picture.convert(image.mode)
+    options: dict[str, Any] = {"min_height": image.height, "min_width": image.width} if _is_scaled(image) else {}
+    row = bytes(reversed(range(256))) * (image.width * 4 // 256 + 1)
+    row = row[: image.width * len(raw[:4])]
+    if not strict:
+        # After a warning, it does not say that it has given up: the rows that are as they were tell. Without them, what
+        # was in memory before would show.
+        options["buffer"] = bytearray(row) * image.height
+    pixels = decode(data, colours, strict=strict, **options)
+    picture = Image.frombuffer(raw[:4], image.size, pixels, "raw", raw, 0, 1).convert(image.mode)
+    if not strict:
+        _check_finished(picture, options["buffer"], row)
+    return picture
+
+
+def _check_finished(picture: Image.Image, rows: bytearray, untouched: bytes) -> None:
+    done = picture.height
+    while done and rows[(done - 1) * len(untouched) : done * len(untouched)] == untouched:
+        done -= 1
+    if not done:
+        raise ValueError("nothing was decoded")
+    if done < picture.height:
+        beginning = Image.new(picture.mode, picture.size, "grey" if picture.mode != "CMYK" else 0)
+        beginning.paste(picture.crop((0, 0, picture.width, done)))
+        raise Unfinished(beginning)
 
 
 def _is_scaled(image: Image.Image) -> bool:

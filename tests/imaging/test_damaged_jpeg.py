@@ -14,7 +14,7 @@ from PIL import Image, ImageChops, ImageStat
 from gallery.imaging import jpeg
 from gallery.imaging.recipe import Limits
 from gallery.imaging.source import open_source
-from gallery.notes import Note, notes_in
+from gallery.notes import ImageNote, Note, notes_in
 from tests.imaging.conftest import PHOTOS
 from tests.imaging.pictures import plain_recipe, reason_of, rendered
 
@@ -104,6 +104,35 @@ def test_a_progressive_file_with_an_erased_block_shows_the_scans_before_it(
     assert notes_of(erased, tmp_path) == ["damaged"]
     with Image.open(tmp_path / "s1200.jpg") as image:
         assert max(ImageStat.Stat(ImageChops.difference(image, picture)).mean) < 12
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_cannot_be_decoded_shows_nothing_of_other_pictures(
+    picture: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    data = coded(picture, kind)
+    third = len(data) // 3
+    # The decoder warns of the first, and gives up at the second; it tells of the warning alone.
+    broken = HOLES["erased"](HOLES["zeros"](data, third, 512), 2 * third, 4096)
+    path = tmp_path / "in.jpg"
+    path.write_bytes(broken)
+    monkeypatch.setattr(jpeg, "_salvaged", lambda _: iter(()))
+    seen: set[tuple[bytes, tuple[ImageNote, ...]] | None] = set()
+    for colour in ("red", "white", "black"):
+        (tmp_path / "other.jpg").write_bytes(coded(Image.new("RGB", picture.size, colour), kind))
+        rendered(tmp_path / "other.jpg", tmp_path)
+        with open_source(path, Limits()) as opened:
+            try:
+                decoded, notes = jpeg.decode_jpeg(opened.image, path)
+                seen.add((decoded.tobytes(), notes))
+            except OSError:
+                seen.add(None)
+    (same,) = seen
+    if kind in ("baseline", "grey"):
+        assert same is not None
+        pixels, notes = same
+        assert notes == (jpeg.DAMAGED,)
+        assert set(pixels[-1200:]) == {128}, "the rest is grey"
 
 
 def before_each_restart(data: bytes) -> bytes:
