@@ -104,6 +104,7 @@ def test_ingest_prints_one_object_and_its_status_tells_whether_all_is_well(
         "images_per_second",
         "problems",
         "skipped",
+        "notes",
     }
     assert (result["state"], result["image_count"]) == ("completed_with_rejects", 3)
     assert (result["counts"]["saved"], result["counts"]["rejected"]) == (2, 1)

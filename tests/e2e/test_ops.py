@@ -281,7 +281,7 @@ def test_every_setting_and_permission_can_be_tried(journeys: Journeys, tmp_path:
     assert [item for item in checks if item["problem"]] == []
     assert found.returncode == 0
     names = [item["name"] for item in checks]
-    assert len(names) == 22
+    assert len(names) == 23
     assert {"presigned POST: an expired one is refused", "signature: a request without one is refused"} <= set(names)
     environment = {
         name: value

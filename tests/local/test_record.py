@@ -132,7 +132,8 @@ def test_a_port_other_than_the_running_parts_is_refused(new_stack: NewStack) -> 
     with pytest.raises(ConfigurationError, match=r"^GALLERY_S3_PORT is 1, but the S3 server runs on port \d+: unset"):
         new_stack(GALLERY_S3_PORT="1").start(parts=["s3"])
     again = new_stack(GALLERY_S3_PORT=info.s3_endpoint_url.rsplit(":", 1)[1]).start(parts=["s3"])
-    assert again == info
+    # Where the other parts would run is as free ports are just then.
+    assert (again.s3_endpoint_url, again.pids) == (info.s3_endpoint_url, info.pids)
 
 
 def test_a_stack_that_an_older_release_has_started_goes_by_the_shell(running: LocalStack, new_stack: NewStack) -> None:
