@@ -50,7 +50,7 @@ FACTS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(slots=True)
 class Compared:
-    """What became of one file, here and elsewhere; sizes in pixels, upright."""
+    """The results of one file, ours and those of the other programs; sizes in pixels, upright."""
 
     file: str
     outcome: str = "ok"
@@ -156,7 +156,7 @@ def _decoders() -> list[psutil.Process]:
 
 
 def _forget_peak() -> None:
-    """Have the kernel count each decoder's peak anew (proc(5), clear_refs)."""
+    """Reset the peak that the kernel keeps for each decoder (proc(5), clear_refs)."""
     for process in _decoders():
         with suppress(OSError):
             Path(f"/proc/{process.pid}/clear_refs").write_text("5", encoding="ascii")

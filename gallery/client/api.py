@@ -114,7 +114,7 @@ class GalleryClient:
         return answers
 
     def current_version(self, gallery_id: str, image_id: UUID) -> ReportedVersion | None:
-        """What the gallery shows of an image; `None` where it has been deleted, and of an API of an earlier release."""
+        """The version of an image that the gallery shows; `None` where it is deleted, and from an older API."""
         path = f"/v1/galleries/{gallery_id}/images/{image_id}/versions"
         try:
             versions = self._call(_Versions, "GET", path).versions

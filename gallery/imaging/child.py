@@ -77,7 +77,7 @@ def render_file(source: Path, out_dir: Path, recipe: Recipe, limits: Limits, mem
 
 
 def _metadata(source: Path) -> dict[str, Any]:
-    """What the metadata of a rejected file says, for the history: which camera gives trouble. Nothing is decoded."""
+    """The metadata of a rejected file, for the history: which camera gives trouble. Nothing is decoded."""
     from PIL import Image  # noqa: PLC0415 - as above
 
     from gallery.imaging.metadata import read_exif, read_metadata  # noqa: PLC0415 - as above

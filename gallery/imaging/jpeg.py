@@ -62,7 +62,7 @@ def decode_jpeg(image: Image.Image, path: Path) -> tuple[Image.Image, tuple[Imag
     """The pixels of `image`, a JPEG that Pillow has opened at `path`, in its mode and at the size of its draft, with
     the note `damaged` where its data is.
 
-    What is damaged is decoded as far as possible. Raises what Pillow raises where there are no pixels.
+    What is damaged is decoded as far as possible. Raises `OSError` where nothing can be decoded.
     """
     if (decode := decoder()) is None or image.mode not in _PIXELS:
         image.load()
@@ -101,20 +101,22 @@ def _decoded(
     colours, raw = _PIXELS[image.mode]
     # Asked for the whole size, it would rather enlarge a tiny picture from a smaller one.
     options: dict[str, Any] = {"min_height": image.height, "min_width": image.width} if _is_scaled(image) else {}
-    row = bytes(reversed(range(256))) * (image.width * 4 // 256 + 1)
-    row = row[: image.width * len(raw[:4])]
+    untouched = b""
     if not strict:
         # After a warning, it does not say that it has given up: the rows that are as they were tell. Without them, what
         # was in memory before would show.
-        options["buffer"] = bytearray(row) * image.height
+        length = image.width * len(raw[:4])
+        untouched = (bytes(reversed(range(256))) * (length // 256 + 1))[:length]
+        options["buffer"] = bytearray(untouched) * image.height
     pixels = decode(data, colours, strict=strict, **options)
     picture = Image.frombuffer(raw[:4], image.size, pixels, "raw", raw, 0, 1).convert(image.mode)
-    if not strict:
-        _check_finished(picture, options["buffer"], row)
+    if untouched:
+        _check_finished(picture, options["buffer"], untouched)
     return picture
 
 
 def _check_finished(picture: Image.Image, rows: bytearray, untouched: bytes) -> None:
+    """Raise `Unfinished`, or `ValueError`, where the last rows, or all, are as they were before the decoding."""
     done = picture.height
     while done and rows[(done - 1) * len(untouched) : done * len(untouched)] == untouched:
         done -= 1

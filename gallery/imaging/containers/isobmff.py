@@ -78,7 +78,7 @@ class _Picture:
 
 
 def _primary_picture(data: mmap.mmap, start: int, end: int) -> _Picture:
-    """What the `meta` box says of its primary item (23008-12, 6.2)."""
+    """The facts that the `meta` box gives about its primary item (23008-12, 6.2)."""
     boxes = {kind: (body, stop) for kind, body, stop in _boxes(data, start, end)}
     wide = data[boxes[b"pitm"][0]] > 0 if b"pitm" in boxes else False
     if b"pitm" not in boxes or b"iprp" not in boxes:

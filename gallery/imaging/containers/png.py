@@ -97,7 +97,7 @@ def survey(data: mmap.mmap) -> Survey:
 
 
 class _Findings:
-    """What the chunks have told so far, and `edits` for what a decoder is not to see as it is."""
+    """The facts found in the chunks so far, and `edits` for the parts that a decoder must see differently."""
 
     def __init__(self, data: mmap.mmap) -> None:
         self._data = data
